@@ -1,0 +1,1 @@
+"""ANSWERS: who generates. Each engine fits `kaiwa.interfaces.Engine`."""

@@ -1,0 +1,12 @@
+"""The base of all values: frozen and strict about unknown fields when decoded."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fact. Equal by content, never changed after it was made.
+
+    Subclasses say `kw_only=True` themselves; msgspec does not inherit it.
+    """

@@ -1,0 +1,72 @@
+"""What the runner needs of each neighbour. Protocols only; whoever fits them may be plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from kaiwa.events.actions import Action
+from kaiwa.events.client import ClientEvent
+from kaiwa.events.engine import EngineCommand, EngineEvent
+from kaiwa.events.server import ServerEvent
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolSpec
+
+
+class Session(Protocol):
+    """A pure state machine: feed one event, then drain the actions.
+
+    `now` is monotonic time in seconds. Never raises on what a peer, engine or tool sent.
+    """
+
+    def receive(self, event: ClientEvent | EngineEvent | ToolEvent, now: float) -> None: ...
+
+    def next_timer(self) -> float | None:
+        """Return the `now` at which `handle_timer` wants to be called, or None."""
+        ...
+
+    def handle_timer(self, now: float) -> None: ...
+
+    def actions(self) -> list[Action]:
+        """Return and forget what has to be done, in order."""
+        ...
+
+
+class Transport(Protocol):
+    """One connected peer."""
+
+    def receive(self) -> AsyncIterator[ClientEvent]:
+        """Yield the peer's events in order; end when the peer is gone."""
+        ...
+
+    async def send(self, event: ServerEvent) -> None:
+        """Write one event. Waits while the peer reads slowly; raises ConnectionError when it is gone."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class Engine(Protocol):
+    """Who answers, for one conversation."""
+
+    def ask(self, command: EngineCommand) -> None:
+        """Take a command. Returns at once; raises nothing."""
+        ...
+
+    def events(self) -> AsyncIterator[EngineEvent]:
+        """Yield the engine's events in order until `close`."""
+        ...
+
+    async def close(self) -> None:
+        """Free what this conversation holds. Idempotent."""
+        ...
+
+
+class ToolBox(Protocol):
+    """Who acts. One call is one `run`; cancelling the task stops the call."""
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]: ...
+
+    async def run(self, call: ToolCall, report: Callable[[ToolEvent], None]) -> None:
+        """Carry out the call; report any progress and exactly one ToolSettled. Raises nothing."""
+        ...
