@@ -1,0 +1,1 @@
+"""The Realtime protocol's frames. `ga` speaks the generally available shape."""
