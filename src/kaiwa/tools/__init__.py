@@ -1,0 +1,1 @@
+"""ACTS: Python functions as tools of a conversation, and the agents that own them."""

@@ -1,0 +1,58 @@
+"""Who answers: instructions, voice, language and tools in one value. Knows no engine and no transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kaiwa.errors import ConfigError
+from kaiwa.events.tools import ToolSpec
+from kaiwa.tools.function import Tool
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An assistant to serve.
+
+    `voice`, `language` ("ja", "en"), `model` and `time_zone` (IANA name) None: the server's default.
+    `greeting` is said when a call begins; None: the caller speaks first.
+    Raises ConfigError for a tool that is none, or two tools of one name.
+    """
+
+    name: str
+    instructions: str
+    tools: Sequence[Tool[..., Any]] = ()
+    voice: str | None = None
+    language: str | None = None
+    greeting: str | None = None
+    model: str | None = None
+    time_zone: str | None = None
+
+    def __post_init__(self) -> None:
+        setting = f"agent {self.name}"
+        object.__setattr__(self, "tools", tuple(self.tools))
+        seen: set[str] = set()
+        for entry in self.tools:
+            if not isinstance(entry, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                called = getattr(entry, "__name__", type(entry).__name__)
+                raise ConfigError(setting, f"{called} is not a tool.", "Decorate the function with @tool.")
+            if entry.name in seen:
+                raise ConfigError(setting, f"two tools are named {entry.name}.", "Give one another name.")
+            seen.add(entry.name)
+        if self.time_zone is not None:
+            _check_time_zone(setting, self.time_zone)
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(entry.spec for entry in self.tools)
+
+
+def _check_time_zone(setting: str, key: str) -> None:
+    try:
+        ZoneInfo(key)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        raise ConfigError(
+            setting, f"the time zone {key!r} is unknown.", "Use an IANA name such as Asia/Tokyo."
+        ) from unknown
