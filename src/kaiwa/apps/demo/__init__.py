@@ -1,0 +1,1 @@
+"""The demo's caller: what it says, with its sound, and what each line must lead to."""
