@@ -13,8 +13,6 @@ import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-SILENCE_MS = 200
-
 
 @dataclass(frozen=True)
 class Speak:
@@ -42,6 +40,7 @@ class ScriptedServer:
     """Answers the n-th turn of a connection with the n-th list of steps."""
 
     turns: Sequence[Sequence[Step]]
+    silence_ms: int = 200
     received: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -92,7 +91,7 @@ class _Peer:
             if self._held:
                 await self._finish(self._held, "cancelled")
                 self._held = None
-        elif self._speaking and self._quiet_ms >= SILENCE_MS:
+        elif self._speaking and self._quiet_ms >= self._script.silence_ms:
             self._speaking = False
             await self._answer()
 
@@ -142,8 +141,10 @@ class _Peer:
 
 
 @asynccontextmanager
-async def scripted_server(turns: Sequence[Sequence[Step]]) -> AsyncIterator[ScriptedServer]:
-    script = ScriptedServer(turns)
+async def scripted_server(
+    turns: Sequence[Sequence[Step]], *, silence_ms: int = 200
+) -> AsyncIterator[ScriptedServer]:
+    script = ScriptedServer(turns, silence_ms)
     async with serve(script.serve_peer, "127.0.0.1", 0, compression=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         script.url = f"ws://127.0.0.1:{port}/v1/realtime?model=test"

@@ -103,16 +103,12 @@ class SimulatedCaller:
         ) as socket:
             self._clock.start()
             client = VoiceClient(socket, self._loudspeaker, self._clock, self._observer)
-            listening = asyncio.create_task(client.listen())
-            speaking = asyncio.create_task(self._stream(client))
-            try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(client.listen())
+                speaking = group.create_task(self._stream(client))
                 await self._converse(client)
-            finally:
                 speaking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await speaking
                 await socket.close()
-                await listening
         return self._record(client)
 
     def _record(self, client: VoiceClient) -> Call:
@@ -129,8 +125,12 @@ class SimulatedCaller:
             ready = client.configured if self._session is not None else bool(client.call.session)
             return 0.0 if ready else None
 
+        def greeting_over_at() -> float | None:
+            quiet_s = max(client.last_event_s, self._loudspeaker.free_at_s)
+            return None if client.thinking else quiet_s + self._manners.lead_in_ms / 1000
+
         await self._until(client, ready_at)
-        await self._clock.reach(self._clock.now() + self._manners.lead_in_ms / 1000)
+        await self._until(client, greeting_over_at)
         for line in self._lines:
             if client.closed:
                 break

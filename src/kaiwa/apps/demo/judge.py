@@ -1,4 +1,4 @@
-"""Was the caller understood? Judged from tool arguments and the row that was written, never from words spoken.
+"""Was the caller understood? Judged from tool arguments and the row written, never from spoken words.
 
 Knows the script's expectations; does not know how the call went over the wire.
 """

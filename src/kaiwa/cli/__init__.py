@@ -1,0 +1,129 @@
+"""The `kaiwa` command. Knows options and exit codes; every command imports what it needs when it runs.
+
+Exit codes: 0 fine, 1 the work says no (a misunderstood turn, a failed check), 2 it could not be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaiwa.errors import ConfigError
+
+app = typer.Typer(
+    name="kaiwa",
+    help="A self-hosted, real-time conversation server (会話).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+COULD_NOT_TRY = 2
+
+
+class Detection(StrEnum):
+    semantic_vad = "semantic_vad"
+    server_vad = "server_vad"
+
+
+@app.command()
+def serve(
+    agent: Annotated[str | None, typer.Argument(help="A bundled agent or module:name.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    database: Annotated[Path | None, typer.Option(help="SQLite file of the bundled agents.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve an agent to every Realtime client. Options win over the environment and .env."""
+    from kaiwa.cli.serving import serve_agent
+
+    serve_agent(agent=agent, host=host, port=port, database=database, log_level=log_level)
+
+
+@app.command()
+def demo(
+    lang: Annotated[str, typer.Option(help="Language of the bundled caller: ja or en.")] = "ja",
+    script: Annotated[Path | None, typer.Option(help="Another caller: a script.json with its WAVs.")] = None,
+    wav: Annotated[Path, typer.Option(help="Where the stereo recording goes.")] = Path("kaiwa-demo.wav"),
+    url: Annotated[str | None, typer.Option(help="Call this running server instead of our own.")] = None,
+    api_key: Annotated[str | None, typer.Option(envvar="KAIWA_DEMO_API_KEY", help="Key for --url.")] = None,
+    turn_detection: Annotated[Detection, typer.Option(help="How turns end.")] = Detection.semantic_vad,
+    silence_ms: Annotated[int | None, typer.Option(help="Silence that ends a turn (server_vad).")] = None,
+    pace: Annotated[float, typer.Option(help="Speak and listen faster than real time.", min=0.1)] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+) -> None:
+    """Let a recorded caller book a car by voice; fail when a turn was misunderstood."""
+    from rich.console import Console
+
+    from kaiwa.apps.demo.script import bundled_script
+    from kaiwa.cli.demo import DemoOptions, run_demo
+    from kaiwa.cli.demo_view import SilentView, TerminalView, print_result, result_as_json
+
+    console = Console(highlight=False, soft_wrap=True)
+    options = DemoOptions(
+        script=script or bundled_script(lang),
+        wav=wav,
+        url=url,
+        api_key=api_key,
+        turn_detection=turn_detection.value,
+        silence_ms=silence_ms,
+        pace=pace,
+    )
+    result = asyncio.run(run_demo(options, SilentView() if as_json else TerminalView(console)))
+    if as_json:
+        print(result_as_json(result, str(wav)))
+    else:
+        print_result(console, result, str(wav))
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def talk(
+    url: Annotated[str | None, typer.Option(help="A running server; otherwise one is started.")] = None,
+    agent: Annotated[str, typer.Option(help="Which agent to start.")] = "rentacar",
+    api_key: Annotated[str | None, typer.Option(envvar="KAIWA_TALK_API_KEY", help="Key for --url.")] = None,
+    lang: Annotated[str, typer.Option(help="Language you speak.")] = "ja",
+) -> None:
+    """Talk to an agent with this machine's microphone and loudspeaker."""
+    from kaiwa.cli.talk import talk_to
+
+    asyncio.run(talk_to(url=url, agent=agent, api_key=api_key, language=lang))
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+) -> None:
+    """Say what works on this machine and how to mend what does not."""
+    from kaiwa.cli.doctor import examine, print_findings
+
+    findings = examine()
+    raise typer.Exit(print_findings(findings, as_json=as_json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure this machine; only in a clone of the repository, where bench/ is."""
+    import subprocess
+
+    if not Path("bench/__main__.py").is_file():
+        raise ConfigError(
+            "bench", "there is no bench/ in this folder.", "Run it in a clone of the repository."
+        )
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "bench", *context.args]))
+
+
+def main() -> None:
+    """Run the command line; a setting that is wrong ends it with a sentence instead of a trace."""
+    try:
+        app()
+    except ConfigError as error:
+        print(f"kaiwa: {error}", file=sys.stderr)
+        raise SystemExit(COULD_NOT_TRY) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,36 @@
+"""From the options of `kaiwa serve` to settings, and from settings to a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kaiwa.errors import ConfigError
+from kaiwa.server.settings import Settings
+
+
+def read_settings(**options: Any) -> Settings:
+    """Read the settings once; options that are None leave the environment's value. Raises ConfigError."""
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(setting, f"{first['msg']}.", "See `kaiwa serve --help` and docs.") from error
+
+
+def serve_agent(
+    *, agent: str | None, host: str | None, port: int | None, database: Path | None, log_level: str | None
+) -> None:
+    """Serve until the process is told to end."""
+    from kaiwa.server.app import serve
+
+    serve(read_settings(agent=agent, host=host, port=port, database=database, log_level=log_level))
+
+
+def database_path() -> Path:
+    """Return the file of the bundled agents' reservations."""
+    return Path(read_settings().database)
