@@ -121,9 +121,12 @@ class AgentToolBox:
         ahead = (context,) if entry.signature.takes_context else ()
         if inspect.iscoroutinefunction(entry.function):
             return await entry.function(*ahead, **arguments)
-        run = contextvars.copy_context().run
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, run, _in_thread, entry, ahead, arguments)
+        variables = contextvars.copy_context()
+
+        def work() -> Any:
+            return variables.run(_in_thread, entry, ahead, arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 class _LateError(Exception):

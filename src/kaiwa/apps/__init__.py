@@ -1,0 +1,1 @@
+"""EXAMPLES: small real agents that ship with the package."""

@@ -1,0 +1,168 @@
+"""The desk in English: its tools, names for the Japanese data, refusals, and the agent's instructions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, cast
+
+from pydantic import BeforeValidator, Field
+
+from kaiwa.apps.rentacar.answers import (
+    Answer,
+    Wording,
+    availability_answer,
+    locations_answer,
+    reservation_answer,
+)
+from kaiwa.apps.rentacar.fleet import VehicleType
+from kaiwa.apps.rentacar.service import (
+    EndsBeforeStart,
+    NameMissing,
+    NoSuchYear,
+    NothingFree,
+    Reason,
+    Refused,
+    RentacarService,
+    StartsInPast,
+    UnknownLocation,
+)
+from kaiwa.errors import ToolError
+from kaiwa.tools.function import Tool, tool
+
+INSTRUCTIONS: Final = """\
+You take bookings at a rental car desk. Always speak English, in short and polite sentences.
+Look up shops with list_locations and free cars with get_availability; book with create_reservation.
+Times are local to the shop. Ask in turn for the shop, pick-up and return times, vehicle type and name.
+Read the booking back and get the customer's confirmation first. Say nothing the tools did not give.
+"""
+
+TERMS: Final = {
+    "コンパクト": "compact",
+    "SUV": "SUV",
+    "ミニバン": "minivan",
+    "東京駅前店": "Tokyo Station",
+    "新宿西口店": "Shinjuku West",
+    "羽田空港店": "Haneda Airport",
+    "東京都千代田区丸の内1丁目（東京駅から徒歩3分）": "Marunouchi, three minutes from Tokyo Station",
+    "東京都新宿区西新宿1丁目（新宿駅から徒歩5分）": "Nishi-Shinjuku, five minutes from Shinjuku Station",
+    "東京都大田区羽田空港3丁目（第2ターミナルからバスで5分）": "Haneda, by bus from Terminal 2",
+    "トヨタ": "Toyota",
+    "ホンダ": "Honda",
+    "日産": "Nissan",
+    "マツダ": "Mazda",
+    "スズキ": "Suzuki",
+    "スバル": "Subaru",
+    "ヤリス": "Yaris",
+    "フィット": "Fit",
+    "シエンタ": "Sienta",
+    "ノート": "Note",
+    "ヤリスクロス": "Yaris Cross",
+    "スイフト": "Swift",
+    "フォレスター": "Forester",
+    "ステップワゴン": "Step WGN",
+    "セレナ": "Serena",
+}
+_ORIGINALS: Final = {english.lower(): japanese for japanese, english in TERMS.items()}
+
+
+def _canonical_type(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    named = TERMS.get(value.strip(), value.strip()).lower()
+    return "SUV" if named == "suv" else named
+
+
+def _original(term: str) -> str:
+    return _ORIGINALS.get(term.strip().lower(), term)
+
+
+def _vehicle_type(kind: str | None) -> VehicleType | None:
+    return None if kind is None else cast("VehicleType", _original(kind))
+
+
+LocationId = Annotated[str, Field(alias="locationId", description="Id of the shop, for example loc1")]
+StartDate = Annotated[datetime, Field(alias="startDate", description="Pick-up, ISO 8601, local to the shop")]
+EndDate = Annotated[datetime, Field(alias="endDate", description="Return, ISO 8601, local to the shop")]
+CustomerName = Annotated[
+    str, Field(alias="customerName", description="The customer's name", min_length=1, max_length=100)
+]
+VehicleKind = Annotated[
+    Literal["compact", "SUV", "minivan"] | None,
+    BeforeValidator(_canonical_type),
+    Field(alias="vehicleType", description="Vehicle type; leave out for any"),
+]
+
+
+def tools(service: RentacarService) -> list[Tool[..., Any]]:
+    @tool(changes=False)
+    async def list_locations() -> Answer:
+        """List the rental car shops."""
+        return locations_answer(await service.locations(), WORDING)
+
+    @tool(changes=False)
+    async def get_availability(
+        location_id: LocationId,
+        start_date: StartDate,
+        end_date: EndDate,
+        vehicle_type: VehicleKind = None,
+    ) -> Answer:
+        """Look up which rental cars are free in a shop for a period."""
+        kind = _vehicle_type(vehicle_type)
+        try:
+            found = await service.availability(_original(location_id), start_date, end_date, kind)
+        except Refused as refused:
+            raise ToolError(explain(refused.reason)) from refused
+        return availability_answer(found, WORDING)
+
+    @tool(changes=True)
+    async def create_reservation(
+        location_id: LocationId,
+        start_date: StartDate,
+        end_date: EndDate,
+        customer_name: CustomerName,
+        vehicle_type: VehicleKind = None,
+    ) -> Answer:
+        """Book a rental car."""
+        kind = _vehicle_type(vehicle_type)
+        try:
+            shop, booked = await service.reserve(
+                _original(location_id), start_date, end_date, customer_name, kind
+            )
+        except Refused as refused:
+            raise ToolError(explain(refused.reason)) from refused
+        return reservation_answer(shop, booked, WORDING)
+
+    return [list_locations, get_availability, create_reservation]
+
+
+def explain(reason: Reason) -> str:
+    match reason:
+        case UnknownLocation(known=known):
+            shops = ", ".join(f"{WORDING.say(shop.name)} ({shop.id})" for shop in known)
+            return f"There is no such shop. The shops are {shops}."
+        case EndsBeforeStart():
+            return "The return is not after the pick-up. Please give both times again."
+        case StartsInPast(start=start):
+            return f"The pick-up time ({start:%Y-%m-%d %H:%M}) has passed. Please give a time to come."
+        case NoSuchYear(year=year):
+            return f"There are no bookings for the year {year}."
+        case NameMissing():
+            return "A booking needs the customer's name."
+        case NothingFree():
+            return _nothing_free(reason)
+
+
+def _nothing_free(reason: NothingFree) -> str:
+    wanted = WORDING.say(reason.wanted) if reason.wanted else "car"
+    sentences = [f"No {wanted} is free at {WORDING.say(reason.location.name)} for that period."]
+    if reason.here:
+        sentences.append(f"The same shop has free: {', '.join(map(WORDING.say, reason.here))}.")
+    if reason.elsewhere:
+        shops = ", ".join(WORDING.say(shop.name) for shop in reason.elsewhere)
+        sentences.append(f"A {wanted} is free at {shops}.")
+    if not (reason.here or reason.elsewhere):
+        sentences.append("Nor is one at the other shops. Please give another time.")
+    return " ".join(sentences)
+
+
+WORDING: Final = Wording(terms=TERMS, explain=explain)
