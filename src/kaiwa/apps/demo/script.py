@@ -68,11 +68,15 @@ class ToolExpectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One thing the caller says. `interrupt_after_ms`: cut in when the agent has spoken so long."""
+    """One thing the caller says. `interrupt_after_ms`: cut in when the agent has spoken so long.
+
+    `spoken`, `voice` and `speed` are for rendering only; `spoken` None: the text as it is.
+    """
 
     id: str
     text: str
     file: str
+    spoken: str | None = None
     voice: str | None = None
     speed: float = 1.0
     interrupt_after_ms: int | None = None
