@@ -1,0 +1,1 @@
+"""A library whose search takes its time, to show that a slow tool does not stop the talk."""

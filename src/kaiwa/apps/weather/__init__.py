@@ -1,0 +1,1 @@
+"""Weather from a small table of typical months: sample data, and it says so."""
