@@ -81,7 +81,9 @@ def carried_model(file: ModelFile, directory: Path | None = None) -> bytes:
     try:
         content = (place / file.name).read_bytes()
     except FileNotFoundError:
-        raise ConfigError("speech", f"the model file {file.name} is missing.", "Install kaiwa again.") from None
+        raise ConfigError(
+            "speech", f"the model file {file.name} is missing.", "Install kaiwa again."
+        ) from None
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ConfigError("speech", f"the model file {file.name} is damaged.", "Install kaiwa again.")
     return content
@@ -108,7 +110,7 @@ def whisper_directory(cache: Path, progress: Progress | None = None) -> Path:
 
 
 def verify_directory(target: Path) -> None:
-    """Check every file of an assembled whisper-base against its sum. Raises ConfigError at the first wrong one."""
+    """Check every file of an assembled whisper-base. Raises ConfigError at the first wrong one."""
     for file in WHISPER_BASE:
         path = target / file.name
         if not path.is_file() or _sum_of(path) != file.sha256:

@@ -14,10 +14,11 @@ def open_onnx(content: bytes, name: str) -> Any:
     Raises ConfigError when onnxruntime is not installed or does not understand the model.
     """
     try:
-        import onnxruntime as ort
+        import onnxruntime
     except ImportError:
         raise ConfigError("speech", "onnxruntime is not installed.", INSTALL_LOCAL) from None
-    options: Any = ort.SessionOptions()
+    ort: Any = onnxruntime
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -25,4 +26,6 @@ def open_onnx(content: bytes, name: str) -> Any:
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except (RuntimeError, ValueError) as error:
-        raise ConfigError("speech", f"{name} is no model that can be read.", "Install kaiwa again.") from error
+        raise ConfigError(
+            "speech", f"{name} is no model that can be read.", "Install kaiwa again."
+        ) from error

@@ -20,6 +20,7 @@ from kaiwa.engines.speech.japanese import tidy
 from kaiwa.engines.speech.resampling import MODEL_RATE_HZ, Samples, house_to_model_rate
 from kaiwa.engines.speech.vad import VoiceActivityModel
 from kaiwa.engines.speech.whisper import Hypothesis, WhisperNetwork
+from kaiwa.engines.speech.wordlists import word_set
 
 LANGUAGES: Final = ("ja", "en")
 Effort = Literal["final", "draft"]
@@ -34,10 +35,11 @@ _TOKENS_PER_S: Final = 14
 """Fast Japanese is 9 to 10 morae a second and a mora rarely takes more than one token."""
 _BEAM: Final = {"final": 5, "draft": 1}
 
-_GHOSTS: Final = frozenset(
-    "ご視聴ありがとうございました ご清聴ありがとうございました 最後までご視聴いただきありがとうございます "
-    "チャンネル登録お願いします チャンネル登録よろしくお願いします おやすみなさい "
-    "thankyouforwatching thanksforwatching pleasesubscribe subtitlesbytheamara.orgcommunity you bye".split()
+_GHOSTS: Final = word_set(
+    "ご視聴ありがとうございました ご清聴ありがとうございました "
+    "最後までご視聴いただきありがとうございます チャンネル登録お願いします "
+    "チャンネル登録よろしくお願いします おやすみなさい "
+    "thankyouforwatching thanksforwatching pleasesubscribe subtitlesbytheamara.orgcommunity you bye"
 )
 """What Whisper says when nobody spoke, learned from subtitles. Believed only with good scores."""
 
@@ -118,6 +120,11 @@ class Recognizer:
             best.append(self._decode(encoded, language, before, len(piece) / MODEL_RATE_HZ, effort))
         return _joined(best, language or "", seconds)
 
+    def warm_up(self) -> None:
+        """Run the network once: the first run costs some 100 ms more than the others."""
+        encoded = self._network.encode(np.zeros(MODEL_RATE_HZ, dtype=np.float32))
+        self._network.decode(encoded, "ja", prompt="", beam_size=_BEAM["final"], max_tokens=2)
+
     def _is_speech(self, samples: Samples) -> bool:
         if len(samples) < MODEL_RATE_HZ // 10:
             return False
@@ -127,9 +134,7 @@ class Recognizer:
         found = self._network.probabilities(encoded)
         return max(LANGUAGES, key=lambda code: found.get(code, 0.0))
 
-    def _decode(
-        self, encoded: Any, language: str, prompt: str, seconds: float, effort: Effort
-    ) -> Hypothesis:
+    def _decode(self, encoded: Any, language: str, prompt: str, seconds: float, effort: Effort) -> Hypothesis:
         limit = int(seconds * _TOKENS_PER_S) + 12
 
         def decode(before: str) -> Hypothesis:

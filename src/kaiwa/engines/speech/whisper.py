@@ -60,7 +60,7 @@ class WhisperNetwork:
     def encode(self, samples: Samples) -> Any:
         """Return the encoding of 16 kHz audio of at most 28.5 s.
 
-        The window is 8 s or the length and 1.5 s instead of the 30 s the model was trained on: 5 times cheaper.
+        The window is 8 s or the length and 1.5 s, not the 30 s the model was trained on: 5 times cheaper.
         With a shorter tail the decoder loses its end and repeats itself.
         """
         seconds = len(samples) / MODEL_RATE_HZ
