@@ -263,6 +263,50 @@ def audio(milliseconds, extra=b""):
     return base64.b64encode(bytes(48 * milliseconds) + extra).decode()
 
 
+def _plant_open_item(events):
+    for type in (ITEM_DONE, OUT_DONE):
+        events[find(events, type, 1 if type == ITEM_DONE else 0)]["item"]["status"] = "incomplete"
+    events[find(events, DONE)]["response"]["output"][0]["status"] = "incomplete"
+
+
+def _plant_side_item(events):
+    at = find(events, OUT_ADDED, 3)
+    added = {
+        "type": ITEM_ADDED,
+        "event_id": "event_x",
+        "previous_item_id": "item_6",
+        "item": events[at]["item"],
+    }
+    events.insert(at + 1, added)
+
+
+def _plant_late_part(events):
+    part = next(event for event in events if event["type"] == PART_ADDED and event["response_id"] == "resp_4")
+    late = {**part, "event_id": "event_x", "content_index": 1}
+    events.insert(find(events, OUT_DONE, 3) + 1, late)
+
+
+def _plant_arguments(events):
+    arguments = {**events[find(events, f"{ARGUMENTS}.delta")], "event_id": "event_x"}
+    arguments |= {"response_id": "resp_1", "item_id": "item_2"}
+    events.insert(find(events, PART_ADDED), arguments)
+
+
+def _plant_broken_json(events):
+    for event in events:
+        if event["type"].startswith(ARGUMENTS) and event.get("delta") == '"Kyoto"}':
+            event["delta"] = '"Kyoto"'
+        if event["type"] == f"{ARGUMENTS}.done":
+            event["arguments"] = '{"city":"Kyoto"'
+        if event["type"] == ITEM_DONE and event["item"]["type"] == "function_call":
+            event["item"]["arguments"] = '{"city":"Kyoto"'
+
+
+def _plant_old_speech(events):
+    speech = {"type": f"{SPEECH}started", "event_id": "event_x", "audio_start_ms": 5000, "item_id": "item_4"}
+    events.append(speech)
+
+
 FAULTS = {
     "session.created missing": ("order.session_created", dropped("session.created")),
     "session.created twice": ("order.session_created", doubled("session.created")),
@@ -292,8 +336,8 @@ FAULTS = {
     "delta after the end": ("response.done_last", repeated(f"{TEXT}.delta", "rate_limits.updated")),
     "done of nothing": ("response.created_first", dropped(CREATED)),
     "output differs": ("response.output", changed(DONE, "response.output", [])),
-    "open item in a completed response": ("response.output", None),
-    "item of a side response in the conversation": ("response.out_of_band", None),
+    "open item in a completed response": ("response.output", _plant_open_item),
+    "item of a side response in the conversation": ("response.out_of_band", _plant_side_item),
     "conversation item before output item": ("output.opening_order", moved(ITEM_ADDED, OUT_ADDED, 1)),
     "part before conversation item": ("output.opening_order", moved(PART_ADDED, ITEM_ADDED, 0, 1)),
     "part before output item": ("output.added_first", moved(PART_ADDED, OUT_ADDED)),
@@ -318,6 +362,15 @@ FAULTS = {
     "output item done before item done": ("output.closing_order", moved(OUT_DONE, ITEM_DONE, 0, 1)),
     "output item done twice": ("output.done_once", doubled(OUT_DONE)),
     "response done before output item": ("response.closing_order", moved(DONE, OUT_DONE)),
+    "output item still open": ("output.status", changed(ITEM_DONE, "item.status", "in_progress", 1)),
+    "output item differs from the item": ("output.same", changed(OUT_DONE, "item.status", "incomplete")),
+    "part after output item done": ("output.done_last", _plant_late_part),
+    "arguments of a message": ("call.kind", _plant_arguments),
+    "arguments are not JSON": ("call.json", _plant_broken_json),
+    "unknown item": ("item.type", changed(ITEM_ADDED, "item.type", "thing")),
+    "session of another kind": ("session.object", changed("session.created", "session.object", "thing")),
+    "session id of another kind": ("session.id", changed("session.created", "session.id", "1")),
+    "speech under an old id": ("speech.new_item", _plant_old_speech),
     "audio in a text part": ("part.kind", changed(PART_ADDED, "part", {"type": "audio", "transcript": ""})),
     "audio before words": ("part.transcript_ahead", moved(AUDIO, "response.output_audio_transcript.delta")),
     "audio after its done": ("part.deltas_inside", moved(AUDIO, "response.output_audio_transcript.done", 2)),
@@ -362,27 +415,6 @@ FAULTS = {
     "transcript differs": ("transcription.text", dropped(f"{TRANSCRIPTION}.delta")),
     "transcript of a typed item": ("transcription.item", changed(f"{TRANSCRIPTION}.completed", "item_id", "item_1")),
 }  # fmt: skip
-
-
-def _plant_open_item(events):
-    for type in (ITEM_DONE, OUT_DONE):
-        events[find(events, type, 1 if type == ITEM_DONE else 0)]["item"]["status"] = "incomplete"
-    events[find(events, DONE)]["response"]["output"][0]["status"] = "incomplete"
-
-
-def _plant_side_item(events):
-    at = find(events, OUT_ADDED, 3)
-    added = {
-        "type": ITEM_ADDED,
-        "event_id": "event_x",
-        "previous_item_id": "item_6",
-        "item": events[at]["item"],
-    }
-    events.insert(at + 1, added)
-
-
-FAULTS["open item in a completed response"] = ("response.output", _plant_open_item)
-FAULTS["item of a side response in the conversation"] = ("response.out_of_band", _plant_side_item)
 
 
 @pytest.mark.parametrize(("rule", "plant"), FAULTS.values(), ids=FAULTS)
@@ -435,6 +467,19 @@ def test_cleared_speech_is_forgotten():
     script.say("input_audio_buffer.committed", previous_item_id=None, item_id="item_2")
     script.item(user("item_2", {"type": "input_audio", "transcript": None}), None)
     check_transcript(script.events)
+
+
+def test_two_answers_do_not_play_at_once():
+    script = Script()
+    script.say("output_audio_buffer.started", response_id="resp_1")
+    script.say("output_audio_buffer.started", response_id="resp_2")
+    with pytest.raises(ConformanceError, match=r"playback\.one_at_a_time"):
+        check_transcript(script.events)
+
+
+def test_a_frame_that_is_no_object_is_refused():
+    with pytest.raises(ConformanceError, match=r"event\.object"):
+        check_server_event("[]")
 
 
 def test_a_failed_transcription_with_nulls_is_refused():

@@ -49,7 +49,10 @@ class PlayoutClock:
     def playing(self, now: float) -> str | None:
         """Return the item that is sounding (or held by a pause), or None in silence."""
         self._advance(now)
-        for item_id, pieces in self._pieces.items():
+        if self._played_ms >= self._sent_ms:
+            return None
+        # What sounds now was sent lately.
+        for item_id, pieces in reversed(self._pieces.items()):
             if any(start <= self._played_ms < end for start, end in pieces):
                 return item_id
         return None
