@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kaiwa.events import client, config, items
+from kaiwa.events import client, config, items, server
 from kaiwa.protocol.realtime.ga import GaCodec
 from kaiwa.protocol.realtime.rules import APPEND_LIMIT_BYTES
 
@@ -234,3 +234,11 @@ def test_a_response_may_refer_to_items_of_the_conversation():
     event = read(create(input=[{"type": "item_reference", "id": "item_1"}]))
     assert event.response.input == (items.ItemReference(id="item_1"),)
     assert codec.decode_client(codec.encode_client(event)) == event
+
+
+def test_a_client_may_send_the_session_back_as_it_was_shown():
+    created = server.SessionCreated(event_id="event_1", session=config.SessionConfig(id="sess_1", model="m"))
+    shown = json.loads(codec.encode_server(created))["session"]
+    event = read({"type": "session.update", "session": shown})
+    assert isinstance(event, client.SettingsChanged)
+    assert event.session.audio.input.turn_detection == config.ServerVad()
