@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from websockets.exceptions import InvalidHandshake
+
 from kaiwa.apps.demo.judge import Misunderstanding, ObservedCall, judge_call, judge_row
 from kaiwa.apps.demo.script import Script, load_script, load_sound
 from kaiwa.cli.local_server import ServerProcess
+from kaiwa.errors import ConfigError
 from kaiwa.testing.call import Call
 from kaiwa.testing.caller import CallerManners, SimulatedCaller, SpokenLine
 
@@ -83,7 +86,10 @@ async def run_demo(options: DemoOptions, view: DemoView) -> DemoResult:
             observer=view.event,
             on_line=view.line,
         )
-        call = await caller.run()
+        try:
+            call = await caller.run()
+        except (OSError, InvalidHandshake) as error:
+            raise ConfigError("url", f"nobody answers at {url} ({error}).", "Start `kaiwa serve`.") from error
         row = await asyncio.to_thread(read_reservation, database) if database else None
     if options.wav:
         await asyncio.to_thread(call.write_wav, options.wav)
