@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,17 @@ async def test_of_four_processes_with_thirteen_requests_each_exactly_one_request
         await asyncio.create_subprocess_exec(sys.executable, "-c", RIVAL, str(path), **pipes)
         for _ in range(4)
     ]
-    async with asyncio.timeout(60):
+    try:
+        async with asyncio.timeout(60):
+            for rival in rivals:
+                assert rival.stdout is not None
+                assert await rival.stdout.readline() == b"ready\n"
+            answers = await asyncio.gather(*(rival.communicate(b"go\n") for rival in rivals))
+    finally:
         for rival in rivals:
-            assert rival.stdout is not None
-            assert await rival.stdout.readline() == b"ready\n"
-        answers = await asyncio.gather(*(rival.communicate(b"go\n") for rival in rivals))
+            if rival.returncode is None:
+                rival.kill()
+                await rival.wait()
 
     assert sum(int(out) for out, _ in answers) == 1
     assert [rival.returncode for rival in rivals] == [0, 0, 0, 0]
@@ -75,6 +83,49 @@ async def test_adjacent_periods_are_all_booked_even_at_once(tmp_path: Path) -> N
     assert None not in won
     assert sorted(booked.number for booked in won if booked) == [f"R-{n:03d}" for n in range(1, 7)]
     assert double_bookings(await store.reservations()) == []
+
+
+class Watched(SqliteReservations):
+    """Counts the bookings that ask for the write lock."""
+
+    def __init__(self, path: Path, expected: int) -> None:
+        super().__init__(path)
+        self.all_ask = asyncio.Event()
+        self._missing = expected
+        event.listen(self._engine.sync_engine, "before_cursor_execute", self._count)
+
+    def _count(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            self._missing -= 1
+            if self._missing == 0:
+                self.all_ask.set()
+
+
+async def test_bookings_stopped_while_they_wait_leave_no_lock_and_no_thread_behind(tmp_path: Path) -> None:
+    path = tmp_path / "desk.db"
+    await SqliteReservations(path).locations()
+    store = Watched(path, expected=1 + 5)  # one to prepare the file, five bookings
+    await store.locations()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    before = set(threading.enumerate())
+
+    stopped = [asyncio.create_task(store.reserve(minivan(10, 18))) for _ in range(5)]
+    async with asyncio.timeout(30):
+        await store.all_ask.wait()
+        waiting = set(threading.enumerate()) - before
+        for task in stopped:
+            task.cancel()
+        other.execute("ROLLBACK")
+        other.close()
+        outcomes = await asyncio.gather(*stopped, return_exceptions=True)
+
+        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        assert await store.reserve(minivan(10, 18)) is not None
+        assert len(waiting) == 5
+        for thread in waiting:
+            await asyncio.to_thread(thread.join)
+    assert len(await store.reservations()) == 1
 
 
 async def test_one_second_of_overlap_is_refused(tmp_path: Path) -> None:
