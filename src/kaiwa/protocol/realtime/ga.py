@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from itertools import takewhile
 from typing import Any, Final, cast
 
 import msgspec
@@ -91,7 +92,7 @@ class GaCodec:
         return frame.decode()
 
     def encode_client(self, event: WireEvent) -> str:
-        """Return the frame an upstream receives. Ids that are None are left out, settings keep their nulls."""
+        """Return the frame an upstream receives. Ids that are None are left out; settings keep nulls."""
         if type(event) is AudioAppended:
             frame = self._encoder.encode(event)
             return (
@@ -126,7 +127,7 @@ def _reread(frame: str | bytes) -> ClientEvent:
         raw = msgspec.json.decode(frame)
     except _UNREADABLE:
         return _rejected(faults.invalid_json(), None)
-    event_id = raw.get("event_id") if isinstance(raw, dict) else None
+    event_id = _key(raw, "event_id")
     try:
         return _forgive(raw)
     except PeerError as fault:
@@ -160,13 +161,15 @@ def _forgive(raw: Any) -> WireEvent:
 def _check_raw_parts(body: dict[str, Any]) -> None:
     """Name the parts a role may hold, not all that exist, when a part's type is unknown."""
     item = body.get("item")
-    if isinstance(item, dict):
-        role, content = cast(Any, item).get("role"), cast(Any, item).get("content")
-        if isinstance(role, str) and role in rules.PARTS_BY_ROLE and isinstance(content, list):
-            parts = cast(list[Any], content)
-            types = [part.get("type") if isinstance(part, dict) else None for part in parts]
-            known = types[: next((n for n, t in enumerate(types) if not isinstance(t, str)), len(types))]
-            rules.check_part_types(role, cast(list[str], known), "item")
+    role, content = _key(item, "role"), _key(item, "content")
+    if isinstance(role, str) and role in rules.PARTS_BY_ROLE and isinstance(content, list):
+        types = [_key(part, "type") for part in cast(list[Any], content)]
+        known = list(takewhile(lambda kind: isinstance(kind, str), types))
+        rules.check_part_types(role, known, "item")
+
+
+def _key(value: Any, name: str) -> Any:
+    return cast(dict[str, Any], value).get(name) if isinstance(value, dict) else None
 
 
 def _rejected(fault: PeerError, event_id: object) -> FrameRejected:

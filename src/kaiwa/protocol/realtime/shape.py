@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import msgspec.inspect as kinds
@@ -48,7 +48,7 @@ def _fit_any(raw: Any, kind: Any, path: str, tolerance: Tolerance) -> Any:
 def _fit_struct(raw: Any, kind: kinds.StructType, path: str, tolerance: Tolerance) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise faults.wrong_type(path, ["an object"], faults.json_kind(raw))
-    given: dict[str, Any] = raw
+    given = cast(dict[str, Any], raw)
     if kind.tag_field is not None:
         _struct_with_tag(given, [kind], path)
     for field in kind.fields:
@@ -105,14 +105,14 @@ def _struct_with_tag(given: dict[str, Any], structs: list[kinds.StructType], pat
 def _fit_array(raw: Any, kind: kinds.VarTupleType, path: str, tolerance: Tolerance) -> list[Any]:
     if not isinstance(raw, list):
         raise faults.wrong_type(path, ["an array"], faults.json_kind(raw))
-    values: list[Any] = raw
+    values = cast(list[Any], raw)
     return [fit(value, kind.item_type, f"{path}[{index}]", tolerance) for index, value in enumerate(values)]
 
 
 def _fit_mapping(raw: Any, kind: kinds.DictType, path: str, tolerance: Tolerance) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise faults.wrong_type(path, ["an object"], faults.json_kind(raw))
-    pairs: dict[str, Any] = raw
+    pairs = cast(dict[str, Any], raw)
     return {name: fit(value, kind.value_type, _join(path, name), tolerance) for name, value in pairs.items()}
 
 
