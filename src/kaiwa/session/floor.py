@@ -1,0 +1,56 @@
+"""Who may speak: what the peer still hears of us.
+
+`now` is wall time in seconds. `generating` is set while a response that was already audible goes on.
+"""
+
+from __future__ import annotations
+
+from kaiwa.audio.playout import PlayoutClock
+
+
+class Floor:
+    def __init__(self) -> None:
+        self._clock = PlayoutClock()
+        self._items: list[str] = []
+        self.generating = False
+        self._until = 0.0
+
+    def sent(self, item_id: str, audio_ms: float, now: float) -> None:
+        """Note that this much audio of the item went out."""
+        if not self._items or self._items[-1] != item_id:
+            self._items.append(item_id)
+            while len(self._items) > 8:
+                self._clock.forget(self._items.pop(0))
+        self._clock.sent(item_id, audio_ms, now)
+        self._until = max(self._until, now) + audio_ms / 1000
+
+    def silence(self, now: float) -> None:
+        """The peer stopped playing."""
+        self._clock.clear(now)
+        self._until = min(self._until, now)
+
+    @property
+    def until(self) -> float:
+        """When everything sent so far will have been played."""
+        return self._until
+
+    def audible(self, now: float) -> bool:
+        return self.generating or now < self._until
+
+    def audible_beyond(self, moment: float, now: float) -> bool:
+        """True when, as far as is known `now`, the agent is heard now and will be after that moment."""
+        return self.generating or (now < self._until and moment < self._until)
+
+    def heard_ms(self, item_id: str, now: float) -> int:
+        """Return how much of the item's audio the peer has heard."""
+        return int(self._clock.heard_ms(item_id, now))
+
+    def sounding(self, now: float) -> list[str]:
+        """Return the items that were sent and not heard to their end, oldest first."""
+        if now >= self._until:
+            return []
+        return [
+            item_id
+            for item_id in self._items
+            if self._clock.heard_ms(item_id, now) < self._clock.sent_ms(item_id)
+        ]

@@ -1,0 +1,465 @@
+"""The session in which we decide: turns, items, responses and calls are ours, an engine only answers.
+
+`HostSession` takes every event to the noun that knows it and joins their consequences. It knows no
+socket, clock, task or randomness; it never raises on what a peer, an engine or a tool sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from kaiwa.audio.formats import HOUSE_BYTES_PER_MS
+from kaiwa.errors import PeerError
+from kaiwa.events import client, engine, server, tools
+from kaiwa.events.actions import Action
+from kaiwa.events.client import ClientEvent, ResponseParams
+from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
+from kaiwa.events.engine import EngineEvent
+from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSpec
+from kaiwa.events.usage import Usage
+from kaiwa.session import errors, user_turns
+from kaiwa.session.alignment import Alignment
+from kaiwa.session.answers import Answers
+from kaiwa.session.calls import CallLedger
+from kaiwa.session.conversation import Conversation, Entry, user_audio
+from kaiwa.session.floor import Floor
+from kaiwa.session.input_audio import InputAudio
+from kaiwa.session.item_rules import audio_of, check_item, stored, wants_transcript, words_of
+from kaiwa.session.outbox import Ids, Outbox
+from kaiwa.session.paced import PacedOutput
+from kaiwa.session.plan import Plan, planned
+from kaiwa.session.policy import HostPolicy
+from kaiwa.session.settings import updated
+from kaiwa.session.transcripts import Transcripts
+from kaiwa.session.user_turns import TurnNews, UserTurns
+
+GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
+USUAL = HostPolicy()
+AS_CONFIGURED = ResponseParams()
+
+
+class HostSession:
+    """One conversation. Feed it with `receive` and `handle_timer`, then drain `actions`."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        ids: Ids,
+        policy: HostPolicy = USUAL,
+        tools: Sequence[ToolSpec] = (),
+        now: float,
+    ) -> None:
+        self.config = config if config.id else msgspec.structs.replace(config, id=ids("sess"))
+        self.policy = policy
+        self.conversation = Conversation(ids("conv"))
+        self._own_tools = tuple(msgspec.structs.replace(tool, server=True) for tool in tools)
+        self._outbox = Outbox(ids)
+        self._floor = Floor()
+        self._input = InputAudio(self.config.audio.input.format)
+        self._turns = UserTurns(policy, self._floor, ids)
+        self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, self.conversation)
+        self._answers = Answers(policy, self._outbox, self.conversation, self._floor, self._paced)
+        self._transcripts = Transcripts(self._outbox, self.conversation)
+        self._calls = CallLedger(policy.join_ms / 1000)
+        self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
+        self._idle_at: float | None = None
+        self._handlers = self._handlers_by_type()
+        self._turns.configure(self._detection)
+        self._outbox.send(server.SessionCreated, session=self.config)
+        self._outbox.ask(engine.Listen(mode=self._listen_mode()))
+
+    # --- the doorway ---------------------------------------------------------------------------
+
+    def receive(self, event: ClientEvent | EngineEvent | ToolEvent, now: float) -> None:
+        if self._outbox.closed:
+            return
+        try:
+            self._handlers[type(event)](event, now)
+        except PeerError as error:
+            error.event_id = getattr(event, "event_id", None)
+            self._outbox.fail(error)
+        if self._calls.owed:
+            self._answer_what_is_owed(now)
+
+    def next_timer(self) -> float | None:
+        if self._outbox.closed:
+            return None
+        moments = (
+            self._expires_at,
+            self._turns.deadline,
+            self._idle_at,
+            self._paced.drained_at(),
+            self._calls.due_at() if self._calls.owed and self._floor_is_free() else None,
+        )
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        if self._outbox.closed:
+            return
+        if self._expires_at is not None and now >= self._expires_at:
+            self._expire()
+            return
+        self._follow(self._turns.handle_timer(now), now)
+        self._paced.handle_timer(now)
+        if self._idle_at is not None and now >= self._idle_at:
+            self._time_out(now)
+        if self._calls.owed:
+            self._answer_what_is_owed(now)
+
+    def actions(self) -> list[Action]:
+        return self._outbox.drain()
+
+    @property
+    def usages(self) -> Sequence[Usage]:
+        """The usage of every response so far, in order."""
+        return self._answers.usages
+
+    @property
+    def tool_progress(self) -> dict[str, ToolProgress]:
+        """The latest progress of each running call."""
+        return dict(self._calls.progress)
+
+    def _handlers_by_type(self) -> dict[type, Callable[[Any, float], None]]:
+        answers, transcripts = self._answers, self._transcripts
+        return {
+            client.AudioAppended: self._append_audio,
+            engine.VoiceActivity: lambda event, now: self._follow(self._turns.hear(event, now), now),
+            engine.TurnLikelihood: lambda event, now: self._follow(self._turns.judge(event, now), now),
+            client.AudioCommitted: self._commit_audio,
+            client.AudioCleared: self._clear_audio,
+            client.OutputAudioCleared: self._clear_output,
+            client.SettingsChanged: self._change_settings,
+            client.ItemCreated: self._create_item,
+            client.ItemRetrieveRequested: self._retrieve_item,
+            client.ItemTruncateRequested: self._truncate_item,
+            client.ItemDeleteRequested: self._delete_item,
+            client.ResponseRequested: self._request_response,
+            client.ResponseCancelled: self._cancel_response,
+            client.FrameRejected: self._reject_frame,
+            client.PeerGone: self._leave,
+            engine.TextDelta: lambda event, now: answers.say(event),
+            engine.AudioDelta: answers.sound,
+            engine.ArgumentsDelta: lambda event, now: answers.argue(event),
+            engine.ToolCalled: self._call_tool,
+            engine.GenerationEnded: self._finish_response,
+            engine.TranscriptDelta: lambda event, now: transcripts.piece(event),
+            engine.TranscriptDone: lambda event, now: transcripts.done(event),
+            engine.TranscriptFailed: lambda event, now: transcripts.failed(event),
+            engine.EngineFailed: self._lose_engine,
+            tools.ToolProgress: lambda event, now: self._calls.report(event),
+            tools.ToolSettled: self._settle_call,
+        }
+
+    # --- settings ------------------------------------------------------------------------------
+
+    @property
+    def _detection(self) -> TurnDetection | None:
+        return self.config.audio.input.turn_detection
+
+    def _listen_mode(self) -> Literal["off", "voice", "turns"]:
+        detection = self._detection
+        if detection is None:
+            return "off"
+        plain = isinstance(detection, ServerVad) and not self.policy.backchannels
+        return "voice" if plain else "turns"
+
+    def _change_settings(self, event: client.SettingsChanged, now: float) -> None:
+        locked = self.policy.lock_voice and self._answers.voiced
+        before, mode = self.config.audio.input, self._listen_mode()
+        self.config = updated(self.config, event.session, voice_locked=locked)
+        after = self.config.audio.input
+        if after.format != before.format:
+            self._input.set_format(after.format)
+        if after.turn_detection != before.turn_detection:
+            self._follow(self._turns.configure(after.turn_detection), now)
+            self._idle_at = None
+        if self._listen_mode() != mode:
+            self._outbox.ask(engine.Listen(mode=self._listen_mode()))
+        self._outbox.send(server.SessionUpdated, session=self.config)
+
+    # --- the user's audio ----------------------------------------------------------------------
+
+    def _append_audio(self, event: client.AudioAppended, now: float) -> None:
+        if not event.audio:
+            return
+        pcm = self._input.append(event.audio, self.policy.max_buffer_ms)
+        if pcm:
+            self._outbox.ask(engine.Hear(pcm=pcm))
+        if self._detection is not None:
+            self._bound_buffer(now)
+
+    def _bound_buffer(self, now: float) -> None:
+        """Forget old silence; end a turn that fills the buffer."""
+        heard_ms = self._input.heard_ms
+        buffered_ms = heard_ms - self._input.start_ms
+        if buffered_ms > self.policy.max_buffer_ms - 1000:
+            self._follow(self._turns.cut(heard_ms), now)
+        keep_ms = self.policy.keep_silence_ms + self._turns.prefix_ms
+        if buffered_ms > keep_ms + self.policy.discard_every_ms and self._turns.quiet:
+            self._discard(heard_ms - keep_ms)
+
+    def _discard(self, until_ms: int) -> None:
+        self._input.take(until_ms)
+        self._outbox.ask(engine.Discard(until_ms=self._input.start_ms))
+
+    def _commit_audio(self, event: client.AudioCommitted, now: float) -> None:
+        self._input.check_commit(self.policy.min_commit_ms)
+        end_ms = self._input.heard_ms
+        item_id, announced = self._turns.item_id, self._turns.announced
+        self._follow(self._turns.abandon(), now)
+        if item_id is None or not announced:
+            item_id = self._outbox.new_id("item")
+        else:
+            self._outbox.send(server.SpeechStopped, audio_end_ms=end_ms, item_id=item_id)
+        self._commit(item_id, self._input.start_ms, end_ms)
+
+    def _commit(self, item_id: str, start_ms: int, end_ms: int) -> None:
+        start_ms = max(start_ms, self._input.start_ms)
+        end_ms = max(start_ms, min(end_ms, self._input.heard_ms))
+        self._idle_at = None
+        self._outbox.send(
+            server.InputAudioCommitted, previous_item_id=self.conversation.last_id, item_id=item_id
+        )
+        self._show(item_id, Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms))
+        self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
+        self._discard(end_ms)
+        self._transcripts.ask(item_id, self.config.audio.input.transcription)
+
+    def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
+        self._follow(self._turns.abandon(), now)
+        self._discard(self._input.heard_ms)
+        self._outbox.send(server.InputAudioCleared)
+
+    def _clear_output(self, event: client.OutputAudioCleared, now: float) -> None:
+        self._paced.cut(now)
+
+    # --- turns ---------------------------------------------------------------------------------
+
+    def _follow(self, news: tuple[TurnNews, ...], now: float) -> None:
+        for fact in news:
+            match fact:
+                case user_turns.Began():
+                    self._begin_turn(fact, now)
+                case user_turns.Paused():
+                    self._prepare(fact)
+                case user_turns.WentOn() | user_turns.Dropped():
+                    self._outbox.ask(engine.Abandon(item_id=fact.item_id))
+                case user_turns.Ended():
+                    self._end_turn(fact)
+
+    def _begin_turn(self, turn: user_turns.Began, now: float) -> None:
+        self._idle_at = None
+        self._outbox.send(server.SpeechStarted, audio_start_ms=turn.start_ms, item_id=turn.item_id)
+        if self._detection is None or not self._detection.interrupt_response:
+            return
+        if self._answers.active is not None:
+            self._answers.cancel(self._answers.active, by_speech=True)
+        self._paced.cut(now)
+
+    def _prepare(self, pause: user_turns.Paused) -> None:
+        generate = None
+        if self._answers_turns() and self._answers.active is None and not self._calls.owed:
+            generate = self._answers.foreseen(self._plan(), Entry(item=user_audio(pause.item_id)))
+        transcription = self.config.audio.input.transcription
+        self._outbox.ask(
+            engine.Prepare(
+                item_id=pause.item_id,
+                start_ms=max(pause.start_ms, self._input.start_ms),
+                end_ms=pause.end_ms,
+                generate=generate,
+                language=transcription.language if transcription else None,
+            )
+        )
+
+    def _end_turn(self, turn: user_turns.Ended) -> None:
+        self._outbox.send(server.SpeechStopped, audio_end_ms=turn.end_ms, item_id=turn.item_id)
+        self._commit(turn.item_id, turn.start_ms, turn.end_ms)
+        if self._answers_turns():
+            self._respond()
+
+    def _answers_turns(self) -> bool:
+        detection = self._detection
+        return detection is not None and detection.create_response and self.config.type == "realtime"
+
+    def _time_out(self, now: float) -> None:
+        """The user said nothing for long: answer the silence (idle_timeout_ms)."""
+        self._idle_at = None
+        detection = self._detection
+        if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
+            return
+        if self._calls.any_running or not self._floor_is_free():
+            self._idle_at = now + detection.idle_timeout_ms / 1000
+            return
+        end_ms = self._input.heard_ms
+        start_ms = max(self._input.start_ms, end_ms - detection.idle_timeout_ms)
+        item_id = self._outbox.new_id("item")
+        self._outbox.send(
+            server.TimeoutTriggered, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id
+        )
+        self._commit(item_id, start_ms, end_ms)
+        if self._answers_turns():
+            self._respond()
+
+    # --- items ---------------------------------------------------------------------------------
+
+    def _show(self, item_id: str, entry: Entry, after: str | None = None) -> None:
+        """Add a finished item and say so."""
+        previous = self.conversation.add(item_id, entry, after)
+        self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
+        self._outbox.send(server.ItemDone, previous_item_id=previous, item=entry.item)
+
+    def _create_item(self, event: client.ItemCreated, now: float) -> None:
+        item, after = event.item, event.previous_item_id
+        check_item(item)
+        if item.id and item.id in self.conversation:
+            raise errors.duplicate_item(item.id)
+        self.conversation.check_place(after)
+        self._check_call(item)
+        pcm = self._input.whole(audio_of(item), "item.content[0].audio")
+        item_id = item.id or self._outbox.new_id("item")
+        entry = self._entry_of(stored(item, item_id, self._outbox.new_id), pcm)
+        self._show(item_id, entry, after)
+        if pcm and wants_transcript(entry.item):
+            self._outbox.ask(engine.Remember(item_id=item_id, pcm=pcm))
+            self._transcripts.ask(item_id, self.config.audio.input.transcription)
+
+    def _check_call(self, item: Item) -> None:
+        if isinstance(item, FunctionCallOutput):
+            self.conversation.check_output(item, "item.call_id")
+            if self._calls.running(item.call_id):
+                raise errors.answered_call(item.call_id, "item.call_id")
+        elif isinstance(item, FunctionCall) and item.call_id and self.conversation.knows_call(item.call_id):
+            raise errors.duplicate_call(item.call_id)
+
+    def _entry_of(self, item: Item, pcm: bytes) -> Entry:
+        audio_ms = len(pcm) / HOUSE_BYTES_PER_MS
+        alignment = Alignment()
+        alignment.add_text(words_of(item))
+        alignment.add_audio(audio_ms)
+        return Entry(item=item, audio_ms=audio_ms, alignment=alignment if pcm else None)
+
+    def _retrieve_item(self, event: client.ItemRetrieveRequested, now: float) -> None:
+        entry = self.conversation.entry(event.item_id)
+        if entry is None:
+            raise errors.unknown_item("retrieve", event.item_id)
+        self._outbox.send(server.ItemRetrieved, item=entry.item)
+
+    def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
+        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
+        self._floor.silence(now)
+        self._outbox.send(
+            server.ItemTruncated,
+            item_id=event.item_id,
+            content_index=event.content_index,
+            audio_end_ms=event.audio_end_ms,
+        )
+
+    def _delete_item(self, event: client.ItemDeleteRequested, now: float) -> None:
+        item = self.conversation.delete(event.item_id)
+        if isinstance(item, FunctionCall) and self._calls.running(str(item.call_id)):
+            self._calls.forget(str(item.call_id))
+            self._outbox.stop_tool(str(item.call_id))
+        self._outbox.send(server.ItemDeleted, item_id=event.item_id)
+
+    # --- responses -----------------------------------------------------------------------------
+
+    def _plan(self, params: ResponseParams = AS_CONFIGURED) -> Plan:
+        return planned(self.config, self._own_tools, params, self.conversation)
+
+    def _respond(self) -> None:
+        """Answer the conversation as it stands, unless an answer is under way."""
+        if self._answers.active is None:
+            self._start(self._plan())
+
+    def _start(self, plan: Plan) -> None:
+        self._answers.start(plan)
+        if plan.in_conversation:
+            self._idle_at = None
+            self._calls.paid()
+
+    def _request_response(self, event: client.ResponseRequested, now: float) -> None:
+        if self.config.type != "realtime":
+            raise errors.no_response_here()
+        params = event.response
+        plan = self._plan(AS_CONFIGURED if params is None or params is UNSET else params)
+        self._start(plan)
+
+    def _cancel_response(self, event: client.ResponseCancelled, now: float) -> None:
+        wanted = event.response_id
+        response = self._answers.active if wanted is None else self._answers.find(wanted)
+        if response is None:
+            raise errors.nothing_to_cancel()
+        self._answers.cancel(response, by_speech=False)
+
+    def _finish_response(self, event: engine.GenerationEnded, now: float) -> None:
+        was_active = self._answers.finish(event, now)
+        detection = self._detection
+        if was_active and isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
+            self._idle_at = max(self._floor.until, now) + detection.idle_timeout_ms / 1000
+
+    # --- tools ---------------------------------------------------------------------------------
+
+    def _call_tool(self, event: engine.ToolCalled, now: float) -> None:
+        call = self._answers.call(event)
+        if call is not None:
+            self._run(call)
+
+    def _run(self, call: ToolCall) -> None:
+        self._calls.open(call)
+        self._outbox.run_tool(call)
+
+    def _settle_call(self, event: tools.ToolSettled, now: float) -> None:
+        if not self._calls.running(event.call_id):
+            return
+        self._calls.settle(event.call_id, now)
+        item_id = self._outbox.new_id("item")
+        output = FunctionCallOutput(id=item_id, call_id=event.call_id, output=event.output)
+        self._show(item_id, Entry(item=output))
+
+    def _floor_is_free(self) -> bool:
+        return self._answers.active is None and self._turns.quiet
+
+    def _answer_what_is_owed(self, now: float) -> None:
+        due = self._calls.due_at()
+        if due is not None and due <= now and self._floor_is_free():
+            self._respond()
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _reject_frame(self, event: client.FrameRejected, now: float) -> None:
+        error = PeerError(
+            event.code,
+            event.message,
+            param=event.param,
+            event_id=event.rejected_event_id,
+            type=event.error_type,
+        )
+        self._outbox.fail(error)
+
+    def _expire(self) -> None:
+        error = errors.session_expired(round((self.policy.lifetime_s or 0) / 60))
+        self._stop_everything()
+        self._outbox.fail(error)
+        self._outbox.hang(GOING_AWAY, error.message)
+
+    def _lose_engine(self, event: engine.EngineFailed, now: float) -> None:
+        self._answers.fail_all(event.error)
+        self._stop_everything()
+        self._outbox.fail(errors.engine_lost(event.error.message))
+        self._outbox.hang(INTERNAL_ERROR, "The engine was lost.")
+
+    def _leave(self, event: client.PeerGone, now: float) -> None:
+        self._stop_everything()
+        self._outbox.close()
+
+    def _stop_everything(self) -> None:
+        self._answers.stop_all()
+        for call_id in self._calls.stop_all():
+            self._outbox.stop_tool(call_id)

@@ -1,0 +1,60 @@
+"""What the peer hears where the server paces playback (WebRTC): output_audio_buffer events and truncation.
+
+Source: Realtime reference B6 (WebRTC playout). Elsewhere the client owns playback and this does nothing.
+"""
+
+from __future__ import annotations
+
+from kaiwa.events import server
+from kaiwa.session.conversation import Conversation
+from kaiwa.session.floor import Floor
+from kaiwa.session.outbox import Outbox
+
+
+class PacedOutput:
+    def __init__(self, enabled: bool, outbox: Outbox, floor: Floor, conversation: Conversation) -> None:
+        self._enabled = enabled
+        self._outbox = outbox
+        self._floor = floor
+        self._conversation = conversation
+        self._response_id: str | None = None
+
+    def sent(self, response_id: str) -> None:
+        """Note that audio of this response is on its way."""
+        if self._enabled and self._response_id != response_id:
+            self._finish(server.OutputAudioStopped)
+            self._response_id = response_id
+            self._outbox.send(server.OutputAudioStarted, response_id=response_id)
+
+    def drained_at(self) -> float | None:
+        if self._response_id is None or self._floor.generating:
+            return None
+        return self._floor.until
+
+    def handle_timer(self, now: float) -> None:
+        due = self.drained_at()
+        if due is not None and now >= due:
+            self._finish(server.OutputAudioStopped)
+
+    def cut(self, now: float) -> None:
+        """Stop the sound and keep of each item only what was heard."""
+        if self._enabled and self._response_id is not None:
+            heard = [(item_id, self._floor.heard_ms(item_id, now)) for item_id in self._floor.sounding(now)]
+            self._floor.silence(now)
+            self._finish(server.OutputAudioCleared)
+            for item_id, heard_ms in heard:
+                self._truncate(item_id, heard_ms)
+        self._floor.silence(now)
+
+    def _truncate(self, item_id: str, heard_ms: int) -> None:
+        entry = self._conversation.entry(item_id)
+        if entry is None:
+            return
+        end_ms = min(heard_ms, int(entry.audio_ms))
+        self._conversation.truncate(item_id, 0, end_ms)
+        self._outbox.send(server.ItemTruncated, item_id=item_id, content_index=0, audio_end_ms=end_ms)
+
+    def _finish(self, kind: type[server.OutputAudioStopped] | type[server.OutputAudioCleared]) -> None:
+        if self._response_id is not None:
+            self._outbox.send(kind, response_id=self._response_id)
+            self._response_id = None

@@ -1,0 +1,226 @@
+"""One response's life on the wire: its items, parts and deltas, and the bracket that closes them.
+
+Source: Realtime reference B6. Does not know turns, other responses or who runs a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from kaiwa.audio.formats import Converter, bytes_per_ms, encoder_for
+from kaiwa.events import server
+from kaiwa.events.items import FunctionCall, Item, ItemStatus, Message, OutputAudio, OutputText
+from kaiwa.events.response import ResponseStatus, StatusDetails
+from kaiwa.events.tools import ToolCall
+from kaiwa.events.usage import InputTokens, Usage
+from kaiwa.session.alignment import Alignment
+from kaiwa.session.conversation import Conversation, Entry
+from kaiwa.session.outbox import Outbox
+from kaiwa.session.plan import Plan
+
+CONTENT_INDEX = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    """An output item while it is being produced."""
+
+    index: int
+    item_id: str
+    entry: Entry
+    pieces: list[str] = field(default_factory=list[str])
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class LiveResponse:
+    """Produces the events of one response. Nothing may be fed to it after `end`."""
+
+    def __init__(self, plan: Plan, outbox: Outbox, conversation: Conversation, read: InputTokens) -> None:
+        self.id = outbox.new_id("resp")
+        self.plan = plan
+        self.read = read
+        self._outbox = outbox
+        self._conversation = conversation if plan.in_conversation else None
+        self._shown = plan.response(self.id, conversation.id)
+        self._items: list[Item] = []
+        self._message: _Open | None = None
+        self._calls: dict[int, _Open] = {}
+        self._closed_calls: set[int] = set()
+        self._encoder: Converter | None = None
+        self._bytes_per_ms = bytes_per_ms(plan.format)
+        self.audio_ms = 0.0
+        self.written: list[str] = []
+        outbox.send(server.ResponseCreated, response=self._shown)
+
+    @property
+    def message_id(self) -> str | None:
+        """The item the response is speaking in, if it has one."""
+        return self._message.item_id if self._message else None
+
+    def add_text(self, text: str) -> None:
+        if not text:
+            return
+        message = self._open_message()
+        message.pieces.append(text)
+        self.written.append(text)
+        kind = server.TextDelta
+        if self.plan.spoken:
+            kind = server.TranscriptDelta
+            assert message.entry.alignment is not None, "a spoken message has an alignment"
+            message.entry.alignment.add_text(text)
+        self._outbox.send(kind, **self._place(message), delta=text)
+
+    def add_audio(self, pcm: bytes) -> float:
+        """Send speech in the response's format; return how many ms of it went out."""
+        if not self.plan.spoken or not pcm or len(pcm) % 2:
+            return 0.0
+        self._open_message()
+        if self._encoder is None:
+            self._encoder = encoder_for(self.plan.format)
+        return self._send_audio(self._encoder.push(pcm))
+
+    def flush_audio(self) -> float:
+        """Send what the converter still holds; return how many ms went out."""
+        encoder, self._encoder = self._encoder, None
+        return self._send_audio(encoder.flush()) if encoder and self._message else 0.0
+
+    def add_arguments(self, index: int, name: str, delta: str) -> None:
+        if index in self._closed_calls or not delta:
+            return
+        call = self._calls.get(index) or self._open_call(index, name, None)
+        call.pieces.append(delta)
+        self.written.append(delta)
+        self._outbox.send(
+            server.ArgumentsDelta,
+            response_id=self.id,
+            item_id=call.item_id,
+            output_index=call.index,
+            call_id=_call(call).call_id,
+            delta=delta,
+        )
+
+    def add_call(self, index: int, name: str, arguments: str, call_id: str | None) -> ToolCall | None:
+        """Complete a call and close its item; None when this call was complete already."""
+        if index in self._closed_calls:
+            return None
+        call = self._calls.get(index) or self._open_call(index, name, call_id)
+        whole = arguments if arguments.strip() else "{}"
+        streamed = call.text
+        if whole.startswith(streamed):
+            self.add_arguments(index, name, whole[len(streamed) :])
+        item = msgspec.structs.replace(_call(call), arguments=call.text, status="completed")
+        del self._calls[index]
+        self._closed_calls.add(index)
+        self._outbox.send(
+            server.ArgumentsDone,
+            response_id=self.id,
+            item_id=call.item_id,
+            output_index=call.index,
+            call_id=item.call_id,
+            name=item.name,
+            arguments=item.arguments,
+        )
+        self._close_item(call, item)
+        return ToolCall(
+            call_id=str(item.call_id), name=item.name, arguments=item.arguments, response_id=self.id
+        )
+
+    def end(self, status: ResponseStatus, details: StatusDetails | None, usage: Usage) -> None:
+        """Close what is open, in order, and the response."""
+        item_status: ItemStatus = "completed" if status == "completed" else "incomplete"
+        unfinished = [*self._calls.values(), *([self._message] if self._message else [])]
+        for item in sorted(unfinished, key=lambda item: item.index):
+            if item is self._message:
+                self._close_message(item, item_status)
+            else:
+                self._close_item(
+                    item, msgspec.structs.replace(_call(item), arguments=item.text, status="incomplete")
+                )
+        self._outbox.send(
+            server.ResponseDone,
+            response=msgspec.structs.replace(
+                self._shown, status=status, status_details=details, output=tuple(self._items), usage=usage
+            ),
+        )
+
+    def _open_message(self) -> _Open:
+        if self._message is None:
+            item_id = self._outbox.new_id("item")
+            item = Message(id=item_id, status="in_progress", role="assistant", content=())
+            entry = Entry(item=item, alignment=Alignment() if self.plan.spoken else None)
+            self._message = self._open_item(item_id, entry)
+            part = server.AudioPart(transcript="") if self.plan.spoken else server.TextPart(text="")
+            self._outbox.send(server.ContentPartAdded, **self._place(self._message), part=part)
+        return self._message
+
+    def _open_call(self, index: int, name: str, call_id: str | None) -> _Open:
+        item_id = self._outbox.new_id("item")
+        if call_id is None or (self._conversation and self._conversation.knows_call(call_id)):
+            call_id = self._outbox.new_id("call")
+        item = FunctionCall(id=item_id, status="in_progress", name=name, call_id=call_id, arguments="")
+        self._calls[index] = self._open_item(item_id, Entry(item=item))
+        return self._calls[index]
+
+    def _open_item(self, item_id: str, entry: Entry) -> _Open:
+        opened = _Open(len(self._items), item_id, entry)
+        self._items.append(entry.item)
+        self._outbox.send(
+            server.OutputItemAdded, response_id=self.id, output_index=opened.index, item=entry.item
+        )
+        if self._conversation is not None:
+            previous = self._conversation.add(item_id, entry)
+            self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
+        return opened
+
+    def _send_audio(self, wire: bytes) -> float:
+        message = self._message
+        if not wire or message is None:
+            return 0.0
+        audio_ms = len(wire) / self._bytes_per_ms
+        self.audio_ms += audio_ms
+        if message.entry.heard is None:
+            message.entry.audio_ms += audio_ms
+        assert message.entry.alignment is not None, "a spoken message has an alignment"
+        message.entry.alignment.add_audio(audio_ms)
+        self._outbox.send(server.AudioDelta, **self._place(message), delta=wire)
+        return audio_ms
+
+    def _close_message(self, message: _Open, status: ItemStatus) -> None:
+        place, text = self._place(message), message.text
+        if self.plan.spoken:
+            self._outbox.send(server.AudioDone, **place)
+            self._outbox.send(server.TranscriptDone, **place, transcript=text)
+            part, content = server.AudioPart(transcript=text), OutputAudio(transcript=text)
+        else:
+            self._outbox.send(server.TextDone, **place, text=text)
+            part, content = server.TextPart(text=text), OutputText(text=text)
+        self._outbox.send(server.ContentPartDone, **place, part=part)
+        item = message.entry.item
+        self._close_item(message, msgspec.structs.replace(item, status=status, content=(content,)))
+
+    def _close_item(self, opened: _Open, item: Item) -> None:
+        self._items[opened.index] = item
+        if self._conversation is not None:
+            self._conversation.replace(opened.item_id, item)
+            previous = self._conversation.previous_id(opened.item_id)
+            self._outbox.send(server.ItemDone, previous_item_id=previous, item=item)
+        self._outbox.send(server.OutputItemDone, response_id=self.id, output_index=opened.index, item=item)
+
+    def _place(self, opened: _Open) -> dict[str, object]:
+        return {
+            "response_id": self.id,
+            "item_id": opened.item_id,
+            "output_index": opened.index,
+            "content_index": CONTENT_INDEX,
+        }
+
+
+def _call(opened: _Open) -> FunctionCall:
+    item = opened.entry.item
+    assert isinstance(item, FunctionCall), "an open call holds a function call"
+    return item
