@@ -1,0 +1,50 @@
+# Every target installs what it needs, does it once, and works offline afterwards.
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+SHELL := /bin/bash
+export VENV
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo bench test check format setup lock clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+run: ## Serve on http://127.0.0.1:8000 with the embedded engine (ARGS="--port 9000 my_module:agent")
+	@scripts/setup.sh run
+	@$(BIN)/kaiwa serve $(ARGS)
+
+demo: ## Let a simulated caller book a rental car by voice, in Japanese (ARGS="--lang en")
+	@scripts/setup.sh run
+	@$(BIN)/kaiwa demo $(ARGS)
+
+bench: ## Measure the local engine; writes bench/latest.json
+	@scripts/setup.sh dev
+	@$(BIN)/python -m bench $(ARGS)
+
+test: check ## Run the checks and every test (ARGS="tests/session -k barge")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: ## Lint, formatting, types and the rooms' import rules
+	@scripts/setup.sh dev
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --check; exit 1; }
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+
+format: ## Format the code and sort its imports
+	@scripts/setup.sh dev
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+setup: ## Install everything that development needs
+	@scripts/setup.sh dev
+
+lock: ## Renew the lock files (ARGS=--upgrade for newer versions)
+	@scripts/setup.sh dev
+	@scripts/lock.sh $(ARGS)
+
+clean: ## Remove the virtual environment and everything that was built
+	@rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

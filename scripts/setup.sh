@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Makes a checkout ready to work: Debian packages, virtual environment, locked Python packages.
+#
+#   scripts/setup.sh run    what the server, the demo and the benchmark need
+#   scripts/setup.sh dev    the same, and what the tests and checks need
+#
+# Does nothing when nothing changed since the last time; needs no network then.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+level=${1:-dev}
+venv=${VENV:-.venv}
+stamp=$venv/.kaiwa-setup
+[ -f "$stamp" ] && grep -q '^dev ' "$stamp" && level=dev # never take away what was installed before
+case $level in
+    run) lock=requirements.lock ;;
+    dev) lock=requirements-dev.lock ;;
+    *) echo "setup: unknown level '$level' (run, dev)" >&2 && exit 2 ;;
+esac
+
+say() { printf '  %s\n' "$*" >&2; }
+fail() { printf 'setup: %s\n' "$*" >&2 && exit 1; }
+
+step() { # step NAME COMMAND...: show the name, the seconds it took, and its output only when it fails
+    local name=$1 began=$SECONDS log
+    shift
+    log=$(mktemp)
+    printf '  %-44s' "$name" >&2
+    if "$@" >"$log" 2>&1; then
+        printf '%4d s\n' $((SECONDS - began)) >&2
+        rm -f "$log"
+    else
+        printf 'failed\n' >&2
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.11 python3 python3.12 python3.13; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+missing_debian_packages() {
+    local python
+    python=$(find_python) || echo python3
+    "${python:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    command -v flite >/dev/null || echo flite # the English voice
+    [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker
+}
+
+install_debian_packages() {
+    local install=(apt-get install -y -q --no-install-recommends "$@")
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" || { apt-get update -q && "${install[@]}"; }
+}
+
+use_the_index_of_pip() { # uv does not read pip's configuration
+    local index
+    [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
+    index=$("$venv/bin/pip" config list | sed -n "s/^.*[.]index-url='\(.*\)'$/\1/p" | tail -n 1)
+    [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
+    [ -n "${SSL_CERT_FILE:-}" ] || [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=$PIP_CERT
+}
+
+sync_packages() {
+    VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip sync --require-hashes requirements-setup.lock "$lock"
+}
+
+sync_packages_with_pip() { # slower, but follows every setting that pip knows
+    "$venv/bin/pip" install --no-deps --require-hashes -r requirements-setup.lock -r "$lock"
+}
+
+install_kaiwa() {
+    VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --offline --no-deps --no-build-isolation --editable .
+}
+
+wanted="$level $(cat pyproject.toml scripts/setup.sh requirements-setup.lock "$lock" | sha256sum | cut -c1-64)"
+if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    exit 0
+fi
+
+began=$SECONDS
+say "Setting up kaiwa ($level)"
+mapfile -t packages < <(missing_debian_packages)
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        fail "these are missing and only root can install them; please run:
+    sudo apt-get install --no-install-recommends ${packages[*]}"
+    fi
+    step "Debian packages: ${packages[*]}" install_debian_packages "${packages[@]}"
+fi
+python=$(find_python) || fail "Python 3.11 or newer is needed (set PYTHON=/path/to/python3)."
+[ -x "$venv/bin/pip" ] || step "Virtual environment" "$python" -m venv "$venv"
+rm -f "$stamp"
+step "Installer (uv)" "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes \
+    -r requirements-setup.lock
+use_the_index_of_pip
+step "Python packages ($(grep -c == "$lock"))" sync_packages || step "Once more with pip" sync_packages_with_pip
+step "kaiwa itself" install_kaiwa
+echo "$wanted" >"$stamp"
+say "Ready after $((SECONDS - began)) s"
