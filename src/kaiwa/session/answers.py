@@ -109,6 +109,7 @@ class Answers:
 
     def fail_all(self, error: FailureDetail) -> None:
         for response in list(self._all()):
+            self._outbox.ask(engine.Stop(response_id=response.id))
             self._end(response, "failed", FailedStatus(error=error), None)
 
     def stop_all(self) -> None:

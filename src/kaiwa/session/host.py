@@ -20,6 +20,7 @@ from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
 from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
+from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.session import errors, user_turns
@@ -212,11 +213,11 @@ class HostSession:
     def _commit_audio(self, event: client.AudioCommitted, now: float) -> None:
         self._input.check_commit(self.policy.min_commit_ms)
         end_ms = self._input.heard_ms
-        item_id, announced = self._turns.item_id, self._turns.announced
-        self._follow(self._turns.abandon(), now)
-        if item_id is None or not announced:
+        item_id = self._turns.item_id if self._turns.announced else None
+        self._follow(self._turns.abandon(end_ms), now)
+        if item_id is None:
             item_id = self._outbox.new_id("item")
-        else:
+        elif self._detection is not None:
             self._outbox.send(server.SpeechStopped, audio_end_ms=end_ms, item_id=item_id)
         self._commit(item_id, self._input.start_ms, end_ms)
 
@@ -233,7 +234,7 @@ class HostSession:
         self._transcripts.ask(item_id, self.config.audio.input.transcription)
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
-        self._follow(self._turns.abandon(), now)
+        self._follow(self._turns.abandon(self._input.heard_ms), now)
         self._discard(self._input.heard_ms)
         self._outbox.send(server.InputAudioCleared)
 
@@ -256,7 +257,8 @@ class HostSession:
 
     def _begin_turn(self, turn: user_turns.Began, now: float) -> None:
         self._idle_at = None
-        self._outbox.send(server.SpeechStarted, audio_start_ms=turn.start_ms, item_id=turn.item_id)
+        start_ms = max(turn.start_ms, self._input.start_ms)
+        self._outbox.send(server.SpeechStarted, audio_start_ms=start_ms, item_id=turn.item_id)
         if self._detection is None or not self._detection.interrupt_response:
             return
         if self._answers.active is not None:
@@ -445,6 +447,7 @@ class HostSession:
 
     def _expire(self) -> None:
         error = errors.session_expired(round((self.policy.lifetime_s or 0) / 60))
+        self._answers.fail_all(FailureDetail(type=error.type, code=error.code, message=error.message))
         self._stop_everything()
         self._outbox.fail(error)
         self._outbox.hang(GOING_AWAY, error.message)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kaiwa.audio.formats import Converter, bytes_per_ms, encoder_for
+from kaiwa.audio.formats import duration_ms
 from kaiwa.events import server
 from kaiwa.events.items import FunctionCall, Item, ItemStatus, Message, OutputAudio, OutputText
 from kaiwa.events.response import ResponseStatus, StatusDetails
@@ -19,6 +19,7 @@ from kaiwa.session.alignment import Alignment
 from kaiwa.session.conversation import Conversation, Entry
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.plan import Plan
+from kaiwa.session.speech_out import SpeechOut
 
 CONTENT_INDEX = 0
 
@@ -51,8 +52,7 @@ class LiveResponse:
         self._message: _Open | None = None
         self._calls: dict[int, _Open] = {}
         self._closed_calls: set[int] = set()
-        self._encoder: Converter | None = None
-        self._bytes_per_ms = bytes_per_ms(plan.format)
+        self._speech: SpeechOut | None = None
         self.audio_ms = 0.0
         self.written: list[str] = []
         outbox.send(server.ResponseCreated, response=self._shown)
@@ -80,14 +80,13 @@ class LiveResponse:
         if not self.plan.spoken or not pcm or len(pcm) % 2:
             return 0.0
         self._open_message()
-        if self._encoder is None:
-            self._encoder = encoder_for(self.plan.format)
-        return self._send_audio(self._encoder.push(pcm))
+        if self._speech is None:
+            self._speech = SpeechOut(self.plan.format)
+        return sum(self._send_audio(piece) for piece in self._speech.push(pcm))
 
     def flush_audio(self) -> float:
-        """Send what the converter still holds; return how many ms went out."""
-        encoder, self._encoder = self._encoder, None
-        return self._send_audio(encoder.flush()) if encoder and self._message else 0.0
+        """Send the audio still held back; return how many ms of it went out."""
+        return sum(self._send_audio(piece) for piece in self._speech.flush()) if self._speech else 0.0
 
     def add_arguments(self, index: int, name: str, delta: str) -> None:
         if index in self._closed_calls or not delta:
@@ -179,9 +178,9 @@ class LiveResponse:
 
     def _send_audio(self, wire: bytes) -> float:
         message = self._message
-        if not wire or message is None:
+        if message is None:
             return 0.0
-        audio_ms = len(wire) / self._bytes_per_ms
+        audio_ms = duration_ms(self.plan.format, len(wire))
         self.audio_ms += audio_ms
         if message.entry.heard is None:
             message.entry.audio_ms += audio_ms

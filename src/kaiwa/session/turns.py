@@ -28,6 +28,7 @@ class TurnDetector:
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
+        self.heard_ms = 0
         self.configure(None)
 
     def configure(self, detection: TurnDetection | None) -> None:
@@ -49,7 +50,6 @@ class TurnDetector:
         self.likelihood: float | None = None
         self.onset_ms: int | None = None
         self.last_speech_ms = 0
-        self.heard_ms = 0
 
     @property
     def idle(self) -> bool:
@@ -60,7 +60,14 @@ class TurnDetector:
         """How long the speech has lasted, from its onset to its last voiced frame."""
         return 0 if self.onset_ms is None else self.last_speech_ms - self.onset_ms
 
+    def skip(self, until_ms: int) -> None:
+        """Forget the present speech and judge nothing before `until_ms`."""
+        self.reset()
+        self.heard_ms = max(self.heard_ms, until_ms)
+
     def hear(self, audio_ms: int, probability: float) -> Sign | None:
+        if audio_ms <= self.heard_ms:
+            return None
         self.heard_ms = audio_ms
         if not self.speaking:
             return self._outside(audio_ms, probability)

@@ -70,6 +70,8 @@ class UserTurns:
     @property
     def quiet(self) -> bool:
         """True when no turn, not even a possible one, is under way."""
+        if self._detector.detection is None:
+            return True
         return self._item_id is None and self._detector.idle
 
     @property
@@ -86,14 +88,19 @@ class UserTurns:
         return self._detector.prefix_ms
 
     def configure(self, detection: TurnDetection | None) -> tuple[TurnNews, ...]:
-        news = self.abandon() if detection is None else _NOTHING
+        """Take new settings. Without detection an announced turn waits for the peer's commit."""
+        news = _NOTHING
+        if detection is None and self._item_id is not None:
+            news = (Dropped(item_id=self._item_id),)
+            if self._held:
+                self._forget()
         self._detector.configure(detection)
         return news
 
-    def abandon(self) -> tuple[TurnNews, ...]:
-        """Forget the present turn."""
+    def abandon(self, until_ms: int = 0) -> tuple[TurnNews, ...]:
+        """Forget the present turn and whatever is heard before `until_ms`."""
         item_id = self._item_id
-        self._detector.reset()
+        self._detector.skip(until_ms)
         self._forget()
         return (Dropped(item_id=item_id),) if item_id else _NOTHING
 
@@ -144,6 +151,8 @@ class UserTurns:
 
     def _started(self, now: float) -> tuple[TurnNews, ...]:
         """A second onset while words are awaited: then the first was no listener's word either."""
+        if self.announced:
+            return _NOTHING
         before = self._real(reset=False) if self._decide_by is not None else _NOTHING
         onset_ms = self._detector.onset_ms or 0
         self._item_id = self._new_id("item")
