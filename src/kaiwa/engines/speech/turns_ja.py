@@ -25,6 +25,8 @@ _ANSWERS: Final = word_set(
 _CUT_OFF: Final = word_set(
     "もう もし たとえば 例えば あと ちょっと だいたい できれば なるべく たぶん やっぱり また まだ"
 )
+_ASKED: Final = word_set("教え 待っ 見せ 聞かせ やめ 止め 調べ")
+"""Verbs whose te-form is a request by itself: 教えて, 待って."""
 _FITS: Final = {
     "date": re.compile(r"[日月曜週末]|明日|あす|あさって|今日|昨日|元旦|連休"),
     "time": re.compile(r"[時分半]|正午|昼|朝|夕方|夜"),
@@ -109,6 +111,8 @@ def _particle(last: _Word, before: _Word | None, kind: str) -> float:
         return 0.35 if before.group != "終助詞" else 0.93
     if last.group in ("終助詞", "副助詞／並立助詞／終助詞"):
         return 0.95
+    if last.text in ("て", "で") and before is not None and before.text in _ASKED:
+        return 0.7
     if last.text == "で" and kind in ("choice", "date", "time", "number"):
         return 0.72
     if last.text == "まで" and kind in ("date", "time"):
