@@ -1,0 +1,1 @@
+"""CLOUD: models behind HTTP. Knows endpoints and their wire; does not know conversations or engines."""
