@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import jsonschema
+
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatRequest, ChatText
 from kaiwa.engines.dialogue import DialogueModel
 from kaiwa.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message, OutputAudio
@@ -19,7 +20,7 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 def tool(
-    name: str, description: str, required: str = "", changes: bool | None = None, **properties: Any
+    name: str, description: str, required: str = "", changes: bool | None = None, /, **properties: Any
 ) -> ToolSpec:
     """Describe a tool; `required` names its required properties with blanks between."""
     schema = {"type": "object", "properties": properties, "required": required.split()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+
 from kaiwa.engines.dialogue.dates_en import parse_en
 from kaiwa.engines.dialogue.dates_ja import parse_ja
 from kaiwa.engines.dialogue.when import When

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Japanese dates, times and periods relative to a given moment. Knows the grammar, not what asks for it."""
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _DATE = re.compile(
     rf"|(?P<week>{'|'.join(_WEEKS)}|次|今度|来月)の?(?:(?P<week_day>[{_WEEKDAYS}])曜日?|(?P<month_day>\d{{1,2}})日(?!間|後))"
     rf"|(?P<bare_week>再来週|来週|今週)?の?(?P<weekend>週末|末(?=$|[、のにはで]))"
     rf"|(?P<weekday>[{_WEEKDAYS}])曜日?"
-    rf"|(?P<relative>{'|'.join(_RELATIVE)})"
+    rf"|(?P<relative>(?<!とう)(?:{'|'.join(_RELATIVE)})(?!と[うさの]|とし))"
     r"|(?P<weeks_on>\d{1,2})週間後|(?P<days_on>\d{1,3})日後"
     rf"|(?P<named>{'|'.join(_NAMED_DAYS)})"
     r"|(?<![\d月])(?P<only_day>\d{1,2})日(?!間|後|目|前)"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """What simple instructions ask for: who speaks, in which language, and words to say. Ignores the rest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Which tool an utterance asks for, by what tools say of themselves. Knows no slot values."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kaiwa.engines.dialogue.lexicon import ACTIONS, TOPICS, notions
+from kaiwa.engines.dialogue.lexicon import ACTIONS, TOPICS, notions, spoken_forms
 from kaiwa.engines.dialogue.schema import Tool
 from kaiwa.engines.dialogue.talk import is_request
 from kaiwa.engines.dialogue.text import heard_ratio, is_japanese, normalize, reading, skeleton
@@ -83,14 +84,37 @@ def score(tool: Tool, text: str, tools: tuple[Tool, ...]) -> float:
     total += min(about, 4.0) + min(_wording_score(tool, text, tools), 3.0)
     if about == 0 and total < 3.0 and topics - tool.topics and tool.action != "search":
         total -= 1.0
-    return total
+    return total + _option_score(tool, text)
+
+
+def _option_score(tool: Tool, text: str) -> float:
+    """Return the weight of a choice named in a request: マルゲリータを二枚お願いします orders by itself."""
+    if not tool.changes or not is_request(text):
+        return 0.0
+    named = [
+        slot
+        for slot in tool.slots
+        if slot.role == "choice"
+        and any(_says(text, form) for option in slot.options for form in spoken_forms(str(option)))
+    ]
+    return min(len(named) * 2.0, 3.0)
+
+
+def _says(text: str, form: str) -> bool:
+    if len(form) < 3:
+        return False
+    return (
+        form in text
+        if is_japanese(form)
+        else re.search(rf"\b{re.escape(form)}s?\b", text, re.IGNORECASE) is not None
+    )
 
 
 def _action_score(tool: Tool, action: str | None, text: str) -> float:
     if action is None:
         return -0.5 if tool.changes and not is_request(text) else 0.0
     if action == tool.action:
-        if action == "search" and not any(slot.role in ("query", "thing", "place") for slot in tool.slots):
+        if action == "search" and not any(slot.role in ("query", "thing") for slot in tool.slots):
             return 1.0
         return 3.0
     if tool.action in ("cancel", "update") or action in ("cancel", "update"):

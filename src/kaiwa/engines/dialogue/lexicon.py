@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """The bilingual bridge: general notions with the words for them in Japanese and English. Names no tool."""
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ LABELS_JA: dict[str, str] = {
     "price": "料金", "total": "合計", "fee": "料金", "stock": "在庫", "status": "状況", "eta": "到着予定", "arrival": "到着予定",
     "rate": "レート", "wind": "風速", "date": "日付", "time": "時刻", "destination": "目的地", "pickup": "お迎え場所",
     "origin": "出発地", "hotel": "ホテル", "restaurant": "お店", "member": "会員番号", "card": "カード", "color": "色",
-    "table": "お席", "due": "返却期限", "result": "結果", "converted": "換算額", "minutes": "分数", "duration": "時間",
+    "table": "お席", "due": "返却期限", "result": "結果", "converted": "換算額", "minutes": "所要時間", "duration": "時間",
     "reason": "ご用件", "message": "メッセージ", "email_address": "メールアドレス", "nights": "泊数", "guests": "人数",
     "party": "人数", "people": "人数", "seats": "席数", "taxi": "配車番号", "ride": "配車番号", "name": "名前", "id": "番号",
     "number": "番号", "query": "キーワード", "keyword": "キーワード", "high": "最高気温", "low": "最低気温", "shelf": "棚",

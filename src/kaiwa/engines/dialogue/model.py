@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatRequest, ChatText, Expectation
 from kaiwa.engines.dialogue import listen, small
@@ -116,7 +116,7 @@ def replay(request: ChatRequest) -> State:
     spoken = language_of(request.instructions) if request.instructions else None
     described = language_of(" ".join(tool.description for tool in request.tools))
     language = persona.language or request.language or spoken or described or "ja"
-    now = request.now if request.now.tzinfo else request.now.replace(tzinfo=timezone.utc)
+    now = request.now if request.now.tzinfo else request.now.replace(tzinfo=UTC)
     state = State(
         tools=tuple(tool for tool in tools_of(request.tools) if tool.callable),
         language="en" if language.startswith("en") else "ja",

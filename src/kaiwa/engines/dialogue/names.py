@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """People's names in what was said. Knows how people introduce themselves; knows no slot."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ENGLISH = re.compile(
 )  # fmt: skip
 _NOT_ENGLISH = {
     "looking", "calling", "fine", "good", "sorry", "here", "interested", "trying", "not", "in", "a", "an", "the", "going", "just",
-    "sure", "afraid", "planning", "staying", "very", "so", "yes", "no", "ok", "okay", "okay", "please", "right", "wrong", "what",
+    "sure", "afraid", "planning", "staying", "very", "so", "yes", "no", "ok", "okay", "please", "right", "wrong", "what",
 }  # fmt: skip
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Numbers as people say them, written as digits. Knows kanji numerals, counters and English number words."""
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """The sentences the engine says, in Japanese and English, and how values sound in them. Knows no tool."""
 
 from __future__ import annotations
 
 import re
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, cast
 
 from kaiwa.engines.dialogue.lexicon import say_value
 from kaiwa.engines.dialogue.when import When
@@ -23,7 +24,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "person": "お名前を伺えますか？", "phone": "お電話番号をお知らせください。", "email": "メールアドレスをお知らせください。",
         "people": "何名様ですか？", "quantity": "数はいくつになさいますか？", "number": "{label}はいくつですか？", "place": "{label}はどちらですか？",
         "query": "何についてお調べしましょうか？", "flag": "{label}をご希望ですか？", "tell": "{label}をお知らせください。",
-        "confirm": "{summary}ですね。こちらで{action}してよろしいでしょうか？", "confirm_bare": "{action}してよろしいでしょうか？",
+        "confirm": "{summary}ですね。こちらで{action}を確定してよろしいでしょうか？", "confirm_bare": "{action}を確定してよろしいでしょうか？",
         "change": "かしこまりました。どちらを変更なさいますか？", "dropped": "かしこまりました。取りやめます。他に何かございますか？",
         "repeat_lead": "{summary}ですね。", "none": "あいにくご希望の条件では見つかりませんでした。", "no_free": "あいにくその条件では空きがございません。",
         "other": "別の条件をお知らせください。", "no_option": "あいにく{value}はご用意がございません。", "error": "申し訳ございません。うまく処理できませんでした。",
@@ -65,7 +66,20 @@ CONFIRM_MARKS = ("よろしいでしょうか", "Shall I go ahead")
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def phrase(language: str, key: str, **parts: Any) -> str:
@@ -133,7 +147,7 @@ def say(value: Any, language: str) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     if isinstance(value, list):
-        return joined([say(row, language) for row in value[:6]], language)
+        return joined([say(row, language) for row in cast(list[Any], value)[:6]], language)
     if isinstance(value, str):
         if re.fullmatch(r"\d{2}:\d{2}(:\d{2})?", value):
             try:

@@ -115,7 +115,7 @@ def _after_results(state: State, results: list[Call], lead: str) -> Decision:
         return Decision(lead)
     call = results[-1]
     tool = state.by_name.get(call.name)
-    if tool is not None and tool.action == "check" and not is_empty(call.output):
+    if tool is not None and tool.checks and not is_empty(call.output):
         names = {slot.name for slot in tool.required}
         for other in state.tools:
             if other.changes and other.action == "create" and names & {slot.name for slot in other.slots}:
@@ -319,12 +319,7 @@ def _check(state: State, goal: Tool) -> tuple[str, str] | Call | None:
     names = {slot.name for slot in goal.slots}
     roles = {(slot.role, slot.side) for slot in goal.slots}
     for tool in state.tools:
-        if (
-            tool.changes
-            or tool.action != "check"
-            or not tool.required
-            or goal.action not in ("create", "update")
-        ):
+        if tool.changes or not tool.checks or not tool.required or goal.action not in ("create", "update"):
             continue
         shared = all(
             slot.name in names or (slot.role in WHEN_ROLES and (slot.role, slot.side) in roles)
@@ -544,7 +539,8 @@ def _ask_when(state: State, tool: Tool, slot: Slot) -> str:
             return phrase(language, "ask_date")
         key = "ask_times" if both and when.end_time is None else "ask_start" if both else "ask_time"
         day = say_moment(when.date, None, language) if when.date else ""
-        lead = phrase(language, "repeat_lead", summary=day) if day else ""
+        just_said = state.turn is not None and "when" in state.turn.filled
+        lead = phrase(language, "repeat_lead", summary=day) if day and just_said else ""
         return _join(state, lead, phrase(language, key))
     return phrase(language, "ask_end_date" if slot.role in ("date", "either") else "ask_end")
 

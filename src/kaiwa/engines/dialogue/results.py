@@ -130,7 +130,7 @@ def speak(value: Any, tool: Tool | None, arguments: dict[str, Any], language: st
     if isinstance(value, dict) and tool is not None and tool.changes:
         return speak_done(cast(dict[str, Any], value), tool, language)
     if is_empty(value):
-        key = "no_free" if tool is not None and tool.action == "check" else "none"
+        key = "no_free" if tool is not None and tool.checks else "none"
         return phrase(language, key)
     found = main_list(value)
     if found is not None:
@@ -197,7 +197,7 @@ def _names_other(tokens: tuple[str, ...], tool: Tool) -> bool:
 def number_label(tokens: tuple[str, ...], tool: Tool, language: str) -> str:
     if language == "en":
         noun = " ".join(token for token in tokens if token not in ("id", "number", "no"))
-        return f"{noun or action_noun(tool, 'en')} number"
+        return noun if "code" in tokens else f"{noun or action_noun(tool, 'en')} number"
     noun = label_ja(tuple(token for token in tokens if token not in ("id", "number", "no")))
     if noun:
         return noun if noun.endswith(("番号", "コード")) else f"{noun}番号"

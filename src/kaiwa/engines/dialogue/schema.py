@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """What a tool needs, read from its JSON schema: slots with roles. Knows no dialogue and no values."""
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Tool:
     changes: bool
     slow: bool
     callable: bool = True
+    checks: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -137,6 +139,7 @@ def _tool(name: str, description: str, parameters: str, changes: bool | None) ->
         wording=_wording(tokens, description),
         changes=changes if changes is not None else action in CHANGING,
         slow=_SLOW.search(description) is not None,
+        checks=action == "check" or (action in ("search", "list", "get") and "check" in words),
         callable=schema.get("type", "object") == "object",
     )
 
@@ -316,6 +319,8 @@ def _role(
         return "choice"
     if kind == "boolean":
         return "flag"
+    if kind == "integer" and tokens[-1:] == ("id",):
+        return "id"
     if kind in ("integer", "number"):
         return "days" if {"nights", "泊数"} & set(tokens) or "泊" in description else "number"
     if kind not in ("string", None):

@@ -79,11 +79,7 @@ def purpose(tool: Tool, language: str) -> str:
     """Return in a few words what a tool is for: its description when short and in the language, else its name."""
     short = re.split(r"[。.\n(（]", tool.description)[0].strip()
     if short and is_japanese(short) == (language == "ja") and len(short) <= (24 if language == "ja" else 60):
-        return (
-            re.sub(r"(?:を?(?:します|する|返します|返す|行います|行う|取得します))$", "", short)
-            if language == "ja"
-            else short.lower()
-        )
+        return _as_noun(short) if language == "ja" else short[:1].lower() + short[1:]
     if language == "en":
         return " ".join(name_tokens(tool.name))
     noun = next((TOPICS[topic].split()[0] for topic in TOPICS if topic in tool.topics), None) or label_ja(
@@ -91,6 +87,15 @@ def purpose(tool: Tool, language: str) -> str:
     )
     act = action_noun(tool, "ja") if tool.changes else _ACTION_JA.get(tool.action, "ご案内")
     return f"{noun}の{act}" if noun and noun not in act else act
+
+
+def _as_noun(sentence: str) -> str:
+    """Turn ピザを注文します into ピザの注文, and 天気を取得する into 天気."""
+    sentence = re.sub(r"^(?:指定した|指定された|与えられた)", "", sentence)
+    sentence = re.sub(
+        r"を(?:返し?ます|返す|取得します|取得する|調べます|調べる|表示します|表示する)$", "", sentence
+    )
+    return re.sub(r"を([\u4e00-\u9fffァ-ヶー]{2,})(?:します|する|できます)$", r"の\1", sentence)
 
 
 def _join(language: str, *parts: str) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Small talk and yes or no: what an utterance is when it asks for no tool. Knows no slot and no schema."""
 
 from __future__ import annotations

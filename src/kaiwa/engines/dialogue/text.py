@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Text as said or heard: normal forms, readings, fuzzy search. Knows no tool and no dialogue."""
 
 from __future__ import annotations

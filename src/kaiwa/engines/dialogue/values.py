@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Values for slots in what was said: choices, numbers, places, codes, free text. Knows no dialogue state."""
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ _COURTESY = re.compile(
     re.IGNORECASE,
 )
 _QUERY_JA = (
-    r"[「『](?P<t>.+?)[」』]", r"(?P<t>.+?)(?:について|に関して|に関する|に関連|のことを|のこと(?=教|知|調))",
+    r"[「『](?P<t>.+?)[」』]", r"^(?P<t>[^、。]{1,20}?)は[?？。]?$", r"(?P<t>.+?)(?:について|に関して|に関する|に関連|のことを|のこと(?=教|知|調))",
     r"(?P<t>.+?)の(?:情報|記事|資料|論文|文献|データ|書籍|本)(?:を|が|は|って|ある|あり|$)",
+    r"^(?P<t>[^、。]{1,20}?)は[?？。]?$",
     r"(?P<t>.+?)(?:って(?:何|なに|どんな)|とは(?:何|なに)?)", r"(?P<t>.+?)を?(?:検索|調べ|探し|探す|探して|サーチ|教えて|知りたい)",
 )  # fmt: skip
 _QUERY_EN = (
@@ -51,7 +53,7 @@ _QUERY_EN = (
     r"\bwhat(?: is|'s| are) (?P<t>.+)",
 )  # fmt: skip
 _THING_JA = (
-    r"[「『](?P<t>.+?)[」』]", r"(?P<t>.+?)(?:という(?:本|商品|映画|曲))",
+    r"[「『](?P<t>.+?)[」』]", r"^(?P<t>[^、。]{1,20}?)は[?？。]?$", r"(?P<t>.+?)(?:という(?:本|商品|映画|曲))",
     r"(?P<t>.+?)(?:の(?:在庫|値段|価格|料金|貸出|取り置き|追加|検索)|は?(?:まだ)?(?:ありますか|あります|ある|売って|置いて|残って|いくら))",
     r"(?P<t>.+?)を(?:[^、。を]{0,8})(?:注文|借り|予約|頼み|頼む|お願い|ください|下さい|欲しい|ほしい|買い|購入|探|\d)", r"(?P<t>.+?)(?:が|を)(?:欲しい|ほしい|いい)",
 )  # fmt: skip
@@ -118,41 +120,52 @@ def bare_answer(text: str) -> str:
     return _COURTESY.sub("", text).strip(" 、。,.?!？！") or text.strip(" 、。,.?!？！")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Hit:
+    """Where and how surely an option was said: in writing beats by sound, a later place beats an earlier."""
+
+    sureness: int
+    place: int
+    length: int
+
+
 def choice_in(utterance: Said, options: tuple[Any, ...], asked: bool) -> Any | None:
     """Return the option that was said; of several the last that was not taken back (SUVじゃなくて)."""
-    best: tuple[float, int, Any] | None = None
-    for option in options:
-        if not isinstance(option, str):
-            hit = _number_option(utterance, option) if asked else None
-        else:
-            hit = _option_at(utterance, option, asked)
-        if hit is not None and (best is None or hit >= best[:2]):
-            best = (*hit, option)
-    return best[2] if best else None
+    hits = [(hit, option) for option in options if (hit := _hit(utterance, option, asked)) is not None]
+    return max(hits, key=lambda pair: pair[0])[1] if hits else None
 
 
-def _number_option(utterance: Said, option: Any) -> tuple[float, int] | None:
-    match = re.search(rf"(?<!\d){re.escape(str(option))}(?!\d)", utterance.digits)
-    return (float(match.end()), 1) if match else None
+def choices_in_order(utterance: Said, options: tuple[Any, ...]) -> list[Any]:
+    """Return the options that were said, in the order of the words."""
+    hits = [(hit.place, option) for option in options if (hit := _hit(utterance, option, True)) is not None]
+    return [option for _, option in sorted(hits, key=lambda pair: pair[0])]
 
 
-def _option_at(utterance: Said, option: str, asked: bool) -> tuple[float, int] | None:
-    """Return (place, length) of the option in the utterance."""
+def _hit(utterance: Said, option: Any, asked: bool) -> Hit | None:
+    if isinstance(option, str):
+        return _option_at(utterance, option, asked)
+    match = re.search(rf"(?<!\d){re.escape(str(option))}(?!\d)", utterance.digits) if asked else None
+    return Hit(3, match.end(), 1) if match else None
+
+
+def _option_at(utterance: Said, option: str, asked: bool) -> Hit | None:
     text, lowered = utterance.text, utterance.text.lower()
-    hits: list[tuple[float, int]] = []
+    hits: list[Hit] = []
     for form in spoken_forms(option):
         place = _form_at(form, text, lowered, asked)
         if place >= 0 and not re.match(r"(?:じゃな|ではな|でな|以外|は(?:いや|嫌|やめ))", text[place:]):
-            hits.append((float(place), len(form)))
+            hits.append(Hit(3, place, len(form)))
         elif place < 0 and is_japanese(form) and len(sound := reading(form)) >= 4:
             heard = reading(text)
-            if sound in heard or (len(sound) >= 5 and heard_ratio(sound, heard) <= 0.2):
-                hits.append((0.5, len(form)))
+            if sound in heard:
+                hits.append(Hit(2, heard.find(sound), len(form)))
+            elif len(sound) >= 5 and heard_ratio(sound, heard) <= 0.2:
+                hits.append(Hit(1, 0, len(form)))
     if not hits and not is_japanese(option) and len(skeleton(option)) >= 3:
         for loan in re.findall(r"[ァ-ヶー]{3,}", text):
             if skeleton(option) == skeleton(loan):
-                hits.append((float(text.find(loan)) + len(loan), len(loan)))
-    return max(hits, key=lambda hit: (hit[1], hit[0])) if hits else None
+                hits.append(Hit(2, text.find(loan) + len(loan), len(loan)))
+    return max(hits) if hits else None
 
 
 def _form_at(form: str, text: str, lowered: str, asked: bool) -> int:
@@ -164,6 +177,7 @@ def _form_at(form: str, text: str, lowered: str, asked: bool) -> int:
         return place + len(form) if place >= 0 else -1
     if len(form) == 1:
         match = re.search(rf"(?<![A-Za-z]){re.escape(form.upper())}(?:サイズ| size)", text)
+        match = match or re.search(rf"(?<=[\u3040-\u9fff]){re.escape(form.upper())}(?=[\u3040-\u9fff])", text)
         match = match or (
             re.search(rf"(?<![A-Za-z]){re.escape(form)}(?![A-Za-z])", text, re.IGNORECASE) if asked else None
         )
@@ -252,12 +266,13 @@ def places_in(utterance: Said) -> list[str]:
     if not utterance.japanese:
         found = [match["t"].strip() for match in _PLACE_EN.finditer(utterance.timeless)]
         return [place for place in found if place.split()[0].lower() not in _NOT_PLACE]
-    found = []
+    found: list[str] = []
     run: list[str] = []
     for word in (*words(utterance.text), None):
-        if word is not None and (word.kind[2] == "地域" or word.kind[1] == "接尾" and word.kind[2] == "地域"):
-            run.append(word.text)
-        elif (
+        if (
+            word is not None
+            and (word.kind[2] == "地域" or (word.kind[1] == "接尾" and word.kind[2] == "地域"))
+        ) or (
             word is not None
             and run
             and word.kind[0] == "名詞"
@@ -360,6 +375,11 @@ def _raw_value(
     slot: Slot, utterance: Said, asked: bool, learned: list[str], tool: Tool, fresh: bool
 ) -> Any | None:
     role = slot.role
+    if (
+        role == "choice"
+        and len(twins := [other for other in tool.slots if other.options == slot.options]) > 1
+    ):
+        return _paired(slot, twins, utterance, asked)
     if role == "choice":
         return choice_in(utterance, slot.options, asked)
     if role == "list":
@@ -387,6 +407,16 @@ def _raw_value(
     if fresh and (role == "query" or (role == "thing" and slot.required)):
         return _free_words(slot, utterance, tool)
     return None
+
+
+def _paired(slot: Slot, twins: list[Slot], utterance: Said, asked: bool) -> Any | None:
+    """Return the choice of one of several slots with the same options: the first said goes into the first."""
+    named = choices_in_order(utterance, slot.options)
+    if len(named) >= len(twins):
+        ends = {"to", "target", "destination", "end"}
+        ranked = sorted(twins, key=lambda twin: bool(set(name_tokens(twin.name)) & ends))
+        return named[ranked.index(slot)]
+    return named[0] if named and asked else None
 
 
 def _place_value(
