@@ -61,7 +61,7 @@ def test_the_network_s_own_doubt_is_enough_without_a_gate(
     assert ungated.transcribe(nothing_said()[name], language="ja").text == ""
 
 
-@pytest.mark.parametrize("language", ["en", None])
+@pytest.mark.parametrize("language", ["en", "en-US", None, "xx", ""])
 def test_a_person_s_english_question_is_written_down(
     models: SpeechModels, recording: Callable[[str], bytes], language: str | None
 ) -> None:

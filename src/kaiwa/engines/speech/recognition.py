@@ -107,10 +107,11 @@ class Recognizer:
         """Write down house audio of any length.
 
         `prompt`: text as it might stand before; None takes one that helps with numbers, "" none at all.
-        `language`: "ja", "en" or another code of Whisper's; None tells Japanese from English.
+        `language`: "ja", "en-US" or another that Whisper knows; None and others: Japanese or English is told.
         `vocabulary`: words likely to be said now, in their written form; keep it short, it also misleads.
         `effort`: "draft" is a beam of one and no second thoughts.
         """
+        language = self._code(language)
         samples = house_to_model_rate(pcm)
         seconds = len(samples) / MODEL_RATE_HZ
         if not self._is_speech(samples):
@@ -128,6 +129,11 @@ class Recognizer:
         """Run the network once: the first run costs some 100 ms more than the others."""
         encoded = self._network.encode(np.zeros(MODEL_RATE_HZ, dtype=np.float32))
         self._network.decode(encoded, "ja", prompt="", beam_size=_BEAM["final"], max_tokens=2)
+
+    def _code(self, language: str | None) -> str | None:
+        """Return Whisper's code: "ja" for "ja-JP"; None for a language it does not know."""
+        code = (language or "").lower().replace("_", "-").split("-")[0]
+        return code if code and self._network.knows(code) else None
 
     def _is_speech(self, samples: Samples) -> bool:
         if len(samples) < MODEL_RATE_HZ // 10:

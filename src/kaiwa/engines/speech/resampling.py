@@ -39,13 +39,17 @@ class Resampler:
         """Return the output that the samples so far allow. Delay: half a filter, 0.3 to 1 ms."""
         line = np.concatenate([self._kept, samples.astype(np.float32, copy=False)])
         limit = len(samples) * self._up
-        positions = np.arange(self._next, limit, self._down)
-        self._next += len(positions) * self._down - limit
+        first, count = self._next, len(range(self._next, limit, self._down))
+        self._next += count * self._down - limit
         self._kept = line[len(line) - (self.taps - 1) :]
-        if not len(positions):
-            return np.zeros(0, dtype=np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(line, self.taps)
-        return np.einsum("nk,nk->n", windows[positions // self._up], self._phases[positions % self._up])
+        out = np.empty(count, dtype=np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(line, self.taps) if count else line
+        for start in range(min(self._up, count)):
+            # Every up-th output meets the same phase, and its windows lie down samples apart.
+            index, phase = divmod(first + start * self._down, self._up)
+            same = out[start :: self._up]
+            np.einsum("nk,k->n", windows[index :: self._down][: len(same)], self._phases[phase], out=same)
+        return out
 
 
 def resample(samples: Samples, source_hz: int, target_hz: int) -> Samples:

@@ -6,6 +6,7 @@ Which text to believe is recognition.py's business.
 from __future__ import annotations
 
 import ctypes
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +45,13 @@ class WhisperNetwork:
         except ImportError as error:
             raise ConfigError("speech", f"{error.name} is not installed.", INSTALL_LOCAL) from None
         try:
-            self._tokenizer: Any = Tokenizer.from_file(str(directory / "tokenizer.json"))
+            tokenizer = (directory / "tokenizer.json").read_bytes()
+            json.loads(tokenizer)  # tokenizers says no more of a broken file than "Exception"
+            self._tokenizer: Any = Tokenizer.from_buffer(tokenizer)
             self._model: Any = ctranslate2.models.Whisper(
                 str(directory), device="cpu", compute_type="int8", intra_threads=threads, inter_threads=1
             )
-        except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
+        except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 "speech.recognition_model",
                 f"{directory} holds no Whisper model that CTranslate2 can read.",
@@ -68,6 +71,9 @@ class WhisperNetwork:
         padded = np.zeros(int(window_s * 100) * MODEL_RATE_HZ // 100, dtype=np.float32)
         padded[: len(samples)] = samples[: len(padded)]
         return self._model.encode(self._storage.from_array(log_mel(padded)[None]))
+
+    def knows(self, language: str) -> bool:
+        return self._tokenizer.token_to_id(f"<|{language}|>") is not None
 
     def probabilities(self, encoded: Any) -> dict[str, float]:
         """Return the probability of each language by its code."""
