@@ -28,6 +28,7 @@ from kaiwa.session.policy import HostPolicy
 from kaiwa.session.responses import LiveResponse
 from kaiwa.session.usage import completed_usage, input_tokens
 
+_CUT_OFF = FailureDetail(type="server_error", code="server_error", message="A tool call was cut off.")
 _LOST = FailureDetail(type="server_error", code="server_error", message="The response failed.")
 
 
@@ -99,6 +100,8 @@ class Answers:
         if response is None:
             return False
         status, details = _outcome(event)
+        if status == "completed" and not response.whole:
+            status, details = "failed", FailedStatus(error=_CUT_OFF)
         self._sounded(response, response.flush_audio(), now)
         return self._end(response, status, details, event.usage)
 

@@ -53,6 +53,7 @@ class LiveResponse:
         self._calls: dict[int, _Open] = {}
         self._closed_calls: set[int] = set()
         self._speech: SpeechOut | None = None
+        self._broken = False
         self.audio_ms = 0.0
         self.written: list[str] = []
         outbox.send(server.ResponseCreated, response=self._shown)
@@ -110,8 +111,11 @@ class LiveResponse:
         call = self._calls.get(index) or self._open_call(index, name, call_id)
         whole = arguments if arguments.strip() else "{}"
         streamed = call.text
-        if whole.startswith(streamed):
-            self.add_arguments(index, name, whole[len(streamed) :])
+        if not whole.startswith(streamed) and not _is_json(streamed):
+            self._broken = True
+            self._close_call(index, call)
+            return None
+        self.add_arguments(index, name, whole[len(streamed) :] if whole.startswith(streamed) else "")
         item = msgspec.structs.replace(_call(call), arguments=call.text, status="completed")
         del self._calls[index]
         self._closed_calls.add(index)
@@ -129,17 +133,18 @@ class LiveResponse:
             call_id=str(item.call_id), name=item.name, arguments=item.arguments, response_id=self.id
         )
 
+    @property
+    def whole(self) -> bool:
+        """False when a call was begun and not completed in good order."""
+        return not self._calls and not self._broken
+
     def end(self, status: ResponseStatus, details: StatusDetails | None, usage: Usage) -> None:
         """Close what is open, in order, and the response."""
         item_status: ItemStatus = "completed" if status == "completed" else "incomplete"
-        unfinished = [*self._calls.values(), *([self._message] if self._message else [])]
-        for item in sorted(unfinished, key=lambda item: item.index):
-            if item is self._message:
-                self._close_message(item, item_status)
-            else:
-                self._close_item(
-                    item, msgspec.structs.replace(_call(item), arguments=item.text, status="incomplete")
-                )
+        for index, call in list(self._calls.items()):
+            self._close_call(index, call)
+        if self._message is not None:
+            self._close_message(self._message, item_status)
         self._outbox.send(
             server.ResponseDone,
             response=msgspec.structs.replace(
@@ -189,6 +194,12 @@ class LiveResponse:
         self._outbox.send(server.AudioDelta, **self._place(message), delta=wire)
         return audio_ms
 
+    def _close_call(self, index: int, call: _Open) -> None:
+        """Close a call that was cut off: nobody may carry it out."""
+        del self._calls[index]
+        self._closed_calls.add(index)
+        self._close_item(call, msgspec.structs.replace(_call(call), arguments=call.text, status="incomplete"))
+
     def _close_message(self, message: _Open, status: ItemStatus) -> None:
         place, text = self._place(message), message.text
         if self.plan.spoken:
@@ -223,3 +234,11 @@ def _call(opened: _Open) -> FunctionCall:
     item = opened.entry.item
     assert isinstance(item, FunctionCall), "an open call holds a function call"
     return item
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
