@@ -43,12 +43,14 @@ class Resampler:
         self._next += count * self._down - limit
         self._kept = line[len(line) - (self.taps - 1) :]
         out = np.empty(count, dtype=np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(line, self.taps) if count else line
         for start in range(min(self._up, count)):
             # Every up-th output meets the same phase, and its windows lie down samples apart.
             index, phase = divmod(first + start * self._down, self._up)
             same = out[start :: self._up]
-            np.einsum("nk,k->n", windows[index :: self._down][: len(same)], self._phases[phase], out=same)
+            windows = np.ndarray(
+                (len(same), self.taps), np.float32, line, offset=4 * index, strides=(4 * self._down, 4)
+            )
+            np.einsum("nk,k->n", windows, self._phases[phase], out=same)
         return out
 
 
