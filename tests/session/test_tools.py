@@ -195,7 +195,7 @@ def test_deleting_a_running_call_stops_it():
     talk = asked("search_database")
     call_item = talk.of(server.OutputItemDone)[0].item.id
     lines = talk.do(client.ItemDeleteRequested(item_id=call_item))
-    assert lines == ["stop call_1", f"conversation.item.deleted {call_item}"]
+    assert lines == [f"conversation.item.deleted {call_item}", "stop call_1"]
     assert talk.settle("call_1") == []
 
 
@@ -205,3 +205,23 @@ def test_a_peer_that_leaves_stops_everything_and_hears_nothing_more():
     assert talk.do(client.PeerGone()) == ["ask Stop resp_2", "stop call_1"]
     assert talk.do(engine.GenerationEnded(response_id="resp_2"), said("hello?")) == []
     assert talk.settle("call_1") == [] and talk.session.next_timer() is None
+
+
+def test_an_answer_to_results_is_not_forced_to_call_again():
+    talk = Talk(configured(tool_choice="required"), tools=(WEATHER,))
+    talk.do(client.ResponseRequested(), called("resp_1", 0), engine.GenerationEnded(response_id="resp_1"))
+    talk.settle("call_1")
+    assert [command.tool_choice for command in talk.of(engine.Generate)] == ["required", "auto"]
+
+
+def test_a_call_that_was_cut_off_fails_its_response_and_is_not_run():
+    talk = Talk(tools=(WEATHER,))
+    talk.do(client.ResponseRequested())
+    talk.do(engine.ArgumentsDelta(response_id="resp_1", index=0, name="get_weather", delta='{"ci'))
+    assert talk.do(engine.GenerationEnded(response_id="resp_1")) == [
+        "conversation.item.done item_1 after None",
+        "response.output_item.done item_1 incomplete",
+        "response.done resp_1 failed",
+    ]
+    talk.do(client.ResponseRequested())
+    assert talk.of(engine.Generate)[-1].history == ()

@@ -100,11 +100,30 @@ def test_the_threshold_decides_what_is_speech(threshold: float, begins: bool):
     assert bool(talk.hear(320, 0.4)) is begins
 
 
-def test_an_hour_of_silence_is_discarded_as_it_passes():
+def test_long_silence_is_discarded_once_it_was_judged():
     talk = Talk(configured(ServerVad()))
-    for _ in range(60):
-        talk.do(client.AudioAppended(audio=sound(1000)))
-    assert talk.of(engine.Discard) and talk.session._input.buffered_ms < 8000
+    talk.pause(60_000)
+    kept_from_ms = talk.of(engine.Discard)[-1].until_ms
+    assert 50_000 < kept_from_ms < 60_000 - 300
+
+
+def test_an_utterance_that_arrives_in_one_burst_is_kept_whole():
+    talk = Talk(configured(ServerVad()))
+    for _ in range(40):
+        talk.do(client.AudioAppended(audio=sound(500)))
+    assert not talk.of(engine.Discard)
+    for frame in range(1, 600):
+        probability = 0.9 if 40 < frame < 500 else 0.0
+        talk.do(engine.VoiceActivity(audio_ms=frame * 32, probability=probability))
+    commit = talk.of(engine.Commit)[0]
+    assert (commit.start_ms, commit.end_ms) == (980, 16_192)
+    talk.check(complete=False)
+
+
+def test_a_turn_that_never_ends_is_cut():
+    talk = Talk(configured(ServerVad()), policy=HostPolicy(max_buffer_ms=5000))
+    talk.speak(4800)
+    assert talk.of(engine.Commit) and not talk.of(server.Failed)
 
 
 def test_the_audio_clock_runs_on_through_turns():

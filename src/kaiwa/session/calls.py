@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaiwa.events.tools import ToolCall, ToolProgress
-from kaiwa.session.conversation import Conversation
 
 
 @dataclass(slots=True)
@@ -87,8 +86,3 @@ class CallLedger:
         self.progress.pop(call_id, None)
         self._groups[call.response_id].running.discard(call_id)
         return call
-
-
-def answerable(conversation: Conversation, call_id: str) -> bool:
-    """True when the call is still in the conversation and has no output."""
-    return conversation.call(call_id) is not None and not conversation.answered(call_id)

@@ -12,25 +12,23 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from kaiwa.audio.formats import HOUSE_BYTES_PER_MS
 from kaiwa.errors import PeerError
 from kaiwa.events import client, engine, server, tools
 from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
-from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
+from kaiwa.events.items import FunctionCallOutput
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.session import errors, user_turns
-from kaiwa.session.alignment import Alignment
 from kaiwa.session.answers import Answers
 from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
 from kaiwa.session.floor import Floor
 from kaiwa.session.input_audio import InputAudio
-from kaiwa.session.item_rules import audio_of, check_item, stored, wants_transcript, words_of
+from kaiwa.session.items import Items
 from kaiwa.session.outbox import Ids, Outbox
 from kaiwa.session.paced import PacedOutput
 from kaiwa.session.plan import Plan, planned
@@ -43,6 +41,8 @@ GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 USUAL = HostPolicy()
 AS_CONFIGURED = ResponseParams()
+# An answer to results must be free to speak: a forced call would call for ever.
+WITHOUT_FORCE = ResponseParams(tool_choice="auto")
 
 
 class HostSession:
@@ -69,6 +69,7 @@ class HostSession:
         self._answers = Answers(policy, self._outbox, self.conversation, self._floor, self._paced)
         self._transcripts = Transcripts(self._outbox, self.conversation)
         self._calls = CallLedger(policy.join_ms / 1000)
+        self._items = Items(self._outbox, self.conversation, self._input, self._transcripts, self._calls)
         self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
         self._idle_at: float | None = None
         self._handlers = self._handlers_by_type()
@@ -128,7 +129,7 @@ class HostSession:
         return dict(self._calls.progress)
 
     def _handlers_by_type(self) -> dict[type, Callable[[Any, float], None]]:
-        answers, transcripts = self._answers, self._transcripts
+        answers, transcripts, items = self._answers, self._transcripts, self._items
         return {
             client.AudioAppended: self._append_audio,
             engine.VoiceActivity: lambda event, now: self._follow(self._turns.hear(event, now), now),
@@ -138,7 +139,7 @@ class HostSession:
             client.OutputAudioCleared: self._clear_output,
             client.SettingsChanged: self._change_settings,
             client.ItemCreated: self._create_item,
-            client.ItemRetrieveRequested: self._retrieve_item,
+            client.ItemRetrieveRequested: lambda event, now: items.retrieve(event.item_id),
             client.ItemTruncateRequested: self._truncate_item,
             client.ItemDeleteRequested: self._delete_item,
             client.ResponseRequested: self._request_response,
@@ -197,14 +198,13 @@ class HostSession:
             self._bound_buffer(now)
 
     def _bound_buffer(self, now: float) -> None:
-        """Forget old silence; end a turn that fills the buffer."""
-        heard_ms = self._input.heard_ms
-        buffered_ms = heard_ms - self._input.start_ms
-        if buffered_ms > self.policy.max_buffer_ms - 1000:
-            self._follow(self._turns.cut(heard_ms), now)
+        """Forget silence that was judged long ago; end a turn that fills the buffer."""
+        if self._input.buffered_ms > self.policy.max_buffer_ms - 1000:
+            self._follow(self._turns.cut(self._input.heard_ms), now)
         keep_ms = self.policy.keep_silence_ms + self._turns.prefix_ms
-        if buffered_ms > keep_ms + self.policy.discard_every_ms and self._turns.quiet:
-            self._discard(heard_ms - keep_ms)
+        old_ms = self._turns.judged_ms - keep_ms - self._input.start_ms
+        if old_ms > self.policy.discard_every_ms and self._turns.quiet:
+            self._discard(self._turns.judged_ms - keep_ms)
 
     def _discard(self, until_ms: int) -> None:
         self._input.take(until_ms)
@@ -228,7 +228,7 @@ class HostSession:
         self._outbox.send(
             server.InputAudioCommitted, previous_item_id=self.conversation.last_id, item_id=item_id
         )
-        self._show(item_id, Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms))
+        self._items.show(item_id, Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms))
         self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
         self._discard(end_ms)
         self._transcripts.ask(item_id, self.config.audio.input.transcription)
@@ -311,64 +311,17 @@ class HostSession:
 
     # --- items ---------------------------------------------------------------------------------
 
-    def _show(self, item_id: str, entry: Entry, after: str | None = None) -> None:
-        """Add a finished item and say so."""
-        previous = self.conversation.add(item_id, entry, after)
-        self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
-        self._outbox.send(server.ItemDone, previous_item_id=previous, item=entry.item)
-
     def _create_item(self, event: client.ItemCreated, now: float) -> None:
-        item, after = event.item, event.previous_item_id
-        check_item(item)
-        if item.id and item.id in self.conversation:
-            raise errors.duplicate_item(item.id)
-        self.conversation.check_place(after)
-        self._check_call(item)
-        pcm = self._input.whole(audio_of(item), "item.content[0].audio")
-        item_id = item.id or self._outbox.new_id("item")
-        entry = self._entry_of(stored(item, item_id, self._outbox.new_id), pcm)
-        self._show(item_id, entry, after)
-        if pcm and wants_transcript(entry.item):
-            self._outbox.ask(engine.Remember(item_id=item_id, pcm=pcm))
-            self._transcripts.ask(item_id, self.config.audio.input.transcription)
-
-    def _check_call(self, item: Item) -> None:
-        if isinstance(item, FunctionCallOutput):
-            self.conversation.check_output(item, "item.call_id")
-            if self._calls.running(item.call_id):
-                raise errors.answered_call(item.call_id, "item.call_id")
-        elif isinstance(item, FunctionCall) and item.call_id and self.conversation.knows_call(item.call_id):
-            raise errors.duplicate_call(item.call_id)
-
-    def _entry_of(self, item: Item, pcm: bytes) -> Entry:
-        audio_ms = len(pcm) / HOUSE_BYTES_PER_MS
-        alignment = Alignment()
-        alignment.add_text(words_of(item))
-        alignment.add_audio(audio_ms)
-        return Entry(item=item, audio_ms=audio_ms, alignment=alignment if pcm else None)
-
-    def _retrieve_item(self, event: client.ItemRetrieveRequested, now: float) -> None:
-        entry = self.conversation.entry(event.item_id)
-        if entry is None:
-            raise errors.unknown_item("retrieve", event.item_id)
-        self._outbox.send(server.ItemRetrieved, item=entry.item)
+        self._items.create(event, self.config.audio.input.transcription)
 
     def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
-        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
+        self._items.truncate(event)
         self._floor.silence(now)
-        self._outbox.send(
-            server.ItemTruncated,
-            item_id=event.item_id,
-            content_index=event.content_index,
-            audio_end_ms=event.audio_end_ms,
-        )
 
     def _delete_item(self, event: client.ItemDeleteRequested, now: float) -> None:
-        item = self.conversation.delete(event.item_id)
-        if isinstance(item, FunctionCall) and self._calls.running(str(item.call_id)):
-            self._calls.forget(str(item.call_id))
-            self._outbox.stop_tool(str(item.call_id))
-        self._outbox.send(server.ItemDeleted, item_id=event.item_id)
+        stopped = self._items.delete(event.item_id)
+        if stopped is not None:
+            self._outbox.stop_tool(stopped)
 
     # --- responses -----------------------------------------------------------------------------
 
@@ -423,7 +376,7 @@ class HostSession:
         self._calls.settle(event.call_id, now)
         item_id = self._outbox.new_id("item")
         output = FunctionCallOutput(id=item_id, call_id=event.call_id, output=event.output)
-        self._show(item_id, Entry(item=output))
+        self._items.show(item_id, Entry(item=output))
 
     def _floor_is_free(self) -> bool:
         return self._answers.active is None and self._turns.quiet
@@ -431,7 +384,7 @@ class HostSession:
     def _answer_what_is_owed(self, now: float) -> None:
         due = self._calls.due_at()
         if due is not None and due <= now and self._floor_is_free():
-            self._respond()
+            self._start(self._plan(WITHOUT_FORCE))
 
     # --- the end -------------------------------------------------------------------------------
 

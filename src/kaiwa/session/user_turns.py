@@ -75,8 +75,9 @@ class UserTurns:
         return self._item_id is None and self._detector.idle
 
     @property
-    def onset_ms(self) -> int | None:
-        return self._start_ms if self._item_id else self._detector.onset_ms
+    def judged_ms(self) -> int:
+        """Up to where the engine has judged the audio; what follows may still be speech."""
+        return self._detector.heard_ms
 
     @property
     def deadline(self) -> float | None:
