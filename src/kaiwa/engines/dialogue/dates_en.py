@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """English dates, times and periods relative to a given moment. Knows the grammar, not what asks for it."""
 
 from __future__ import annotations
@@ -161,9 +162,9 @@ def _time_mentions(text: str) -> list[Mention]:
         alone = re.fullmatch(
             r"(?:yes,? |ok,? |maybe )?\d{1,2}(?: please)?[.?!]?", text.strip(), re.IGNORECASE
         )
-        if (bare and not alone) or after_and or _NOT_TIME.match(text[match.end() :]):
-            if not (bare and _opens_range(text, match)):
-                continue
+        doubtful = (bare and not alone) or after_and or _NOT_TIME.match(text[match.end() :])
+        if doubtful and not (bare and _opens_range(text, match)):
+            continue
         said = _time_of(match, loose=not found)
         if said is not None:
             lead = (match["lead"] or "").lower()

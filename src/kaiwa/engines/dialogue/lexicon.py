@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
+# ruff: noqa: E501  (rows of words and sentences; a wide character counts twice)
 """The bilingual bridge: general notions with the words for them in Japanese and English. Names no tool."""
 
 from __future__ import annotations

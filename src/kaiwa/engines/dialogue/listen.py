@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 from kaiwa.engines.dialogue.intent import Wish, wishes
@@ -309,13 +308,9 @@ def _refill(state: State, utterance: Said, tool: Tool, slot: Slot) -> None:
         return
     if slot.role != "id" and slot.name not in state.seen:
         return
-    value = _heard_value(state, utterance, replace_free(tool), slot, False, False)
+    value = _heard_value(state, utterance, tool, slot, False, False)
     if value is not None:
         state.values[slot.name] = value
-
-
-def replace_free(tool: Tool) -> Tool:
-    return replace(tool, wording=frozenset())
 
 
 def fill_for(state: State, tool: Tool, text: str) -> None:

@@ -1,4 +1,4 @@
-"""DialogueModel: a deterministic chat model over any tools. Knows the chat contract; the work is in its neighbours."""
+"""DialogueModel: a deterministic chat model over any tools. Knows the chat contract, no grammar."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from kaiwa.events.items import FunctionCall, Message
 from kaiwa.events.usage import InputTokens, OutputTokens, Usage
 
 _HISTORY_LIMIT = 240
-_PIECES = re.compile(r"[^、。！？!?,.\s]*[、。！？!?,.]+\s*|[^、。！？!?,.\s]+\s*|\s+")
+_PIECES = re.compile(
+    r".{2,}?(?:[、。！？!?,.]+\s*|[はがをにでと](?=[\u30a1-\u30ff\u4e00-\u9fff0-9])|\s+|$)|.+", re.DOTALL
+)
 _YES_WORDS = {"ja": ("はい", "お願いします", "いいえ"), "en": ("yes", "no", "please")}
 
 
@@ -73,22 +75,23 @@ def _decision(request: ChatRequest, state: State) -> Decision:
         return Decision(persona.exact)
     if persona.hello:
         return Decision(small.greeting(state))
-    if not state.heard and not state.calls and state.turn is None and not state.last_said:
-        if not isinstance(request.tool_choice, ForcedFunction):
-            return Decision(small.greeting(state))
-    decision = decide(state, may_call=request.tool_choice != "none")
-    required = request.tool_choice == "required" or isinstance(request.tool_choice, ForcedFunction)
-    if required and not decision.calls and not state.fresh_results():
-        return _required(request, state, decision)
-    if isinstance(request.tool_choice, ForcedFunction):
-        calls = tuple(call for call in decision.calls if call[0] == getattr(request.tool_choice, "name", ""))
-        return Decision(decision.text, calls, decision.asked)
-    return decision
-
-
-def _required(request: ChatRequest, state: State, decision: Decision) -> Decision:
-    """Find a call where one is demanded. A changing tool still waits for its values and a yes."""
     forced = request.tool_choice.name if isinstance(request.tool_choice, ForcedFunction) else None
+    untouched = not state.heard and not state.calls and state.turn is None and not state.last_said
+    if untouched and forced is None:
+        return Decision(small.greeting(state))
+    decision = decide(state, may_call=request.tool_choice != "none")
+    demanded = forced is not None or request.tool_choice == "required"
+    if demanded and not _calls_of(decision, forced) and not state.fresh_results():
+        decision = _required(state, decision, forced)
+    return Decision(decision.text, _calls_of(decision, forced), decision.asked)
+
+
+def _calls_of(decision: Decision, forced: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple(call for call in decision.calls if forced is None or call[0] == forced)
+
+
+def _required(state: State, decision: Decision, forced: str | None) -> Decision:
+    """Find a call where one is demanded. A changing tool still waits for its values and a yes."""
     if decision.asked is not None and forced is None:
         return decision
     for tool in state.tools:

@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
+# ruff: noqa: E501  (rows of words and sentences; a wide character counts twice)
 """The sentences the engine says, in Japanese and English, and how values sound in them. Knows no tool."""
 
 from __future__ import annotations

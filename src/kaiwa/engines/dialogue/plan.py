@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from kaiwa.engines.dialogue import small
+from kaiwa.engines.dialogue.arguments import collect, value_of
 from kaiwa.engines.dialogue.learned import Entity, options_for, provides
 from kaiwa.engines.dialogue.phrases import joined, phrase, say, say_moment, say_period
 from kaiwa.engines.dialogue.results import action_noun, groups, is_empty, is_error, slot_label, speak
@@ -16,7 +16,7 @@ from kaiwa.engines.dialogue.schema import WHEN_ROLES, Slot, Tool
 from kaiwa.engines.dialogue.state import Asked, Call, State
 from kaiwa.engines.dialogue.text import name_tokens
 from kaiwa.engines.dialogue.validity import fits
-from kaiwa.engines.dialogue.when import When, completed
+from kaiwa.engines.dialogue.when import completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,100 +123,6 @@ def _after_results(state: State, results: list[Call], lead: str) -> Decision:
                     _join(state, lead, phrase(state.language, "offer")), asked=Asked("offer", other)
                 )
     return Decision(_join(state, lead, phrase(state.language, "more")))
-
-
-# --- collecting values -------------------------------------------------------------------------------
-
-
-def collect(state: State, tool: Tool, fresh_only: bool = False) -> tuple[dict[str, Any], list[Slot]]:
-    """Return the arguments known for a tool and the required slots still missing, in the schema's order."""
-    arguments: dict[str, Any] = {}
-    missing: list[Slot] = []
-    for slot in tool.slots:
-        recent = slot.required or not fresh_only
-        value = value_of(state, tool, slot, recent)
-        if value is None:
-            if slot.required:
-                missing.append(slot)
-            continue
-        target = arguments
-        for part in slot.path[:-1]:
-            target = target.setdefault(part, {})
-        target[slot.name] = value
-    _prune(arguments, tool, missing)
-    return arguments, missing
-
-
-def _prune(arguments: dict[str, Any], tool: Tool, missing: list[Slot]) -> None:
-    """Give required objects a place even when nothing optional inside them is known."""
-    for slot in tool.slots:
-        if slot.required and len(slot.path) > 1 and slot not in missing:
-            continue
-
-
-def value_of(state: State, tool: Tool, slot: Slot, from_memory: bool = True) -> Any | None:
-    """Return what is known for a slot, in the form its schema wants."""
-    when = completed(state.when if from_memory else state.recent_when)
-    if slot.role in WHEN_ROLES:
-        value: Any = when_value(when, slot, tool, state.now)
-    elif slot.role == "days" and when.days is not None:
-        value = when.days
-    elif slot.role == "number" and slot.name not in state.values and when.minutes is not None:
-        tokens = set(name_tokens(slot.name))
-        value = (
-            when.minutes
-            if tokens & {"minutes", "duration"}
-            else when.minutes // 60
-            if "hours" in tokens
-            else None
-        )
-    elif len(slot.options) == 1 and slot.required and slot.schema.get("const") is not None:
-        value = slot.options[0]
-    elif from_memory or slot.name in state.recent:
-        value = state.values.get(slot.name)
-        if (
-            value is None
-            and slot.role in ("id", "code")
-            and slot.required
-            and tool.action in ("cancel", "update", "status")
-        ):
-            value = _made_before(state, slot)
-    else:
-        value = None
-    return value if value is not None and fits(value, slot.schema) else None
-
-
-def _made_before(state: State, slot: Slot) -> Any | None:
-    """Return the id of what this conversation itself made, when there is just one."""
-    made = {tool.name for tool in state.tools if tool.changes}
-    options = [entity for entity in options_for(slot, state.entities, state.by_name) if entity.source in made]
-    return options[-1].fields.get(slot.name, options[-1].id) if options else None
-
-
-def when_value(when: When, slot: Slot, tool: Tool, now: datetime) -> str | None:
-    """Return a date, time or moment of the period as ISO 8601, or None while a part is missing."""
-    end = slot.side == "end"
-    day: date | None = when.end_date if end else when.date
-    clock: time | None = when.end_time if end else when.time
-    if slot.role == "time":
-        return (
-            clock.strftime("%H:%M:%S" if slot.schema.get("format") == "time" else "%H:%M") if clock else None
-        )
-    if day is None:
-        return None
-    if slot.role == "date" or (slot.role == "either" and clock is None):
-        return day.isoformat()
-    separate = any(other.role == "time" and other.side == slot.side for other in tool.slots)
-    if slot.role == "either" and (separate or not _takes_time(slot, tool)):
-        return day.isoformat()
-    if clock is None:
-        return None
-    return datetime.combine(day, clock, tzinfo=now.tzinfo).isoformat()
-
-
-def _takes_time(slot: Slot, tool: Tool) -> bool:
-    """Return whether an undeclared date may carry a time: only the two ends of a period may."""
-    return any(other.role == slot.role and other.side != slot.side for other in tool.slots)
 
 
 # --- reading -----------------------------------------------------------------------------------------
@@ -362,9 +268,9 @@ def _refusal(state: State, goal: Tool, checked: Call) -> Decision | None:
 def _open_choice(state: State, goal: Tool, checked: Call) -> Slot | None:
     """Return an unfilled slot for which the check found more than one kind."""
     for slot in goal.slots:
-        if slot.role in ("choice", "thing", "id") and value_of(state, goal, slot) is None:
-            if len(groups(checked.output, slot.name)) > 1:
-                return slot
+        unset = slot.role in ("choice", "thing", "id") and value_of(state, goal, slot) is None
+        if unset and len(groups(checked.output, slot.name)) > 1:
+            return slot
     return None
 
 
@@ -543,7 +449,3 @@ def _ask_when(state: State, tool: Tool, slot: Slot) -> str:
         lead = phrase(language, "repeat_lead", summary=day) if day and just_said else ""
         return _join(state, lead, phrase(language, key))
     return phrase(language, "ask_end_date" if slot.role in ("date", "either") else "ask_end")
-
-
-def horizon(now: datetime) -> date:
-    return (now + timedelta(days=1)).date()

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Tool results as short spoken sentences. Says only what the result says; knows no particular tool."""
 
 from __future__ import annotations

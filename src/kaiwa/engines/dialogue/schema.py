@@ -200,9 +200,7 @@ def _wording(tokens: tuple[str, ...], description: str) -> frozenset[str]:
         "given",
         "user",
     }
-    english = {word for word in re.findall(r"[a-z]{4,}", description.lower())} | {
-        t for t in tokens if len(t) > 3
-    }
+    english = set(re.findall(r"[a-z]{4,}", description.lower())) | {t for t in tokens if len(t) > 3}
     japanese = set(re.findall(r"[\u4e00-\u9fff]{2,6}|[\u30a1-\u30fcー]{3,}", description))
     generic = {
         "指定",
@@ -344,9 +342,11 @@ def _string_role(tokens: tuple[str, ...], description: str, form: str) -> Role:
         return "id"
     if words & _CODES or re.search(r"番号", description):
         return "code"
-    if ("name" in words and (words & _PERSON or len(words) == 1)) or _PERSON_WORDS.search(description):
-        if not re.search(r"商品|製品|都市|ホテル|店|book|product|city|item|hotel", description.lower()):
-            return "person"
+    person = ("name" in words and (words & _PERSON or len(words) == 1)) or _PERSON_WORDS.search(description)
+    if person and not re.search(
+        r"商品|製品|都市|ホテル|店|book|product|city|item|hotel", description.lower()
+    ):
+        return "person"
     if words & _QUERY or re.search(r"キーワード|検索語|検索する|search (?:term|query)", description):
         return "query"
     if words & _PLACES or re.search(r"都市|場所|住所|地名|目的地|\bcity\b|駅名", description):

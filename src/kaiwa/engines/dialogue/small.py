@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Answers that need no tool: greetings, thanks, what can be done, what the engine is."""
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class State:
     language: str
     persona: Persona
     now: datetime
-    when: When = When()
-    recent_when: When = When()
+    when: When = field(default_factory=When)
+    recent_when: When = field(default_factory=When)
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     recent: set[str] = field(default_factory=set[str])
     goal: Tool | None = None

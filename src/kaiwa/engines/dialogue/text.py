@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Text as said or heard: normal forms, readings, fuzzy search. Knows no tool and no dialogue."""
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def words(text: str) -> tuple[Word, ...]:
 
     analysis = cast(
         list[dict[str, Any]],
-        pyopenjtalk.run_frontend(text[:300], use_sudachi_kanji_yomi=False, predict_nani=False),
+        pyopenjtalk.run_frontend(text[:300], use_vanilla=True),
     )
     return tuple(
         Word(
@@ -136,7 +135,7 @@ def longest_common(left: str, right: str) -> str:
 
 @lru_cache(maxsize=4096)
 def name_tokens(identifier: str) -> tuple[str, ...]:
-    """Return the words of an identifier: locationId, location_id and location-id are alike."""
+    """Return the words of an identifier: shopId, shop_id and shop-id are alike."""
     return tuple(part.lower() for part in _CAMEL.findall(identifier))
 
 

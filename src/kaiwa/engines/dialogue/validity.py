@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of words and patterns; a wide character counts twice)
 """Whether a value may stand in an argument. Knows the JSON schema words that tools use, and no more."""
 
 from __future__ import annotations

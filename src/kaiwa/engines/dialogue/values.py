@@ -162,9 +162,8 @@ def _option_at(utterance: Said, option: str, asked: bool) -> Hit | None:
             elif len(sound) >= 5 and heard_ratio(sound, heard) <= 0.2:
                 hits.append(Hit(1, 0, len(form)))
     if not hits and not is_japanese(option) and len(skeleton(option)) >= 3:
-        for loan in re.findall(r"[ァ-ヶー]{3,}", text):
-            if skeleton(option) == skeleton(loan):
-                hits.append(Hit(2, text.find(loan) + len(loan), len(loan)))
+        loans = [loan for loan in re.findall(r"[ァ-ヶー]{3,}", text) if skeleton(option) == skeleton(loan)]
+        hits += [Hit(2, text.find(loan) + len(loan), len(loan)) for loan in loans]
     return max(hits) if hits else None
 
 

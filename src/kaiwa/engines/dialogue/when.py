@@ -120,7 +120,7 @@ def weekday_in(today: date, weekday: int, weeks: int | None) -> date:
 
 
 def clock(hour: int, minute: int, half_day: str | None, loose: bool = True) -> time | None:
-    """Return a time of day. `half_day` is "am", "pm" or None; with None a loose 1 to 6 means the afternoon."""
+    """Return a time of day. `half_day` is "am", "pm" or None; with None a loose 1 to 6 is afternoon."""
     if half_day == "pm" and hour < NOON:
         hour += NOON
     elif half_day == "am" and hour == NOON:
