@@ -11,7 +11,7 @@ import pytest
 
 from kaiwa.engines.speech.models import SpeechModels
 from kaiwa.engines.speech.recognition import Recognizer
-from kaiwa.engines.speech.resampling import to_pcm16
+from kaiwa.engines.speech.resampling import from_pcm16, to_pcm16
 from kaiwa.errors import ConfigError
 
 SECOND = 24_000
@@ -78,6 +78,11 @@ def test_a_person_s_sentence_with_a_pause_is_one_sentence(
 ) -> None:
     heard = models.recognizer.transcribe(recording("en_1_tardigrades.wav"))
     assert "tardigrades" in heard.text.lower()
+
+
+def test_a_quiet_voice_is_heard(models: SpeechModels, recording: Callable[[str], bytes]) -> None:
+    quiet = to_pcm16(0.03 * from_pcm16(recording("en_1_tardigrades.wav")))
+    assert "tardigrades" in models.recognizer.transcribe(quiet).text.lower()
 
 
 def test_a_japanese_reader_is_written_down_with_few_wrong_characters(

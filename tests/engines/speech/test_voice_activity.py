@@ -57,6 +57,13 @@ def test_a_pause_inside_a_sentence_is_shorter_than_a_turn_s_end(
     assert max(pauses, default=0) < 500
 
 
+def test_the_network_gets_the_context_it_was_trained_with(
+    models: SpeechModels, recording: Callable[[str], bytes]
+) -> None:
+    judged = models.vad.stream().hear(recording("en_1_tardigrades.wav"))
+    assert 55 <= sum(probability > 0.5 for _, probability in judged) <= 59
+
+
 def test_a_read_passage_is_mostly_speech_with_a_pause_after_each_sentence(
     models: SpeechModels, recording: Callable[[str], bytes]
 ) -> None:

@@ -27,6 +27,8 @@ Effort = Literal["final", "draft"]
 
 _MAX_PIECE_S: Final = 28.0
 _MIN_PIECE_S: Final = 15.0
+_GATE_PEAK: Final = 0.5
+_MOST_GAIN: Final = 30.0
 _NO_SPEECH: Final = 0.6
 _LOOP_RATIO: Final = 2.4
 _DOUBTFUL_SCORE: Final = -0.7
@@ -138,7 +140,11 @@ class Recognizer:
     def _is_speech(self, samples: Samples) -> bool:
         if len(samples) < MODEL_RATE_HZ // 10:
             return False
-        return self._gate is None or self._gate.hears_speech(samples)
+        if self._gate is None:
+            return True
+        # A quiet caller is still a caller: the network misses speech 30 dB down that Whisper understands.
+        gain = min(_MOST_GAIN, _GATE_PEAK / max(1e-6, float(np.abs(samples).max())))
+        return self._gate.hears_speech(samples * np.float32(max(1.0, gain)))
 
     def _detect(self, encoded: Any) -> str:
         found = self._network.probabilities(encoded)
