@@ -225,3 +225,12 @@ def test_a_call_that_was_cut_off_fails_its_response_and_is_not_run():
     ]
     talk.do(client.ResponseRequested())
     assert talk.of(engine.Generate)[-1].history == ()
+
+
+def test_a_call_whose_answer_was_deleted_leaves_the_history_with_it():
+    talk = Talk(configured(tools=(FunctionTool(name="f"),)))
+    talk.do(
+        client.ResponseRequested(), called("resp_1", 0, "f"), engine.GenerationEnded(response_id="resp_1")
+    )
+    talk.do(output_of("call_1"), client.ItemDeleteRequested(item_id="item_2"), client.ResponseRequested())
+    assert talk.of(engine.Generate)[-1].history == ()

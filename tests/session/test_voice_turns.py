@@ -396,3 +396,17 @@ def test_speech_calls_off_the_idle_time_out():
     talk.wait(3)
     talk.speak(3200)
     assert not talk.of(server.TimeoutTriggered)
+
+
+def test_frames_of_audio_that_was_committed_by_hand_are_judged_no_more():
+    talk = Talk(configured(ServerVad()))
+    talk.do(client.AudioAppended(audio=sound(960)), client.AudioCommitted())
+    late = [engine.VoiceActivity(audio_ms=32 * frame, probability=0.9) for frame in range(1, 31)]
+    assert talk.do(*late) == []
+
+
+def test_without_listener_s_words_any_speech_interrupts_at_once():
+    talk = talking(policy=HostPolicy(backchannels=()))
+    assert talk.of(engine.Listen)[0].mode == "voice"
+    talk.pause(320)
+    assert "response.done resp_1 cancelled turn_detected" in talk.speak(64)
