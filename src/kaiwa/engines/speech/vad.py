@@ -1,7 +1,7 @@
 """Where in the audio somebody speaks: a probability for each 32 ms. Knows nothing of turns and thresholds.
 
 Silero VAD (MIT) at 16 kHz: 512 new samples after 64 of context, and a recurrent state. Without the context it
-answers too, but holds a tenth more of a noisy recording for speech.
+answers too, only worse.
 """
 
 from __future__ import annotations
