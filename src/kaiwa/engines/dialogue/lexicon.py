@@ -93,7 +93,7 @@ LABELS_JA: dict[str, str] = {
     "product": "商品", "item": "商品", "book": "本", "title": "タイトル", "tracking": "追跡番号", "order": "注文番号",
     "reservation": "予約番号", "booking": "予約番号", "appointment": "予約番号", "parcel": "追跡番号", "doctor": "担当医",
     "dentist": "担当医", "treatment": "診療内容", "service": "メニュー", "menu": "メニュー", "email": "メールアドレス",
-    "phone": "電話番号", "currency": "通貨", "temperature": "気温", "condition": "天気", "weather": "天気", "humidity": "湿度",
+    "phone": "電話番号", "currency": "通貨", "temperature": "気温", "condition": "天気", "weather": "天気", "humidity": "湿度", "precipitation": "降水確率",
     "price": "料金", "total": "合計", "fee": "料金", "stock": "在庫", "status": "状況", "eta": "到着予定", "arrival": "到着予定",
     "rate": "レート", "wind": "風速", "date": "日付", "time": "時刻", "destination": "目的地", "pickup": "お迎え場所",
     "origin": "出発地", "hotel": "ホテル", "restaurant": "お店", "member": "会員番号", "card": "カード", "color": "色",
@@ -163,7 +163,8 @@ def say_value(value: str, language: str) -> str:
     if language == "ja":
         if is_japanese(value):
             return value
-        return next((form for form in forms if is_japanese(form)), readable)
+        said = next((form for form in forms if is_japanese(form)), readable)
+        return value if value.isupper() and len(said) > 2 * len(value) - 1 else said
     if not is_japanese(value):
         return readable
     return next((re.sub(r"_", " ", form) for form in forms if not is_japanese(form) and len(form) > 1), value)

@@ -145,7 +145,9 @@ def _plan_reads(state: State) -> Decision | None:
         elif question is None:
             question = ask(state, wish.tool, missing)
     if calls:
-        return Decision(phrase(state.language, "slow" if slow else "look"), tuple(dict.fromkeys(calls))[:8])
+        started = phrase(state.language, "slow") if slow else ""
+        quick = "" if slow and len(calls) == 1 else phrase(state.language, "look")
+        return Decision(_join(state, quick, started), tuple(dict.fromkeys(calls))[:8])
     return question
 
 

@@ -33,6 +33,7 @@ _SKIP = {
 }
 _SKIP_TOKENS = {"id", "uuid", "url", "lat", "lon", "latitude", "longitude", "timezone"}
 _PLACE_KEYS = ("city", "location", "place", "area", "region", "product", "item", "title", "name")
+_UNIT_TOKENS = {"c", "f", "percent", "jpy", "yen", "usd"}
 _UNITS_JA = {
     "car": "台",
     "taxi": "台",
@@ -242,9 +243,22 @@ def _speak_list(key: str, rows: list[Any], tool: Tool | None, language: str) -> 
         shown = [
             _named_detail(str(name), fields, language) for name, fields in zip(names, objects, strict=True)
         ][:_NAMED_LIMIT]
-        return _named(shown, len(objects), _unit(key, tool, language), language, tool)
+        said = _named(shown, len(objects), _unit(key, tool, language), language, tool)
+        return said + _gap(language) + _summary(objects[0], language) if len(objects) == 1 else said
     lines = [_pairs(_salient(fields)[:2], language).rstrip("。.") for fields in objects[:_NAMED_LIMIT]]
     return _named([line for line in lines if line], len(objects), _unit(key, tool, language), language, tool)
+
+
+def _summary(fields: dict[str, Any], language: str) -> str:
+    """Return the summary of a lone hit, when it is in the caller's language."""
+    text = next(
+        (fields[key] for key in ("summary", "description", "snippet") if isinstance(fields.get(key), str)), ""
+    )
+    return (
+        _sentence(_shortened(spoken(text, language)), language)
+        if is_japanese(text) == (language == "ja")
+        else ""
+    )
 
 
 def _named_detail(name: str, fields: dict[str, Any], language: str) -> str:
@@ -334,23 +348,39 @@ def _speak_fields(fields: dict[str, Any], arguments: dict[str, Any], language: s
     pairs = [
         (key, value)
         for key, value in _salient(fields)
-        if str(value) != subject and not (str(value) in given and len(_salient(fields)) > 1)
+        if str(value) != subject
+        and not _is_day(key, value)
+        and not (str(value) in given and len(_salient(fields)) > 1)
     ]
     body = _pairs(pairs[:4], language, fields)
-    if not body or not subject:
+    day = next((spoken(str(value), language) for key, value in _salient(fields) if _is_day(key, value)), "")
+    if not body or not (subject or day):
         return body
+    if language == "ja":
+        return (
+            "".join(
+                f"{part}は、" if part == subject else f"{part}、"
+                for part in (subject and spoken(subject, "ja"), day)
+                if part
+            )
+            + body
+        )
+    return f"For {spoken(subject, 'en')}{', ' * bool(subject and day)}{day}: {body}"
+
+
+def _is_day(key: str, value: Any) -> bool:
     return (
-        f"{spoken(subject, language)}は、{body}"
-        if language == "ja"
-        else f"For {spoken(subject, language)}: {body}"
+        name_tokens(key)[-1:] in (("date",), ("day",))
+        and isinstance(value, str)
+        and re.match(r"\d{4}-\d{2}-\d{2}", value) is not None
     )
 
 
 def _pairs(pairs: list[tuple[str, Any]], language: str, fields: dict[str, Any] | None = None) -> str:
     said: list[str] = []
     for key, value in pairs:
-        label = label_ja(name_tokens(key)) if language == "ja" else " ".join(name_tokens(key))
-        label = label or " ".join(name_tokens(key)) or key
+        plain = " ".join(token for token in name_tokens(key) if token not in _UNIT_TOKENS) or key
+        label = (label_ja(name_tokens(key)) if language == "ja" else None) or plain
         shown = _value(key, value, fields or {}, language)
         said.append(f"{label}は{shown}" if language == "ja" else f"the {label} is {shown}")
     if not said:

@@ -41,11 +41,11 @@ def is_japanese(text: str) -> bool:
 
 
 def language_of(text: str) -> str | None:
-    """Return the language a text is in, or None when it holds too little to tell."""
+    """Return the language a text is in, or None when it holds too little: SUV is either."""
     if is_japanese(text):
         return LANGUAGE_JA
-    letters = re.findall(r"[A-Za-z]{2,}", text)
-    return LANGUAGE_EN if len(letters) >= 2 or (letters and len(letters[0]) > 2) else None
+    spelled = [word for word in re.findall(r"[A-Za-z]{2,}", text) if not word.isupper()]
+    return LANGUAGE_EN if len(spelled) >= 2 or (spelled and len(spelled[0]) > 2) else None
 
 
 def strip_fillers(text: str) -> str:
