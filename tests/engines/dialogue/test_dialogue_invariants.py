@@ -240,3 +240,18 @@ def test_the_engine_names_no_tool_of_any_app() -> None:
         "rentacar",
     )
     assert [name for name in tools if name in source] == []
+
+
+def test_an_optional_object_is_whole_or_left_out_and_a_required_one_is_there() -> None:
+    party = {"type": "object", "properties": {"people": {"type": "integer"}, "child": {"type": "boolean"}}}
+    for needed, expected in (([], {"party": {}}), (["people", "child"], None)):
+        schema = {
+            "type": "object",
+            "properties": {"party": {**party, "required": needed}, "query": {"type": "string"}},
+            "required": ["query"] if needed else ["query", "party"],
+        }
+        spec = ToolSpec(name="search_docs", description="Search documents", parameters=schema)
+        caller = Caller([(spec, lambda arguments: "Nothing.")])
+        caller.say("search for trains please" if not needed else "search for trains for 2 people")
+        arguments = caller.calls[0][1]
+        assert arguments.get("party") == (expected or {}).get("party")

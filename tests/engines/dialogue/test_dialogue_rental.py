@@ -269,3 +269,17 @@ def test_the_expectation_names_what_is_asked_for() -> None:
     assert caller.model.expect(caller.request()).kind == "name"
     caller.say("山田太郎です")
     assert caller.model.expect(caller.request()).kind == "confirm"
+
+
+def test_a_question_about_free_cars_leads_to_an_offer_and_a_booking() -> None:
+    caller = Caller(desk())
+    spoken = caller.say("来週の土曜日の10時から18時まで、新宿店は開いてますか")
+    assert [name for name, _ in caller.calls] == ["list_locations", "get_availability"]
+    assert (
+        "コンパクトが2台、ミニバンが1台" in spoken and "羽田" not in spoken and "ご予約なさいますか" in spoken
+    )
+    for line in ("はい", "どちらでもいいです", "田中です", "いや、月曜日で", "はい"):
+        caller.say(line)
+    name, arguments = caller.calls[-1]
+    assert name == "create_reservation" and arguments["vehicleType"] == "コンパクト"
+    assert arguments["startDate"] == "2026-11-23T10:00:00+09:00"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, cast
 
 from kaiwa.engines.dialogue.learned import options_for
 from kaiwa.engines.dialogue.schema import WHEN_ROLES, Slot, Tool
@@ -28,7 +28,28 @@ def collect(state: State, tool: Tool, fresh_only: bool = False) -> tuple[dict[st
         for part in slot.path[:-1]:
             target = target.setdefault(part, {})
         target[slot.name] = value
+    _mend_objects(arguments, tool, {slot.path for slot in missing})
     return arguments, missing
+
+
+def _mend_objects(arguments: dict[str, Any], tool: Tool, missing: set[tuple[str, ...]]) -> None:
+    """Drop optional objects that lack a part they need, and give required ones a place."""
+    for slot in tool.slots:
+        if slot.whole and slot.path not in missing and _at(arguments, slot.path) is None:
+            parent = _at(arguments, slot.whole[:-1])
+            if isinstance(parent, dict):
+                cast(dict[str, Any], parent).pop(slot.whole[-1], None)
+    for path in tool.objects:
+        target = arguments
+        for part in path:
+            target = target.setdefault(part, {})
+
+
+def _at(arguments: dict[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = arguments
+    for part in path:
+        found = cast(dict[str, Any], found).get(part) if isinstance(found, dict) else None
+    return found
 
 
 def value_of(state: State, tool: Tool, slot: Slot, from_memory: bool = True) -> Any | None:

@@ -54,7 +54,7 @@ _DATE = re.compile(
     rf"|(?P<relative>(?<!とう)(?:{'|'.join(_RELATIVE)})(?!と[うさの]|とし))"
     r"|(?P<weeks_on>\d{1,2})週間後|(?P<days_on>\d{1,3})日後"
     rf"|(?P<named>{'|'.join(_NAMED_DAYS)})"
-    r"|(?<![\d月])(?P<only_day>\d{1,2})日(?!間|後|目|前)"
+    r"|(?<![\d月泊])(?P<only_day>\d{1,2})日(?!間|後|目|前)"
 )
 _TIME = re.compile(
     rf"(?:(?P<half>{'|'.join(_HALF)})の?)?(?:(?P<hour>\d{{1,2}})時(?!間)(?:(?P<minute>\d{{1,2}})分|(?P<half_past>半))?"

@@ -153,6 +153,8 @@ def _take_reply(state: State, text: str) -> None:
     decision = decide(state)
     state.confirmed = state.confirmed if decision.calls else None
     state.last_said = text or state.last_said
+    for call in state.calls:
+        call.spoken = call.spoken or call.done
     if decision.calls:
         state.asked = None
         return
@@ -161,8 +163,6 @@ def _take_reply(state: State, text: str) -> None:
         asked = None
     state.asked = asked
     state.turn = None
-    for call in state.calls:
-        call.spoken = call.spoken or call.done
 
 
 def tokens(text: str) -> int:

@@ -40,7 +40,7 @@ def decide(state: State, may_call: bool = True) -> Decision:
         return _without_tools(state, results)
     reads = _plan_reads(state)
     step = _plan_goal(state) if state.goal is not None and (reads is None or not reads.calls) else None
-    lead = _speak_results(state, results, step)
+    lead = _speak_results(state, results, reads if reads is not None and reads.calls else step)
     if reads is not None and (reads.calls or step is None):
         return Decision(_join(state, lead, reads.text), reads.calls, reads.asked)
     if step is not None:

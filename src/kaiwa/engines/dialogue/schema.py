@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, cast
 
@@ -61,7 +61,10 @@ _SLOW = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One value a tool takes. `path` leads to it through nested objects; `side` is the end of a period."""
+    """One value a tool takes. `path` leads to it through nested objects; `side` is the end of a period.
+
+    `whole` leads to the optional object that cannot be without this value.
+    """
 
     path: tuple[str, ...]
     role: Role
@@ -70,6 +73,7 @@ class Slot:
     description: str = ""
     side: Literal["", "start", "end"] = ""
     options: tuple[Any, ...] = ()
+    whole: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -97,6 +101,7 @@ class Tool:
     slow: bool
     callable: bool = True
     checks: bool = False
+    objects: tuple[tuple[str, ...], ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -139,6 +144,7 @@ def _tool(name: str, description: str, parameters: str, changes: bool | None) ->
         wording=_wording(tokens, description),
         changes=changes if changes is not None else action in CHANGING,
         slow=_SLOW.search(description) is not None,
+        objects=tuple(_required_objects(schema, schema, (), 0)),
         checks=action == "check" or (action in ("search", "list", "get") and "check" in words),
         callable=schema.get("type", "object") == "object",
     )
@@ -256,7 +262,12 @@ def resolved(schema: Any, root: dict[str, Any], depth: int = 0) -> dict[str, Any
 
 
 def _slots(
-    node: dict[str, Any], root: dict[str, Any], path: tuple[str, ...], required: bool, depth: int
+    node: dict[str, Any],
+    root: dict[str, Any],
+    path: tuple[str, ...],
+    required: bool,
+    depth: int,
+    whole: tuple[str, ...] = (),
 ) -> list[Slot]:
     needed = node.get("required")
     needed_names = {str(name) for name in cast(list[Any], needed)} if isinstance(needed, list) else set[str]()
@@ -267,15 +278,32 @@ def _slots(
         must = required and name in needed_names
         here = (*path, name)
         if schema.get("type") == "object" and as_object(schema.get("properties")) and depth < 3:
-            found += _slots(schema, root, here, must, depth + 1)
+            found += _slots(
+                schema, root, here, must, depth + 1, () if must else whole if name in needed_names else here
+            )
         else:
             if isinstance(schema.get("items"), dict):
                 schema = {**schema, "items": resolved(schema["items"], root)}
-            found.append(_slot(here, schema, must))
+            slot = _slot(here, schema, must)
+            found.append(replace(slot, whole=whole) if whole and name in needed_names else slot)
     missing = needed_names - set(properties)
     found += [
-        Slot(path=(*path, name), role="unknown", required=required, schema={}) for name in sorted(missing)
+        Slot(path=(*path, name), role="unknown", required=required, schema={}, whole=whole)
+        for name in sorted(missing)
     ]
+    return found
+
+
+def _required_objects(
+    node: dict[str, Any], root: dict[str, Any], path: tuple[str, ...], depth: int
+) -> list[tuple[str, ...]]:
+    """Return the objects that must be there even when they stay empty."""
+    found: list[tuple[str, ...]] = []
+    needed = node.get("required")
+    for name in cast(list[Any], needed) if isinstance(needed, list) and depth < 3 else []:
+        inner = resolved(as_object(node.get("properties")).get(name), root)
+        if inner.get("type") == "object" and as_object(inner.get("properties")):
+            found += [(*path, str(name)), *_required_objects(inner, root, (*path, str(name)), depth + 1)]
     return found
 
 

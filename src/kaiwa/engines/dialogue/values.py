@@ -63,6 +63,10 @@ _THING_EN = (
     r"\b(?:stock of|price of|copies of|copy of|many|much is|much are)\s+(?:the |a )?(?P<t>.+?)(?: do you have| are there| in stock| left|\?|$)",
     r"\b(?:order|buy|borrow|get|reserve|want|have|like|need)\s+(?:to (?:order|buy|borrow|get|reserve|have) )?(?:a |an |the |some |\d+ )?(?P<t>.+?)(?: please|,|\?|\.|$)",
 )  # fmt: skip
+_ANY = re.compile(
+    r"どちらでも|どれでも|どっちでも|何でも|なんでも|おまかせ|お任せ|\beither\b|\bany\b|no preference|doesn't matter",
+    re.IGNORECASE,
+)
 _CODE = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,5}[- ]?\d[\dA-Za-z]*(?:-[\dA-Za-z]+)*|\d{3,}(?:-\d+)*|\d{1,3}(?:-\d+)+)(?![A-Za-z0-9])"
 )
@@ -365,6 +369,8 @@ def value_for(
     `fresh` is True when the utterance itself asks for the tool: free words are taken only then or when asked.
     """
     value = _raw_value(slot, utterance, asked, learned, tool, fresh)
+    if value is None and asked and (known := slot.options or tuple(learned)):
+        return known[0] if _ANY.search(utterance.text) and fits(known[0], slot.schema) else None
     if value is None and asked and slot.role in ("thing", "note", "query", "place", "unknown", "code", "id"):
         value = bare_answer(utterance.text) if slot.schema.get("type") in ("string", None) else None
     return value if value is not None and fits(value, slot.schema) else None

@@ -64,7 +64,7 @@ def merged(known: When, said: When, asked_end: bool = False) -> When:
     """Return what is known after `said`: new parts win, a moved first day takes the last day with it."""
     if said.weekday_only and said.date and known.date:
         near = weekday_in(known.date, said.date.weekday(), None if asked_end else 0)
-        said = replace(said, date=max(near, min(said.date, known.date)), weekday_only=False)
+        said = replace(said, date=max(near, said.date), weekday_only=False)
     if asked_end and said.point:
         said = replace(said, date=None, time=None, end_date=said.date, end_time=said.time, point=False)
     fresh_end = said.end_date or (None if said.days is None else known.end_date)
