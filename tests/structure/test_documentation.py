@@ -38,8 +38,9 @@ def test_the_code_of_the_pages_runs(block: str) -> None:
         return
     names: dict[str, object] = {"__name__": "page"}
     exec(compile(block, "page", "exec", dont_inherit=True), names)
-    assert isinstance(names["agent"], Agent)
-    assert names["agent"].tools
+    if "Agent(" in block:
+        assert isinstance(names["agent"], Agent)
+        assert names["agent"].tools
 
 
 def test_every_target_named_in_a_page_exists() -> None:
