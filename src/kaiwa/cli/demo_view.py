@@ -14,7 +14,9 @@ from kaiwa.cli.demo import DemoResult
 from kaiwa.testing.call import Turn
 from kaiwa.testing.caller import SpokenLine
 
-BAR_WIDTH = 44
+WIDEST_BAR = 50
+NARROWEST_BAR = 10
+OTHER_COLUMNS = 66
 STEPS = (
     ("end of turn decided", "stopped_s", "grey50"),
     ("response created", "response_created_s", "yellow"),
@@ -29,7 +31,7 @@ class SilentView:
     def note(self, text: str) -> None:
         pass
 
-    def line(self, line: SpokenLine) -> None:
+    def line(self, moment_s: float, line: SpokenLine) -> None:
         pass
 
     def event(self, moment_s: float, event: dict[str, Any]) -> None:
@@ -46,7 +48,8 @@ class TerminalView:
     def note(self, text: str) -> None:
         self._console.print(f"[dim]{escape(text)}[/dim]")
 
-    def line(self, line: SpokenLine) -> None:
+    def line(self, moment_s: float, line: SpokenLine) -> None:
+        self._now_s = moment_s
         self._print("[bold]caller says[/bold]", line.text)
 
     def event(self, moment_s: float, event: dict[str, Any]) -> None:
@@ -78,7 +81,7 @@ def _shortened(text: str, limit: int = 240) -> str:
 
 def print_result(console: Console, result: DemoResult, wav: str | None) -> None:
     console.print()
-    console.print(waterfall_table(result))
+    console.print(waterfall_table(result, bar_width(console.width)))
     if result.row:
         console.print("[bold]Read back from the database[/bold]")
         console.print("  " + escape(json.dumps(result.row, ensure_ascii=False)))
@@ -92,7 +95,11 @@ def print_result(console: Console, result: DemoResult, wav: str | None) -> None:
         console.print(f"[bold green]Understood, every turn.[/bold green] {result.wall_s:.0f} s in all.")
 
 
-def waterfall_table(result: DemoResult) -> Table:
+def bar_width(columns: int) -> int:
+    return min(WIDEST_BAR, max(NARROWEST_BAR, columns - OTHER_COLUMNS))
+
+
+def waterfall_table(result: DemoResult, width: int) -> Table:
     """One bar per turn, from the last sample of speech to the first audio of the answer."""
     longest_s = max((_span_s(turn) for turn in result.call.turns), default=0.0) or 1.0
     key = " ".join(f"[{colour}]█[/] {name}" for name, _, colour in STEPS)
@@ -106,7 +113,7 @@ def waterfall_table(result: DemoResult) -> Table:
     for turn in result.call.turns:
         table.add_row(
             escape(turn.line_id),
-            _bar(turn, longest_s),
+            _bar(turn, longest_s, width),
             _ms(turn.since_speech_ms(turn.stopped_s)),
             _ms(turn.decided_to_audio_ms, "+"),
             _ms(turn.since_speech_ms(turn.first_audio_s)),
@@ -119,14 +126,14 @@ def _span_s(turn: Turn) -> float:
     return max(0.0, (turn.first_audio_s or turn.speech_end_s) - turn.speech_end_s)
 
 
-def _bar(turn: Turn, longest_s: float) -> Text:
+def _bar(turn: Turn, longest_s: float, width: int) -> Text:
     bar = Text()
     drawn = 0
     for _, name, colour in STEPS:
         moment_s: float | None = getattr(turn, name)
         if moment_s is None:
             continue
-        end = round(max(0.0, moment_s - turn.speech_end_s) / longest_s * BAR_WIDTH)
+        end = round(max(0.0, moment_s - turn.speech_end_s) / longest_s * width)
         bar.append("█" * max(0, end - drawn), style=colour)
         drawn = max(drawn, end)
     return bar

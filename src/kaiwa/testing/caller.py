@@ -83,7 +83,7 @@ class SimulatedCaller:
         headers: Mapping[str, str] | None = None,
         manners: CallerManners | None = None,
         observer: Observer | None = None,
-        on_line: Callable[[SpokenLine], None] | None = None,
+        on_line: Callable[[float, SpokenLine], None] | None = None,
     ) -> None:
         self._url = url
         self._lines = lines
@@ -160,7 +160,7 @@ class SimulatedCaller:
             Turn(line.id, line.text, (start + first) / RATE_HZ, (start + last) / RATE_HZ)
         )
         if self._on_line:
-            self._on_line(line)
+            self._on_line(start / RATE_HZ, line)
         await self._clock.reach(self._microphone.end_s)
 
     async def _hear_out(self, client: VoiceClient, following: SpokenLine | None) -> bool:
