@@ -11,20 +11,15 @@ import gc
 import json
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import uvicorn
-from kaiwa.server.app import create_app
-from kaiwa.session.host import HostSession
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.corpus import spoken_lines
 from bench.figures import Figure, p50_p95, quantile
+from bench.here import server_here
 from bench.memory import resident_mb
-from kaiwa.cli.local_server import free_port
-from kaiwa.cli.serving import read_settings
+from kaiwa.session.host import HostSession
 
 ROUNDS = 200
 WARM_UP = 20
@@ -37,19 +32,8 @@ def measure() -> list[Figure]:
 
 
 async def _measure() -> list[Figure]:
-    with TemporaryDirectory(prefix="kaiwa-bench-") as folder:
-        port = free_port()
-        settings = read_settings(host="127.0.0.1", port=port, database=Path(folder) / "kill.db")
-        config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 uvicorn offers a flag only
-            await asyncio.sleep(0.05)
-        try:
-            return await _cut_many(f"ws://127.0.0.1:{port}/v1/realtime?model=")
-        finally:
-            server.should_exit = True
-            await serving
+    async with server_here() as url:
+        return await _cut_many(url)
 
 
 async def _cut_many(url: str) -> list[Figure]:
