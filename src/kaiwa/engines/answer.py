@@ -1,0 +1,113 @@
+"""One answer in the making: chat model to clauses to speech. Held back until it is released to a response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+
+import msgspec
+
+from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatText
+from kaiwa.engines.lanes import run_in
+from kaiwa.engines.speech.synthesis import ClauseSplitter, Synthesizer
+from kaiwa.errors import KaiwaError
+from kaiwa.events.engine import (
+    ArgumentsDelta,
+    AudioDelta,
+    Generate,
+    GenerationEnded,
+    TextDelta,
+    ToolCalled,
+)
+from kaiwa.events.response import FailureDetail
+
+AnswerEvent = TextDelta | AudioDelta | ArgumentsDelta | ToolCalled | GenerationEnded
+
+
+class Answer:
+    """Makes the events of one Generate. `release` names the response and lets out what is ready."""
+
+    def __init__(self, command: Generate, emit: Callable[[AnswerEvent], None]) -> None:
+        self.command = command
+        self._emit = emit
+        self._response_id = command.response_id
+        self._held: list[AnswerEvent] = []
+
+    def release(self, response_id: str) -> None:
+        self._response_id = response_id
+        held, self._held = self._held, []
+        for event in held:
+            self._emit(msgspec.structs.replace(event, response_id=response_id))
+
+    def _put(self, event: AnswerEvent) -> None:
+        if self._response_id:
+            self._emit(event)
+        else:
+            self._held.append(event)
+
+    async def make(
+        self, chat: AsyncIterator[ChatEvent], synthesizer: Synthesizer, lane: Executor, language: str | None
+    ) -> None:
+        """Run to the end. A model that fails ends the response as failed; nothing is raised."""
+        try:
+            end = await self._make(chat, synthesizer, lane, language)
+        except KaiwaError as error:
+            code = getattr(error, "code", "engine_failed")
+            end = ChatEnd(
+                reason="failed", error=FailureDetail(type="server_error", code=code, message=str(error))
+            )
+        self._put(
+            GenerationEnded(
+                response_id=self._response_id, reason=end.reason, usage=end.usage, error=end.error
+            )
+        )
+
+    async def _make(
+        self, chat: AsyncIterator[ChatEvent], synthesizer: Synthesizer, lane: Executor, language: str | None
+    ) -> ChatEnd:
+        spoken = "audio" in self.command.modalities
+        clauses = ClauseSplitter(language)
+        end = ChatEnd()
+        async for event in chat:
+            if isinstance(event, ChatText):
+                if not spoken:
+                    self._put(TextDelta(response_id=self._response_id, text=event.text))
+                    continue
+                for clause in clauses.feed(event.text):
+                    await self._say(clause, synthesizer, lane, language)
+                continue
+            for clause in clauses.flush():
+                await self._say(clause, synthesizer, lane, language)
+            if isinstance(event, ChatEnd):
+                end = event
+            else:
+                self._call(event)
+        return end
+
+    def _call(self, event: ChatArguments | ChatCall) -> None:
+        if isinstance(event, ChatArguments):
+            self._put(
+                ArgumentsDelta(
+                    response_id=self._response_id, index=event.index, name=event.name, delta=event.delta
+                )
+            )
+            return
+        self._put(
+            ToolCalled(
+                response_id=self._response_id,
+                index=event.index,
+                name=event.name,
+                arguments=event.arguments,
+                call_id=event.call_id,
+            )
+        )
+
+    async def _say(self, clause: str, synthesizer: Synthesizer, lane: Executor, language: str | None) -> None:
+        """Send the words, then their sound."""
+        self._put(TextDelta(response_id=self._response_id, text=clause))
+        voice, speed = self.command.voice, self.command.speed
+        chunks = await run_in(
+            lane, lambda: list(synthesizer.speak(clause, voice=voice, speed=speed, language=language))
+        )
+        for pcm in chunks:
+            self._put(AudioDelta(response_id=self._response_id, pcm=pcm))

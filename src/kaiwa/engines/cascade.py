@@ -1,0 +1,325 @@
+"""The local engine: voice activity, recognition, chat model, speech, one after the other.
+
+One `CascadeEngine` a conversation over models that all conversations share. In the first pause of the
+user it works ahead (Prepare): the words, whether they are complete, and the answer to them, none of which
+leaves the engine before the session asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from kaiwa.engines.answer import Answer
+from kaiwa.engines.chat import ChatModel, ChatRequest, Expectation
+from kaiwa.engines.lanes import Lanes, run_in
+from kaiwa.engines.recall import Recall
+from kaiwa.engines.speech.models import SpeechModels
+from kaiwa.engines.speech.recognition import Recognition
+from kaiwa.errors import KaiwaError
+from kaiwa.events import engine
+from kaiwa.events.items import InputAudio, Item, Message
+from kaiwa.events.response import FailureDetail
+from kaiwa.events.usage import DurationUsage
+
+log = logging.getLogger("kaiwa.cascade")
+_KEPT_TEXTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every conversation of the process uses. `ahead`: answers may be computed before the turn is
+    confirmed (right for a model that costs nothing, wrong for one that is paid by the token)."""
+
+    speech: SpeechModels
+    chat: ChatModel
+    lanes: Lanes
+    ahead: bool = True
+    time_zone: str = "Asia/Tokyo"
+    clock: Callable[[ZoneInfo], datetime] = datetime.now
+
+
+class _Prepared:
+    """The work on one pause."""
+
+    def __init__(self, command: engine.Prepare) -> None:
+        self.command = command
+        self.answer: Answer | None = None
+        self.words: asyncio.Task[Recognition] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.answering: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        for task in (self.task, self.words, self.answering):
+            if task is not None:
+                task.cancel()
+
+
+class CascadeEngine:
+    """Fits `kaiwa.interfaces.Engine`. Tasks belong to the engine and end with `close`."""
+
+    def __init__(self, shared: Shared, *, language: str | None = None, time_zone: str | None = None) -> None:
+        self._shared = shared
+        self._language = language
+        self._zone = ZoneInfo(time_zone or shared.time_zone)
+        self._recall = Recall()
+        self._events: asyncio.Queue[engine.EngineEvent] = asyncio.Queue()
+        self._words: dict[str, asyncio.Task[Recognition]] = {}
+        self._prepared: dict[str, _Prepared] = {}
+        self._answers: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unheard = bytearray()
+        self._judging: asyncio.Task[None] | None = None
+        self._stream = shared.speech.vad.stream()
+        self._stream_from_ms = 0
+        self._listening = False
+        self._closed = False
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            engine.Hear: self._hear,
+            engine.Listen: self._listen,
+            engine.Discard: self._recall.discard,
+            engine.Commit: self._recall.commit,
+            engine.Remember: lambda command: self._recall.keep(command.item_id, command.pcm),
+            engine.Prepare: self._prepare,
+            engine.Abandon: self._abandon,
+            engine.Transcribe: self._transcribe,
+            engine.Generate: self._generate,
+            engine.Stop: self._stop,
+        }
+
+    # --- the doorway ---------------------------------------------------------------------------
+
+    def ask(self, command: engine.EngineCommand) -> None:
+        if not self._closed:
+            self._handlers[type(command)](command)
+
+    async def events(self) -> AsyncIterator[engine.EngineEvent]:
+        while True:
+            yield await self._events.get()
+
+    async def close(self) -> None:
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None or isinstance(error, KaiwaError):
+            return
+        log.error("engine task failed", exc_info=error)
+        detail = FailureDetail(type="server_error", code="engine_failed", message="The engine failed.")
+        self._events.put_nowait(engine.EngineFailed(error=detail))
+
+    # --- hearing -------------------------------------------------------------------------------
+
+    def _listen(self, command: engine.Listen) -> None:
+        listening = command.mode != "off"
+        if listening and not self._listening:
+            self._stream, self._stream_from_ms = self._shared.speech.vad.stream(), self._recall.heard_ms
+            self._unheard.clear()
+        self._listening = listening
+
+    def _hear(self, command: engine.Hear) -> None:
+        self._recall.hear(command.pcm)
+        if not self._listening:
+            return
+        self._unheard += command.pcm
+        if self._judging is None or self._judging.done():
+            self._judging = self._start(self._judge_voice())
+
+    async def _judge_voice(self) -> None:
+        """Judge what has come in, and what comes in meanwhile, one stretch at a time."""
+        while self._unheard and self._listening:
+            stream, from_ms = self._stream, self._stream_from_ms
+            pcm = bytes(self._unheard[: 48 * 2000])
+            del self._unheard[: len(pcm)]
+            frames = await run_in(self._shared.lanes.hearing, lambda s=stream, p=pcm: s.hear(p))
+            if stream is self._stream:
+                for audio_ms, probability in frames:
+                    self._events.put_nowait(
+                        engine.VoiceActivity(audio_ms=from_ms + audio_ms, probability=probability)
+                    )
+
+    # --- words ---------------------------------------------------------------------------------
+
+    async def _recognise(self, pcm: bytes, language: str | None, expected: Expectation) -> Recognition:
+        vocabulary = () if expected.kind == "name" else expected.vocabulary
+        recognizer = self._shared.speech.recognizer
+        return await run_in(
+            self._shared.lanes.recognition,
+            lambda: recognizer.transcribe(pcm, language=language or self._language, vocabulary=vocabulary),
+        )
+
+    def _words_of(
+        self, item_id: str, language: str | None, expected: Expectation | None = None
+    ) -> asyncio.Task[Recognition]:
+        """Return the recognition of an item, begun now if the pause before its end did not begin it."""
+        if (known := self._words.get(item_id)) is not None:
+            return known
+        prepared = self._prepared.get(item_id)
+        if prepared is not None and prepared.words is not None and not prepared.words.cancelled():
+            words = prepared.words
+        else:
+            pcm = self._recall.item(item_id)
+            words = self._start(self._recognise(pcm, language, expected or Expectation()))
+        self._words[item_id] = words
+        while len(self._words) > _KEPT_TEXTS:
+            del self._words[next(iter(self._words))]
+        return words
+
+    def _transcribe(self, command: engine.Transcribe) -> None:
+        self._start(self._write_down(command))
+
+    async def _write_down(self, command: engine.Transcribe) -> None:
+        try:
+            words = await asyncio.shield(self._words_of(command.item_id, command.language))
+        except KaiwaError as error:
+            detail = FailureDetail(
+                type="transcription_error", code="transcription_failed", message=str(error)
+            )
+            self._events.put_nowait(engine.TranscriptFailed(item_id=command.item_id, error=detail))
+            return
+        usage = DurationUsage(seconds=math.ceil(words.seconds))
+        self._events.put_nowait(engine.TranscriptDone(item_id=command.item_id, text=words.text, usage=usage))
+
+    # --- working ahead -------------------------------------------------------------------------
+
+    def _prepare(self, command: engine.Prepare) -> None:
+        self._abandon(engine.Abandon(item_id=command.item_id))
+        prepared = _Prepared(command)
+        self._prepared[command.item_id] = prepared
+        prepared.task = self._start(self._work_ahead(prepared))
+
+    def _abandon(self, command: engine.Abandon) -> None:
+        if (prepared := self._prepared.pop(command.item_id, None)) is not None:
+            prepared.cancel()
+
+    async def _work_ahead(self, prepared: _Prepared) -> None:
+        command, speech = prepared.command, self._shared.speech
+        pcm = self._recall.stretch(command.start_ms, command.end_ms)
+        expected = Expectation()
+        if command.generate is not None:
+            expected = await self._expect(command.generate)
+        prepared.words = self._start(self._recognise(pcm, command.language, expected))
+        words = await asyncio.shield(prepared.words)
+        if command.generate is not None and self._shared.ahead and words.text:
+            answer = Answer(command.generate, self._events.put_nowait)
+            prepared.answer = answer
+            prepared.answering = self._start(self._answer(answer, {command.item_id: words.text}))
+        language = command.language or self._language
+        likelihood = await run_in(
+            self._shared.lanes.hearing,
+            lambda: speech.turns.likelihood(words.text, language, kind=expected.kind, pcm=pcm),
+        )
+        self._events.put_nowait(
+            engine.TurnLikelihood(
+                item_id=command.item_id, audio_ms=command.end_ms, probability=likelihood, text=words.text
+            )
+        )
+
+    async def _expect(self, command: engine.Generate) -> Expectation:
+        before = msgspec.structs.replace(command, history=command.history[:-1])
+        return self._shared.chat.expect(await self._request(before, {}))
+
+    # --- answering -----------------------------------------------------------------------------
+
+    def _generate(self, command: engine.Generate) -> None:
+        prepared = self._taken_up(command)
+        if prepared is not None and prepared.answer is not None and prepared.answering is not None:
+            self._answers[command.response_id] = prepared.answering
+            prepared.answer.release(command.response_id)
+            return
+        answer = Answer(command, self._events.put_nowait)
+        self._answers[command.response_id] = self._start(self._answer(answer, {}))
+
+    def _taken_up(self, command: engine.Generate) -> _Prepared | None:
+        """Return what was prepared for the last item, if it was prepared for this very question."""
+        last = command.history[-1] if command.history else None
+        prepared = self._prepared.pop(last.id, None) if last and isinstance(last.id, str) else None
+        if prepared is None or prepared.command.generate is None:
+            return None
+        self._words_from(prepared)
+        if prepared.answer is not None and _question(prepared.command.generate) == _question(command):
+            return prepared
+        for task in (prepared.task, prepared.answering):
+            if task is not None:
+                task.cancel()
+        return None
+
+    def _words_from(self, prepared: _Prepared) -> None:
+        if prepared.words is not None:
+            self._words.setdefault(prepared.command.item_id, prepared.words)
+
+    async def _answer(self, answer: Answer, known: dict[str, str]) -> None:
+        command = answer.command
+        language = command.language or self._language
+        request = await self._request(command, known)
+        shared = self._shared
+        await answer.make(
+            shared.chat.generate(request), shared.speech.synthesizer, shared.lanes.voice, language
+        )
+
+    def _stop(self, command: engine.Stop) -> None:
+        if (task := self._answers.pop(command.response_id, None)) is not None:
+            task.cancel()
+
+    async def _request(self, command: engine.Generate, known: dict[str, str]) -> ChatRequest:
+        return ChatRequest(
+            history=await self._in_words(command, known),
+            instructions=command.instructions,
+            tools=command.tools,
+            tool_choice=command.tool_choice,
+            max_output_tokens=command.max_output_tokens,
+            language=command.language or self._language,
+            now=self._shared.clock(self._zone),
+        )
+
+    async def _in_words(self, command: engine.Generate, known: dict[str, str]) -> tuple[Item, ...]:
+        """Return the history with the words of every user audio filled in."""
+        history: list[Item] = []
+        for item in command.history:
+            if isinstance(item, Message) and isinstance(item.id, str) and _wordless(item.content):
+                text = known.get(item.id)
+                if text is None:
+                    text = (await asyncio.shield(self._words_of(item.id, command.language))).text
+                history.append(_with_words(item, text))
+            else:
+                history.append(item)
+        return tuple(history)
+
+
+def _wordless(content: Sequence[Any]) -> bool:
+    return any(isinstance(part, InputAudio) and part.transcript is None for part in content)
+
+
+def _with_words(item: Message, text: str | None) -> Message:
+    content = tuple(
+        msgspec.structs.replace(part, transcript=text) if isinstance(part, InputAudio) else part
+        for part in item.content
+    )
+    return msgspec.structs.replace(item, content=content)
+
+
+def _question(command: engine.Generate) -> engine.Generate:
+    """Return the command without what may differ between working ahead and being asked."""
+    history = tuple(
+        _with_words(item, None) if isinstance(item, Message) and item.role == "user" else item
+        for item in command.history
+    )
+    return msgspec.structs.replace(command, response_id="", history=history)

@@ -1,0 +1,204 @@
+"""One conversation, run: one bounded inbox, one loop, one task group.
+
+Moves values between a session, its peer, its engine and its tools. Knows the order of things and their
+bounds; knows nothing of what the values mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from kaiwa.events import client, server
+from kaiwa.events.actions import Action, Ask, Hang, RunTool, Send, StopTool
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
+from kaiwa.interfaces import Engine, Session, ToolBox, Transport
+
+log = logging.getLogger("kaiwa.conversation")
+
+NORMAL, INTERNAL_ERROR, SLOW_CONSUMER = 1000, 1011, 1013
+_FRAME_BYTES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`inbox_events`: a full inbox makes its pumps wait. `outbox_bytes`: over it the peer is too slow
+    and is closed. `close_s`: how long the last words may take."""
+
+    inbox_events: int = 1024
+    outbox_bytes: int = 32 * 1024 * 1024
+    close_s: float = 5.0
+
+
+USUAL = Bounds()
+
+
+async def converse(
+    session: Session, transport: Transport, engine: Engine, tools: ToolBox, *, bounds: Bounds = USUAL
+) -> str:
+    """Run the conversation to its end and return why it ended. Frees engine, tools and transport.
+
+    The edge of a conversation: a bug inside ends this conversation (close 1011), never the process.
+    """
+    conversation = _Conversation(session, transport, engine, tools, bounds)
+    try:
+        return await conversation.run()
+    except Exception:
+        log.exception("conversation failed")
+        await _close(transport, INTERNAL_ERROR, "internal error", bounds.close_s)
+        return "internal error"
+    finally:
+        await engine.close()
+
+
+class _Conversation:
+    def __init__(
+        self, session: Session, transport: Transport, engine: Engine, tools: ToolBox, bounds: Bounds
+    ) -> None:
+        self._session = session
+        self._transport = transport
+        self._engine = engine
+        self._tools = tools
+        self._bounds = bounds
+        self._inbox: asyncio.Queue[Any] = asyncio.Queue(bounds.inbox_events)
+        self._outbox: deque[server.ServerEvent] = deque()
+        self._outbox_bytes = 0
+        self._something_to_send = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._ended: str | None = None
+        self._hang: Hang | None = None
+
+    async def run(self) -> str:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            around = [
+                group.create_task(self._pump(self._transport.receive(), ends=True)),
+                group.create_task(self._pump(self._engine.events(), ends=False)),
+                group.create_task(self._write()),
+            ]
+            await self._loop()
+            await self._part()
+            for task in (*around, *self._calls.values()):
+                task.cancel()
+        assert self._ended is not None, "the loop ends with a reason"
+        return self._ended
+
+    async def _loop(self) -> None:
+        clock = asyncio.get_running_loop().time
+        session, inbox = self._session, self._inbox
+        self._carry_out(session.actions())
+        while self._ended is None:
+            try:
+                event = inbox.get_nowait()
+            except asyncio.QueueEmpty:
+                event = await self._next_event(session.next_timer())
+            now = clock()
+            if event is None:
+                session.handle_timer(now)
+            else:
+                session.receive(event, now)
+                if type(event) is client.PeerGone:
+                    self._ended = "peer gone"
+            self._carry_out(session.actions())
+
+    async def _next_event(self, deadline: float | None) -> Any:
+        """Return the next event, or None when the session's timer is due first."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._inbox.get()
+        except TimeoutError:
+            return None
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            kind = type(action)
+            if kind is Ask:
+                self._engine.ask(action.command)  # type: ignore[union-attr]
+            elif kind is Send:
+                self._send(action.event)  # type: ignore[union-attr]
+            elif isinstance(action, RunTool):
+                self._calls[action.call.call_id] = self._group.create_task(self._run_tool(action.call))
+            elif isinstance(action, StopTool):
+                if task := self._calls.get(action.call_id):
+                    task.cancel()
+            elif isinstance(action, Hang):
+                self._hang, self._ended = action, action.reason or "hung up"
+
+    def _send(self, event: server.ServerEvent) -> None:
+        self._outbox.append(event)
+        self._outbox_bytes += _size(event)
+        if self._outbox_bytes > self._bounds.outbox_bytes:
+            self._hang, self._ended = Hang(code=SLOW_CONSUMER, reason="slow consumer"), "slow consumer"
+            self._outbox.clear()
+        self._something_to_send.set()
+
+    async def _write(self) -> None:
+        outbox = self._outbox
+        try:
+            while True:
+                while outbox:
+                    event = outbox.popleft()
+                    await self._transport.send(event)
+                    self._outbox_bytes -= _size(event)
+                self._all_sent.set()
+                self._something_to_send.clear()
+                await self._something_to_send.wait()
+                self._all_sent.clear()
+        except ConnectionError:
+            self._all_sent.set()
+            await self._inbox.put(client.PeerGone(reason="write failed"))
+
+    async def _pump(self, source: AsyncIterator[Any], *, ends: bool) -> None:
+        async for event in source:
+            await self._inbox.put(event)
+        if ends:
+            await self._inbox.put(client.PeerGone())
+
+    async def _run_tool(self, call: ToolCall) -> None:
+        settled: list[ToolSettled] = []
+
+        def report(event: ToolEvent) -> None:
+            if isinstance(event, ToolSettled):
+                settled.append(event)
+            elif not self._inbox.full():  # progress may be lost, an outcome may not
+                self._inbox.put_nowait(event)
+
+        try:
+            await self._tools.run(call, report)
+            for event in settled:
+                await self._inbox.put(event)
+        finally:
+            self._calls.pop(call.call_id, None)
+
+    async def _part(self) -> None:
+        """Say the last words and close, unless the peer went first."""
+        if self._hang is None:
+            return
+        if self._hang.code != SLOW_CONSUMER:
+            try:
+                async with asyncio.timeout(self._bounds.close_s):
+                    if self._outbox:
+                        self._all_sent.clear()
+                    await self._all_sent.wait()
+            except TimeoutError:
+                log.warning("the last events were not taken")
+        await _close(self._transport, self._hang.code, self._hang.reason, self._bounds.close_s)
+
+
+def _size(event: server.ServerEvent) -> int:
+    if type(event) is server.AudioDelta:
+        return len(event.delta) * 4 // 3 + _FRAME_BYTES
+    return _FRAME_BYTES
+
+
+async def _close(transport: Transport, code: int, reason: str, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await transport.close(code, reason)
+    except (ConnectionError, TimeoutError):
+        log.info("the peer did not take the close")

@@ -1,0 +1,110 @@
+"""The application: routes over one set of shared models, and the process that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from kaiwa.engines.compatible import CompatibleChatModel
+from kaiwa.server.directory import Directory
+from kaiwa.server.models import load_shared
+from kaiwa.server.page import welcome_page
+from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.settings import Settings
+
+MAX_FRAME_BYTES = 24 * 1024 * 1024
+PING_S = 20.0
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
+
+    Raises ConfigError for a wrong setting or agent.
+    """
+    directory = Directory(settings)
+    endpoints: list[RealtimeEndpoint] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        shared = await asyncio.to_thread(load_shared, settings, _tell)
+        endpoints.append(RealtimeEndpoint(settings, directory, shared))
+        try:
+            yield
+        finally:
+            endpoints.clear()
+            shared.lanes.close()
+            if isinstance(shared.chat, CompatibleChatModel):
+                await shared.chat.close()
+
+    async def realtime(socket: WebSocket) -> None:
+        await endpoints[0](socket)
+
+    async def models(request: Request) -> Response:
+        entries = [{"id": name, "object": "model", "owned_by": "kaiwa"} for name in directory.names]
+        return JSONResponse({"object": "list", "data": entries})
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok", "sessions": endpoints[0].live})
+
+    async def welcome(request: Request) -> Response:
+        return HTMLResponse(welcome_page(request.headers.get("host", ""), directory.names))
+
+    return Starlette(
+        routes=[
+            Route("/", welcome),
+            Route("/healthz", health),
+            Route("/v1/models", models),
+            Route("/openai/v1/models", models),
+            WebSocketRoute("/v1/realtime", realtime),
+            WebSocketRoute("/openai/v1/realtime", realtime),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Serve until the process is told to end. Prints the address once it can be used."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=3,
+    )
+    _Server(config, settings).run()
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, when it does."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            where = f"{self._settings.host}:{self._settings.port}"
+            sys.stdout.write(f"kaiwa 会話  http://{where}   ws://{where}/v1/realtime?model=gpt-realtime\n")
+            sys.stdout.flush()
+
+
+def _tell(step: str, done: float) -> None:
+    sys.stderr.write(f"loading {step} … {done:.0%}\n")

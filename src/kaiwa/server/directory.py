@@ -1,0 +1,36 @@
+"""Which agent answers to which model name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kaiwa.apps.catalogue import builtin_agents
+from kaiwa.server.settings import Settings
+from kaiwa.tools.agent import Agent
+from kaiwa.tools.loading import load_agent
+
+PLAIN = Agent(name="kaiwa-local", instructions="")
+_SERVICE_NAMES = ("gpt-realtime", "gpt-4o-realtime", "gpt-4o-mini-realtime")
+
+
+class Directory:
+    """The bundled agents, the configured one, and the service's model names as aliases of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        database = Path(settings.database)
+        self._agents = {PLAIN.name: PLAIN, **builtin_agents(database.parent, database=database)}
+        self.default = PLAIN
+        if settings.agent is not None:
+            self.default = self._agents.get(settings.agent) or load_agent(
+                settings.agent, directory=Path.cwd()
+            )
+            self._agents[self.default.name] = self.default
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._agents)
+
+    def find(self, model: str) -> Agent | None:
+        if (agent := self._agents.get(model)) is not None:
+            return agent
+        return self.default if model.startswith(_SERVICE_NAMES) else None

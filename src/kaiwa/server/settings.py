@@ -1,0 +1,87 @@
+"""All settings of a server, read once from arguments, environment and `.env`. Knows names, checks values."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kaiwa.errors import ConfigError
+
+
+def _names(own: str, *known: str) -> AliasChoices:
+    return AliasChoices(own, f"KAIWA_{own.upper()}", *known)
+
+
+class Settings(BaseSettings):
+    """Environment names are `KAIWA_` and the field's name; the AZURE_OPENAI_* names people know work too."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KAIWA_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    agent: str | None = None
+    """`module:attribute` or the name of a bundled agent; None: the plain engine."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    api_key: SecretStr | None = None
+    """Required of every peer when set; must be set to listen beyond loopback."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins that may connect besides pages of this machine."""
+    database: Path = Path("rentacar.db")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    time_zone: str = "Asia/Tokyo"
+    max_sessions: Annotated[int, Field(ge=1)] = 64
+    session_minutes: Annotated[float, Field(gt=0)] = 60
+    backchannels: bool = True
+    """Words such as はい and うん while the agent speaks are no interruption."""
+
+    speech_model_path: Path | None = None
+    cache_directory: Annotated[
+        Path | None, Field(validation_alias=_names("cache_directory", "KAIWA_CACHE"))
+    ] = None
+
+    chat_base_url: str | None = None
+    """Any OpenAI-compatible endpoint (…/v1) answers instead of the embedded dialogue engine."""
+    chat_model: str | None = None
+    chat_api_key: SecretStr | None = None
+    azure_openai_endpoint: Annotated[
+        str | None, Field(validation_alias=_names("azure_openai_endpoint", "AZURE_OPENAI_ENDPOINT"))
+    ] = None
+    azure_openai_api_key: Annotated[
+        SecretStr | None,
+        Field(validation_alias=_names("azure_openai_api_key", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY")),
+    ] = None
+    azure_openai_chat_deployment: Annotated[
+        str | None,
+        Field(
+            validation_alias=_names(
+                "azure_openai_chat_deployment", "AZURE_OPENAI_CHAT_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT"
+            )
+        ),
+    ] = None
+    azure_openai_api_version: Annotated[
+        str | None, Field(validation_alias=_names("azure_openai_api_version", "AZURE_OPENAI_API_VERSION"))
+    ] = None
+
+    @model_validator(mode="after")
+    def _listen_wide_only_with_a_key(self) -> Self:
+        if self.api_key is None and not is_loopback(self.host):
+            raise ConfigError(
+                "KAIWA_HOST",
+                f"{self.host} can be reached from other machines, and no key is set.",
+                "Set KAIWA_API_KEY, or listen on 127.0.0.1.",
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""DOORS: each adapts one kind of peer to `kaiwa.interfaces.Transport`."""

@@ -1,0 +1,48 @@
+"""The Realtime protocol over a WebSocket. Knows frames; the codec knows what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from kaiwa.events.client import ClientEvent
+from kaiwa.events.server import ServerEvent
+
+
+class Codec(Protocol):
+    def decode_client(self, frame: str | bytes, binary: bool = False) -> ClientEvent: ...
+
+    def encode_server(self, event: ServerEvent) -> str: ...
+
+
+class WebSocketTransport:
+    """An accepted WebSocket. Frame size and pings are the server's affair."""
+
+    def __init__(self, socket: WebSocket, codec: Codec) -> None:
+        self._socket = socket
+        self._codec = codec
+
+    async def receive(self) -> AsyncIterator[ClientEvent]:
+        decode = self._codec.decode_client
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            yield decode(text) if text is not None else decode(message["bytes"], binary=True)
+
+    async def send(self, event: ServerEvent) -> None:
+        try:
+            await self._socket.send_text(self._codec.encode_server(event))
+        except (WebSocketDisconnect, RuntimeError) as gone:
+            raise ConnectionError("the peer is gone") from gone
+
+    async def close(self, code: int, reason: str) -> None:
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            return
+        try:
+            await self._socket.close(code, reason[:120])
+        except (WebSocketDisconnect, RuntimeError) as gone:
+            raise ConnectionError("the peer is gone") from gone
