@@ -66,7 +66,7 @@ class Answer:
         self, chat: AsyncIterator[ChatEvent], synthesizer: Synthesizer, lane: Executor, language: str | None
     ) -> ChatEnd:
         spoken = "audio" in self.command.modalities
-        clauses = ClauseSplitter(language)
+        clauses = ClauseSplitter(language or "ja")
         end = ChatEnd()
         async for event in chat:
             if isinstance(event, ChatText):

@@ -8,8 +8,11 @@ from kaiwa.engines.cascade import Shared
 from kaiwa.engines.chat import ChatModel
 from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.engines.dialogue import DialogueModel
+from kaiwa.engines.dialogue.phrases import common_phrases
 from kaiwa.engines.lanes import Lanes
+from kaiwa.engines.speech.english import EnglishVoice
 from kaiwa.engines.speech.models import SpeechSettings, load_speech_models
+from kaiwa.engines.speech.synthesis import Synthesizer
 from kaiwa.errors import ConfigError
 from kaiwa.server.settings import Settings
 from kaiwa.upstream.chat import ChatCompletions
@@ -51,9 +54,21 @@ def load_shared(settings: Settings, progress: Callable[[str, float], None] | Non
     if endpoint is None:
         dialogue = DialogueModel()
         dialogue.warm_up()
+        _render_ahead(speech.synthesizer, progress)
         chat = dialogue
     else:
         chat = CompatibleChatModel(ChatCompletions(endpoint))
     return Shared(
         speech=speech, chat=chat, lanes=Lanes(), ahead=endpoint is None, time_zone=settings.time_zone
     )
+
+
+def _render_ahead(synthesizer: Synthesizer, progress: Callable[[str, float], None] | None) -> None:
+    """Say the commonest sentences once, into the voice's own cache: later they cost nothing."""
+    if progress is not None:
+        progress("first phrases", 0.9)
+    languages = ("ja", "en") if EnglishVoice.find() is not None else ("ja",)
+    for language in languages:
+        for phrase in common_phrases(language):
+            for _ in synthesizer.speak(phrase, language=language):
+                pass

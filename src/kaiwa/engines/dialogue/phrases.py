@@ -62,7 +62,18 @@ PHRASES: dict[str, dict[str, str]] = {
         "offer": "Would you like to book it?", "found": "I found {count}.", "many": "There are {count} {unit}.", "etc": "and more", "help_with": "How can I help you?",
     },
 }  # fmt: skip
+_COMMON = (
+    "look", "look_goal", "slow", "do", "ok", "person", "ask_date", "ask_times", "thanks", "bye", "more", "unheard",
+    "change", "offer", "none", "error", "hello", "honest",
+)  # fmt: skip
 CONFIRM_MARKS = ("よろしいでしょうか", "Shall I go ahead")
+
+
+def common_phrases(language: str) -> tuple[str, ...]:
+    """Return the sentences without values that are said most; worth rendering before the first call."""
+    return tuple(PHRASES[language][name] for name in _COMMON)
+
+
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )

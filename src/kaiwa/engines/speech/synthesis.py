@@ -22,7 +22,7 @@ from kaiwa.engines.speech.voices import voices as voices
 CHUNK_MS: Final = 200
 _SHORTEST_CHUNK_MS: Final = 100
 _BYTES_PER_MS: Final = HOUSE_RATE_HZ * 2 // 1000
-_CACHED_CLAUSES: Final = 64
+_CACHED_CLAUSES: Final = 128
 _CACHED_BYTES: Final = 3000 * _BYTES_PER_MS
 _LOUDEST: Final = 0.95
 _LEAD_MS: Final = 20
