@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 from kaiwa.engines.cascade import Shared
 from kaiwa.engines.chat import ChatModel
@@ -54,21 +55,25 @@ def load_shared(settings: Settings, progress: Callable[[str, float], None] | Non
     if endpoint is None:
         dialogue = DialogueModel()
         dialogue.warm_up()
-        _render_ahead(speech.synthesizer, progress)
         chat = dialogue
     else:
         chat = CompatibleChatModel(ChatCompletions(endpoint))
-    return Shared(
-        speech=speech, chat=chat, lanes=Lanes(), ahead=endpoint is None, time_zone=settings.time_zone
-    )
+    lanes = Lanes()
+    if endpoint is None:
+        _render_ahead(speech.synthesizer, lanes.voice)
+    return Shared(speech=speech, chat=chat, lanes=lanes, ahead=endpoint is None, time_zone=settings.time_zone)
 
 
-def _render_ahead(synthesizer: Synthesizer, progress: Callable[[str, float], None] | None) -> None:
-    """Say the commonest sentences once, into the voice's own cache: later they cost nothing."""
-    if progress is not None:
-        progress("first phrases", 0.9)
-    languages = ("ja", "en") if EnglishVoice.find() is not None else ("ja",)
-    for language in languages:
+def _render_ahead(synthesizer: Synthesizer, lane: Executor) -> None:
+    """Have the commonest sentences said once, into the voice's own cache: later they cost nothing.
+
+    Each is a job of its own, so that a call that comes at once waits for one sentence at most.
+    """
+
+    def say(phrase: str, language: str) -> None:
+        for _ in synthesizer.speak(phrase, language=language):
+            pass
+
+    for language in ("ja", "en") if EnglishVoice.find() is not None else ("ja",):
         for phrase in common_phrases(language):
-            for _ in synthesizer.speak(phrase, language=language):
-                pass
+            lane.submit(say, phrase, language)
