@@ -16,8 +16,7 @@ from kaiwa.tools.function import Tool
 class Agent:
     """An assistant to serve.
 
-    `voice`, `language` ("ja", "en"), `model` and `time_zone` (IANA name) None: the server's default.
-    `greeting` is said when a call begins; None: the caller speaks first.
+    `voice`, `language` ("ja", "en") and `time_zone` (IANA name) None: the server's default.
     Raises ConfigError for a tool that is none, or two tools of one name.
     """
 
@@ -26,8 +25,6 @@ class Agent:
     tools: Sequence[Tool[..., Any]] = ()
     voice: str | None = None
     language: str | None = None
-    greeting: str | None = None
-    model: str | None = None
     time_zone: str | None = None
 
     def __post_init__(self) -> None:
