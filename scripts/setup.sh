@@ -53,6 +53,7 @@ missing_debian_packages() {
     python=$(find_python) || echo python3
     "${python:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     command -v flite >/dev/null || echo flite # the English voice
+    [ "$level" != dev ] || command -v espeak-ng >/dev/null || echo espeak-ng # the stand-in voice, tested too
     [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker
 }
 
