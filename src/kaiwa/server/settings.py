@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kaiwa.errors import ConfigError
 
@@ -29,8 +30,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     api_key: SecretStr | None = None
     """Required of every peer when set; must be set to listen beyond loopback."""
-    allowed_origins: tuple[str, ...] = ()
-    """Web origins that may connect besides pages of this machine."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Web origins that may connect besides pages of this machine; with commas between them, or JSON."""
     database: Path = Path("rentacar.db")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     time_zone: str = "Asia/Tokyo"
@@ -66,6 +67,15 @@ class Settings(BaseSettings):
     azure_openai_api_version: Annotated[
         str | None, Field(validation_alias=_names("azure_openai_api_version", "AZURE_OPENAI_API_VERSION"))
     ] = None
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _as_list(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
 
     @model_validator(mode="after")
     def _listen_wide_only_with_a_key(self) -> Self:
