@@ -52,10 +52,17 @@ class Answer:
         try:
             end = await self._make(chat, synthesizer, lane, language)
         except KaiwaError as error:
-            code = getattr(error, "code", "engine_failed")
-            end = ChatEnd(
-                reason="failed", error=FailureDetail(type="server_error", code=code, message=str(error))
-            )
+            self.fail(error)
+            return
+        self._end(end)
+
+    def fail(self, error: KaiwaError) -> None:
+        """End the response as failed."""
+        code = getattr(error, "code", "engine_failed")
+        detail = FailureDetail(type="server_error", code=code, message=str(error))
+        self._end(ChatEnd(reason="failed", error=detail))
+
+    def _end(self, end: ChatEnd) -> None:
         self._put(
             GenerationEnded(
                 response_id=self._response_id, reason=end.reason, usage=end.usage, error=end.error

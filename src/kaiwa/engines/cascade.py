@@ -207,8 +207,12 @@ class CascadeEngine:
         prepared.task = self._start(self._work_ahead(prepared))
 
     def _abandon(self, command: engine.Abandon) -> None:
-        if (prepared := self._prepared.pop(command.item_id, None)) is not None:
-            prepared.cancel()
+        """Drop what was prepared, but not words that a Transcribe or Generate already waits for."""
+        if (prepared := self._prepared.pop(command.item_id, None)) is None:
+            return
+        if prepared.words is self._words.get(command.item_id):
+            prepared.words = None
+        prepared.cancel()
 
     async def _work_ahead(self, prepared: _Prepared) -> None:
         command, speech = prepared.command, self._shared.speech
@@ -269,7 +273,11 @@ class CascadeEngine:
     async def _answer(self, answer: Answer, known: dict[str, str]) -> None:
         command = answer.command
         language = command.language or self._language
-        request = await self._request(command, known)
+        try:
+            request = await self._request(command, known)
+        except KaiwaError as error:
+            answer.fail(error)
+            return
         shared = self._shared
         await answer.make(
             shared.chat.generate(request), shared.speech.synthesizer, shared.lanes.voice, language

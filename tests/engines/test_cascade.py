@@ -1,0 +1,225 @@
+"""The cascade engine at its doorway: commands in, events out, over scripted models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from kaiwa.engines.cascade import CascadeEngine, Shared
+from kaiwa.engines.lanes import Lanes
+from kaiwa.errors import UpstreamError
+from kaiwa.events import engine
+from kaiwa.events.items import InputAudio, InputText, Message
+from kaiwa.testing.speech import ScriptedChatModel, ScriptedRecognizer, ScriptedSynthesizer, scripted_speech
+
+SECOND = bytes(48_000)
+ITEM = "item_1"
+SAID = Message(id=ITEM, role="user", content=(InputAudio(),))
+BROKEN = UpstreamError("model_broken", "The model is broken.")
+QUESTION = engine.Generate(response_id="", history=(SAID,), language="ja")
+PAUSE = engine.Prepare(item_id=ITEM, start_ms=0, end_ms=1000, generate=QUESTION, language="ja")
+TURN = engine.Commit(item_id=ITEM, start_ms=0, end_ms=1000)
+
+
+class Desk:
+    """An engine and what it said."""
+
+    def __init__(self, made: CascadeEngine) -> None:
+        self.engine = made
+        self._events = made.events()
+
+    def ask(self, *commands: engine.EngineCommand) -> None:
+        for command in commands:
+            self.engine.ask(command)
+
+    async def next(self) -> Any:
+        async with asyncio.timeout(5):
+            return await anext(self._events)
+
+    async def until(self, kind: type) -> list[Any]:
+        events = [await self.next()]
+        while not isinstance(events[-1], kind):
+            events.append(await self.next())
+        return events
+
+    async def silent(self) -> bool:
+        """Say whether nothing more comes, once everything the engine started has ended."""
+        async with asyncio.timeout(5):
+            while running := list(self.engine._tasks):
+                await asyncio.wait(running)
+        return self.engine._events.empty()
+
+
+@pytest.fixture
+def lanes():
+    made = Lanes()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(lanes: Lanes) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def open_desk(
+        chat: ScriptedChatModel | None = None,
+        recognizer: ScriptedRecognizer | None = None,
+        synthesizer: ScriptedSynthesizer | None = None,
+        *,
+        ahead: bool = True,
+    ) -> AsyncIterator[Desk]:
+        speech = scripted_speech(recognizer, synthesizer)
+        made = CascadeEngine(
+            Shared(speech=speech, chat=chat or ScriptedChatModel(), lanes=lanes, ahead=ahead)
+        )
+        made.ask(engine.Hear(pcm=SECOND))
+        try:
+            yield Desk(made)
+        finally:
+            await made.close()
+
+    return open_desk
+
+
+def asked(response_id: str = "resp_1", **changes: Any) -> engine.Generate:
+    fields = {"response_id": response_id, "history": (SAID,), "language": "ja"} | changes
+    return engine.Generate(**fields)
+
+
+async def test_working_ahead_says_only_how_complete_the_turn_is(opened: Any) -> None:
+    async with opened() as desk:
+        desk.ask(PAUSE)
+        judged = await desk.next()
+        assert isinstance(judged, engine.TurnLikelihood)
+        assert (judged.item_id, judged.audio_ms, judged.text) == (ITEM, 1000, "こんにちは")
+        assert await desk.silent()
+
+
+async def test_an_equal_question_is_answered_by_what_was_prepared(opened: Any) -> None:
+    chat, recognizer = ScriptedChatModel(), ScriptedRecognizer()
+    async with opened(chat, recognizer) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        assert await desk.silent()
+        desk.ask(TURN, asked("resp_7"))
+        events = await desk.until(engine.GenerationEnded)
+        assert {event.response_id for event in events} == {"resp_7"}
+        assert [type(event) for event in events] == [
+            engine.TextDelta,
+            engine.AudioDelta,
+            engine.GenerationEnded,
+        ]
+        assert (len(chat.requests), recognizer.calls) == (1, 1)
+
+
+async def test_the_words_found_in_the_pause_are_not_recognised_again(opened: Any) -> None:
+    recognizer = ScriptedRecognizer()
+    async with opened(recognizer=recognizer) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        desk.ask(TURN, engine.Transcribe(item_id=ITEM))
+        assert (await desk.next()).text == "こんにちは"
+        assert recognizer.calls == 1
+
+
+async def test_a_different_question_drops_what_was_prepared(opened: Any) -> None:
+    chat = ScriptedChatModel()
+    async with opened(chat) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        assert await desk.silent()
+        before = Message(id="item_0", role="user", content=(InputText(text="まず"),))
+        desk.ask(TURN, asked(history=(before, SAID)))
+        await desk.until(engine.GenerationEnded)
+        assert [len(request.history) for request in chat.requests] == [1, 2]
+        assert await desk.silent()
+
+
+async def test_a_paid_model_is_not_asked_ahead(opened: Any) -> None:
+    chat = ScriptedChatModel()
+    async with opened(chat, ahead=False) as desk:
+        desk.ask(PAUSE)
+        assert isinstance(await desk.next(), engine.TurnLikelihood)
+        assert await desk.silent()
+        assert not chat.requests
+
+
+async def test_abandoning_cancels_the_answer_in_the_making(opened: Any) -> None:
+    chat = ScriptedChatModel(before=asyncio.Event().wait)
+    async with opened(chat) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        desk.ask(engine.Abandon(item_id=ITEM))
+        assert await desk.silent()
+        assert chat.left == len(chat.requests)
+
+
+async def test_abandoning_leaves_words_that_were_asked_for(opened: Any) -> None:
+    async with opened() as desk:
+        desk.ask(PAUSE)
+        await asyncio.sleep(0)
+        desk.ask(TURN, engine.Transcribe(item_id=ITEM))
+        await asyncio.sleep(0)
+        desk.ask(engine.Abandon(item_id=ITEM))
+        done = await desk.until(engine.TranscriptDone)
+        assert done[-1].text == "こんにちは"
+
+
+async def test_a_stopped_response_says_nothing_more(opened: Any) -> None:
+    chat = ScriptedChatModel(before=asyncio.Event().wait)
+    async with opened(chat) as desk:
+        desk.ask(TURN, asked())
+        async with asyncio.timeout(5):
+            while not chat.requests:  # noqa: ASYNC110 the model is a value, not a signal
+                await asyncio.sleep(0)
+        desk.ask(engine.Stop(response_id="resp_1"))
+        assert await desk.silent()
+        assert chat.left == 1
+
+
+async def test_audio_that_cannot_be_recognised_is_told_for_its_item(opened: Any) -> None:
+    async with opened(recognizer=ScriptedRecognizer(error=BROKEN)) as desk:
+        desk.ask(TURN, engine.Transcribe(item_id=ITEM))
+        failed = await desk.next()
+        assert isinstance(failed, engine.TranscriptFailed)
+        assert failed.item_id == ITEM
+        assert await desk.silent()
+
+
+async def test_a_question_whose_words_cannot_be_recognised_ends_as_failed(opened: Any) -> None:
+    async with opened(recognizer=ScriptedRecognizer(error=BROKEN)) as desk:
+        desk.ask(TURN, asked())
+        ended = await desk.next()
+        assert isinstance(ended, engine.GenerationEnded)
+        assert (ended.response_id, ended.reason) == ("resp_1", "failed")
+
+
+async def test_a_voice_that_fails_ends_the_response_as_failed(opened: Any) -> None:
+    async with opened(synthesizer=ScriptedSynthesizer(BROKEN)) as desk:
+        desk.ask(TURN, asked())
+        events = await desk.until(engine.GenerationEnded)
+        assert events[-1].reason == "failed"
+        assert events[-1].error.code == "model_broken"
+
+
+async def test_text_alone_is_never_spoken(opened: Any) -> None:
+    voice = ScriptedSynthesizer()
+    async with opened(synthesizer=voice) as desk:
+        desk.ask(TURN, asked(modalities=("text",)))
+        events = await desk.until(engine.GenerationEnded)
+        assert [type(event) for event in events] == [engine.TextDelta, engine.GenerationEnded]
+        assert not voice.said
+
+
+async def test_closing_in_the_middle_of_everything_leaves_no_task(opened: Any) -> None:
+    chat = ScriptedChatModel(before=asyncio.Event().wait)
+    async with opened(chat) as desk:
+        desk.ask(PAUSE, TURN, asked(), asked("resp_2"), engine.Transcribe(item_id=ITEM))
+        await desk.next()
+        await desk.engine.close()
+        await desk.engine.close()
+        desk.ask(asked("resp_3"))
+        assert not desk.engine._tasks
