@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
-from kaiwa.server.app import create_app
 
 from kaiwa.cli.local_server import free_port
 from kaiwa.cli.serving import read_settings
+from kaiwa.server.app import create_app
 
 
 @asynccontextmanager
