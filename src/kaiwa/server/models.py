@@ -15,6 +15,7 @@ from kaiwa.engines.speech.english import EnglishVoice
 from kaiwa.engines.speech.models import SpeechSettings, load_speech_models
 from kaiwa.engines.speech.synthesis import Synthesizer
 from kaiwa.errors import ConfigError
+from kaiwa.events.config import AudioOutput
 from kaiwa.server.settings import Settings
 from kaiwa.upstream.chat import ChatCompletions
 from kaiwa.upstream.endpoint import ChatEndpoint, azure_deployment, azure_v1, openai_compatible
@@ -70,8 +71,11 @@ def _render_ahead(synthesizer: Synthesizer, lane: Executor) -> None:
     Each is a job of its own, so that a call that comes at once waits for one sentence at most.
     """
 
+    default = AudioOutput().voice
+    usual_voice = default if isinstance(default, str) else default.id
+
     def say(phrase: str, language: str) -> None:
-        for _ in synthesizer.speak(phrase, language=language):
+        for _ in synthesizer.speak(phrase, voice=usual_voice, language=language):
             pass
 
     for language in ("ja", "en") if EnglishVoice.find() is not None else ("ja",):
