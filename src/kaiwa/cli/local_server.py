@@ -44,11 +44,13 @@ class ServerProcess:
         return self._process.pid
 
     async def __aenter__(self) -> ServerProcess:
+        # A key or a wider address is for servers that others reach; this one has a single caller.
+        inherited = {k: v for k, v in os.environ.items() if k not in ("KAIWA_API_KEY", "KAIWA_HOST")}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed in __aexit__
         command = [sys.executable, "-m", "kaiwa", "serve", self._agent, "--port", str(self.port)]
         command += ["--database", str(self._database)]
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdout=self._log, stderr=self._log, env=os.environ | self._environment
+            *command, stdout=self._log, stderr=self._log, env=inherited | self._environment
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end. Prints the address once it can be used."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    _log_with_facts(settings.log_level)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -104,6 +104,22 @@ class _Server(uvicorn.Server):
             where = f"{self._settings.host}:{self._settings.port}"
             sys.stdout.write(f"kaiwa 会話  http://{where}   ws://{where}/v1/realtime?model=gpt-realtime\n")
             sys.stdout.flush()
+
+
+class _Facts(logging.Formatter):
+    """Message first, then the facts that came as fields."""
+
+    _FIELDS = ("session_id", "reason", "elapsed_ms")
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = [f"{name}={getattr(record, name)}" for name in self._FIELDS if hasattr(record, name)]
+        return " ".join([super().format(record), *facts])
+
+
+def _log_with_facts(level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def _tell(step: str, done: float) -> None:
