@@ -20,7 +20,7 @@ def measure() -> list[Figure]:
 async def _turns(language: str) -> list[TurnFigures]:
     turns: list[TurnFigures] = []
     for _ in range(SERVERS if language == "ja" else 1):
-        async with fresh_server() as server:
+        async with fresh_server("rentacar" if language == "ja" else f"rentacar-{language}") as server:
             turns += await callers_at_once(server.url, 1, language, CALLS_PER_SERVER)
     return turns
 
