@@ -24,3 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             # First in, last out: the test's own fixtures have ended their tasks by then.
             item.fixturenames.insert(0, "no_task_outlives_its_test")
+
+
+pytest_plugins = ["tests.contract.plugin"]

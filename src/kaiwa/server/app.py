@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from kaiwa.engines.compatible import CompatibleChatModel
+from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
@@ -26,9 +26,10 @@ MAX_FRAME_BYTES = 24 * 1024 * 1024
 PING_S = 20.0
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
+    `answerer` None: the one that the settings ask for.
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
@@ -36,15 +37,13 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        shared = await asyncio.to_thread(load_shared, settings, _tell)
-        endpoints.append(RealtimeEndpoint(settings, directory, shared))
+        answers = answerer or CascadeAnswerer(settings, await asyncio.to_thread(load_shared, settings, _tell))
+        endpoints.append(RealtimeEndpoint(settings, directory, answers))
         try:
             yield
         finally:
             endpoints.clear()
-            shared.lanes.close()
-            if isinstance(shared.chat, CompatibleChatModel):
-                await shared.chat.close()
+            await answers.close()
 
     async def realtime(socket: WebSocket) -> None:
         await endpoints[0](socket)

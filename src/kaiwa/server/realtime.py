@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.events import server
 from kaiwa.events.config import AudioOutput, SessionAudio, SessionConfig
-from kaiwa.protocol.realtime.ga import GaCodec
+from kaiwa.protocol.realtime.dialects import codec_for
 from kaiwa.runner import converse
 from kaiwa.server.access import key_fits, offered_keys, origin_fits, subprotocols
+from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
-from kaiwa.session.host import HostSession
-from kaiwa.session.policy import HostPolicy
 from kaiwa.tools.agent import Agent
-from kaiwa.tools.toolbox import AgentToolBox
 from kaiwa.transports.websocket import WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -53,8 +50,7 @@ class RealtimeEndpoint:
 
     settings: Settings
     directory: Directory
-    shared: Shared
-    codec: GaCodec = field(default_factory=GaCodec)
+    answerer: Answerer
     live: int = 0
 
     async def __call__(self, socket: WebSocket) -> None:
@@ -69,7 +65,7 @@ class RealtimeEndpoint:
         finally:
             self.live -= 1
 
-    def _admit(self, socket: WebSocket) -> Agent | Refusal:
+    def _admit(self, socket: WebSocket) -> Admitted | Refusal:
         if not key_fits(self.settings.api_key, offered_keys(socket)):
             return BAD_KEY
         if not origin_fits(socket, self.settings.allowed_origins):
@@ -88,7 +84,7 @@ class RealtimeEndpoint:
                 f"All {self.settings.max_sessions} sessions are in use. Try again later (KAIWA_MAX_SESSIONS)."
             )
             return Refusal("server_busy", text, 1013, "server_error")
-        return agent
+        return Admitted(agent=agent, dialect="ga", config=self._config(agent, model))
 
     async def _refuse(self, socket: WebSocket, refusal: Refusal) -> None:
         detail = server.ErrorDetail(
@@ -96,29 +92,22 @@ class RealtimeEndpoint:
         )
         event = server.Failed(event_id=new_id("event"), error=detail)
         try:
-            await socket.send_text(self.codec.encode_server(event))
+            await socket.send_text(codec_for("ga").encode_server(event))
             await socket.close(refusal.close_code, f"{refusal.type}.{refusal.code}")
         except (WebSocketDisconnect, RuntimeError):
             log.info("refused peer was gone already")
 
-    async def _converse(self, socket: WebSocket, agent: Agent) -> None:
+    async def _converse(self, socket: WebSocket, admitted: Admitted) -> None:
         began = time.monotonic()
-        config = self._config(agent, socket.query_params["model"])
-        box = AgentToolBox(agent, language=agent.language)
-        session = HostSession(config, ids=new_id, policy=self._policy(), tools=box.specs, now=began)
-        engine = CascadeEngine(self.shared, language=agent.language, time_zone=agent.time_zone)
-        log.info("session opened", extra={"session_id": config.id})
-        reason = await converse(session, WebSocketTransport(socket, self.codec), engine, box)
+        session_id = admitted.config.id
+        log.info("session opened", extra={"session_id": session_id})
+        parts = await self.answerer.open(admitted)
+        transport = WebSocketTransport(socket, parts.codec)
+        reason = await converse(parts.session, transport, parts.engine, parts.tools)
         elapsed_ms = round((time.monotonic() - began) * 1000)
         log.info(
-            "session closed", extra={"session_id": config.id, "reason": reason, "elapsed_ms": elapsed_ms}
+            "session closed", extra={"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
         )
-
-    def _policy(self) -> HostPolicy:
-        lifetime_s = self.settings.session_minutes * 60
-        if self.settings.backchannels:
-            return HostPolicy(lifetime_s=lifetime_s)
-        return HostPolicy(lifetime_s=lifetime_s, backchannels=())
 
     def _config(self, agent: Agent, model: str) -> SessionConfig:
         output = AudioOutput(voice=agent.voice) if agent.voice else AudioOutput()

@@ -1,0 +1,89 @@
+"""Who answers an admitted peer: the parts of one conversation, ready for the runner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kaiwa.engines.cascade import CascadeEngine, Shared
+from kaiwa.engines.compatible import CompatibleChatModel
+from kaiwa.events.config import SessionConfig
+from kaiwa.interfaces import Engine, Session, ToolBox
+from kaiwa.protocol.realtime.dialects import Dialect, codec_for
+from kaiwa.server.ids import new_id
+from kaiwa.server.settings import Settings
+from kaiwa.session.host import HostSession
+from kaiwa.session.policy import HostPolicy
+from kaiwa.tools.agent import Agent
+from kaiwa.tools.toolbox import AgentToolBox
+from kaiwa.transports.websocket import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A peer that was let in: whom it asked for, in which dialect, and the session it begins with."""
+
+    agent: Agent
+    dialect: Dialect
+    config: SessionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `runner.converse` needs besides the transport, and how that transport reads frames."""
+
+    session: Session
+    engine: Engine
+    tools: ToolBox
+    codec: Codec
+
+
+class Answerer(Protocol):
+    """One way to answer: here, or by relay to a service. Serves every conversation of the process."""
+
+    async def open(self, admitted: Admitted) -> Parts: ...
+
+    async def close(self) -> None: ...
+
+
+class HostAnswerer:
+    """Conversations that are held here: a host session over an engine of this process."""
+
+    def __init__(self, settings: Settings, engine_for: Callable[[Agent], Engine]) -> None:
+        self._settings = settings
+        self._engine_for = engine_for
+
+    async def open(self, admitted: Admitted) -> Parts:
+        agent = admitted.agent
+        box = AgentToolBox(agent, language=agent.language)
+        session = HostSession(
+            admitted.config, ids=new_id, policy=self._policy(), tools=box.specs, now=time.monotonic()
+        )
+        return Parts(session, self._engine_for(agent), box, codec_for(admitted.dialect))
+
+    async def close(self) -> None:
+        """There is nothing to free: engines end with their conversations."""
+
+    def _policy(self) -> HostPolicy:
+        lifetime_s = self._settings.session_minutes * 60
+        if self._settings.backchannels:
+            return HostPolicy(lifetime_s=lifetime_s)
+        return HostPolicy(lifetime_s=lifetime_s, backchannels=())
+
+
+class CascadeAnswerer(HostAnswerer):
+    """Conversations over the speech models and the chat model that this process has loaded."""
+
+    def __init__(self, settings: Settings, shared: Shared) -> None:
+        super().__init__(
+            settings,
+            lambda agent: CascadeEngine(shared, language=agent.language, time_zone=agent.time_zone),
+        )
+        self._shared = shared
+
+    async def close(self) -> None:
+        self._shared.lanes.close()
+        if isinstance(self._shared.chat, CompatibleChatModel):
+            await self._shared.chat.close()

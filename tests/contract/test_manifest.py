@@ -1,0 +1,46 @@
+"""The check of the manifest can fail: each kind of gap is named."""
+
+from __future__ import annotations
+
+from tests.contract.manifest import Proofs, Requirement, complaints, requirements
+
+
+def listed(**fields: str) -> dict[str, Requirement]:
+    return {"K-1": Requirement("K-1", "It works.", **fields)}
+
+
+def run(*outcomes: tuple[str, bool, bool]) -> Proofs:
+    proofs = Proofs()
+    for test, planted, passed in outcomes:
+        proofs.note(["K-1"], test, planted=planted, passed=passed)
+    return proofs
+
+
+def test_a_statement_is_proved_by_a_test_that_held_and_noticed_the_breakage() -> None:
+    assert complaints(listed(), run(("a", False, True), ("a", True, True))) == []
+
+
+def test_a_test_that_only_held_proves_nothing() -> None:
+    assert complaints(listed(), run(("a", False, True), ("b", True, True))) == [
+        "K-1 is not proved: It works."
+    ]
+    assert complaints(listed(), run(("a", False, True), ("a", True, False))) == [
+        "K-1 is not proved: It works."
+    ]
+    assert complaints(listed(), Proofs()) == ["K-1 is not proved: It works."]
+
+
+def test_an_excuse_ends_with_the_proof() -> None:
+    proofs = run(("a", False, True), ("a", True, True))
+    assert complaints(listed(awaits="WebRTC"), Proofs()) == []
+    assert complaints(listed(awaits="WebRTC"), proofs) == ["K-1 is proved now; remove its excuse (WebRTC)"]
+
+
+def test_an_unknown_id_and_a_sixth_divergence_are_named() -> None:
+    many = {f"K-{n}": Requirement(f"K-{n}", "", diverges="reason") for n in range(1, 7)}
+    assert "6 divergences" in complaints(many, Proofs())[0]
+    assert complaints({}, run(("a", False, True))) == ["K-1 is not in requirements.toml"]
+
+
+def test_the_list_is_whole() -> None:
+    assert list(requirements()) == [f"K-{n}" for n in range(1, 313)]
