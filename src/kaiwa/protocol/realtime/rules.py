@@ -30,16 +30,19 @@ PARTS_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def check(event: client.WireEvent) -> None:
-    """Raise PeerError when the event breaks a limit."""
+def checked(event: client.WireEvent) -> client.WireEvent:
+    """Return the event; raise PeerError when it breaks a limit."""
     rule = _RULES.get(type(event))
     if rule is not None:
         rule(event)
+    return event
 
 
-def check_part_types(role: str, types: Sequence[str], path: str) -> None:
+def check_part_types(
+    role: str, types: Sequence[str], path: str, parts: Mapping[str, tuple[str, ...]] = PARTS_BY_ROLE
+) -> None:
     """Raise PeerError unless every content part of a message fits its role (K-78)."""
-    allowed = PARTS_BY_ROLE[role]
+    allowed = parts[role]
     for index, part_type in enumerate(types):
         if part_type not in allowed:
             raise faults.unsupported(f"{path}.content[{index}].type", part_type, allowed)
