@@ -93,6 +93,7 @@ class ResponseParams(Value, kw_only=True):
     metadata: dict[str, Any] | None | UnsetType = UNSET
     prompt: Prompt | None | UnsetType = UNSET
     input: tuple[Item | ItemReference, ...] | None | UnsetType = UNSET
+    temperature: float | None | UnsetType = UNSET
 
 
 class ResponseRequested(_ClientEvent, tag="response.create", kw_only=True):

@@ -153,7 +153,10 @@ class SessionAudio(Value, kw_only=True):
 
 
 class SessionConfig(Value, kw_only=True):
-    """The full effective session. Key set and order as in `session.created` of the service."""
+    """The full effective session. Key set and order as in `session.created` of the service.
+
+    `temperature` exists in the preview dialect only; GA frames never show it.
+    """
 
     type: Literal["realtime", "transcription"] = "realtime"
     object: str = "realtime.session"
@@ -172,6 +175,7 @@ class SessionConfig(Value, kw_only=True):
     include: tuple[str, ...] | None = None
     reasoning: Reasoning | None | UnsetType = UNSET
     parallel_tool_calls: bool | None | UnsetType = UNSET
+    temperature: float | UnsetType = UNSET
 
 
 class AudioInputUpdate(Value, kw_only=True):
@@ -209,3 +213,4 @@ class SessionUpdate(Value, kw_only=True):
     include: tuple[str, ...] | None | UnsetType = UNSET
     reasoning: Reasoning | None | UnsetType = UNSET
     parallel_tool_calls: bool | None | UnsetType = UNSET
+    temperature: float | UnsetType = UNSET

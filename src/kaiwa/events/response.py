@@ -44,6 +44,8 @@ class ResponseAudio(Value, kw_only=True):
 
 
 class Response(Value, kw_only=True):
+    """`temperature` exists in the preview dialect only; GA frames never show it."""
+
     object: str = "realtime.response"
     id: str
     status: ResponseStatus = "in_progress"
@@ -55,3 +57,4 @@ class Response(Value, kw_only=True):
     audio: ResponseAudio | UnsetType = UNSET
     usage: Usage | None = None
     metadata: dict[str, Any] | None = None
+    temperature: float | UnsetType = UNSET

@@ -50,6 +50,7 @@ class Plan:
     max_output_tokens: MaxTokens
     metadata: dict[str, Any] | None
     language: str | None
+    temperature: float | UnsetType = UNSET
     history: tuple[Entry, ...] | None = None
 
     @property
@@ -82,6 +83,7 @@ class Plan:
             max_output_tokens=self.max_output_tokens,
             audio=ResponseAudio(output=ResponseOutputFormat(format=self.format, voice=self.voice)),
             metadata=self.metadata,
+            temperature=self.temperature,
         )
 
 
@@ -109,6 +111,7 @@ def planned(
         max_output_tokens=_or(params.max_output_tokens, config.max_output_tokens),
         metadata=metadata,
         language=transcription.language if transcription else None,
+        temperature=_or(params.temperature, config.temperature),
         history=_given_history(params, conversation),
     )
 

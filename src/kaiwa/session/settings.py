@@ -52,7 +52,7 @@ def updated(config: SessionConfig, update: SessionUpdate, *, voice_locked: bool)
             changes[name] = empty if value is None else value
     if update.output_modalities is not UNSET:
         changes["output_modalities"] = update.output_modalities
-    for name in ("reasoning", "parallel_tool_calls"):
+    for name in ("reasoning", "parallel_tool_calls", "temperature"):
         if getattr(update, name) is not UNSET:
             changes[name] = getattr(update, name)
     if update.audio is not UNSET:

@@ -12,6 +12,7 @@ from base64 import b64encode
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec import UNSET, structs
 
 from kaiwa.events import server
 from kaiwa.events.client import AudioAppended, ClientEvent, WireEvent
@@ -48,8 +49,8 @@ class GaCodec:
         """Return the frame a client receives."""
         if isinstance(event, UnknownServerEvent):
             return self._encoder.encode(event.body).decode()
-        frame = self._encoder.encode(event)
-        if isinstance(event, _PADDED) and self._obfuscate and event.obfuscation is msgspec.UNSET:
+        frame = self._encoder.encode(_as_ga(event))
+        if isinstance(event, _PADDED) and self._obfuscate and event.obfuscation is UNSET:
             padding = _padding(event.event_id, len(event.delta))
             frame = b'%b,"obfuscation":"%b"}' % (frame[:-1], padding)
         return frame.decode()
@@ -64,7 +65,7 @@ class GaCodec:
                 else frame.decode()
             )
         body = {key: value for key, value in _builtins(event).items() if value is not None}
-        _drop_null_tool_keys(body)
+        _drop_what_ga_refuses(body)
         return self._encoder.encode(body).decode()
 
     def decode_server(self, frame: str | bytes) -> ServerEvent | UnknownServerEvent:
@@ -86,11 +87,23 @@ def _builtins(event: WireEvent) -> dict[str, Any]:
     return cast(dict[str, Any], msgspec.to_builtins(event))
 
 
-def _drop_null_tool_keys(body: dict[str, Any]) -> None:
+def _as_ga(event: ServerEvent) -> ServerEvent:
+    """Return the event without the settings that only the preview dialect has."""
+    match event:
+        case server.SessionCreated() | server.SessionUpdated() if event.session.temperature is not UNSET:
+            return structs.replace(event, session=structs.replace(event.session, temperature=UNSET))
+        case server.ResponseCreated() | server.ResponseDone() if event.response.temperature is not UNSET:
+            return structs.replace(event, response=structs.replace(event.response, temperature=UNSET))
+        case _:
+            return event
+
+
+def _drop_what_ga_refuses(body: dict[str, Any]) -> None:
     # A tool's null is nothing to clear, and upstream validators refuse some of them.
     for holder in (body.get("session"), body.get("response")):
         if isinstance(holder, dict):
             owner = cast(dict[str, Any], holder)
+            owner.pop("temperature", None)
             tools = owner.get("tools")
             if isinstance(tools, list | tuple):
                 listed = cast(list[dict[str, Any]], tools)

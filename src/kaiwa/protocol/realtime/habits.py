@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kaiwa.events import client, config, items
+from kaiwa.events import config, items
 from kaiwa.protocol.realtime.shape import Tolerance
 
 _PART_KEYS: Final = frozenset({"id", "text", "audio", "transcript", "format", "image_url", "detail"})
 
 _IGNORED: Final[Mapping[type, frozenset[str]]] = {
-    # What session.created told the client, sent back; temperature is of the older shape.
-    config.SessionUpdate: frozenset({"id", "object", "expires_at", "temperature", "client_secret"}),
-    client.ResponseParams: frozenset({"temperature"}),
+    # What session.created told the client, sent back.
+    config.SessionUpdate: frozenset({"id", "object", "expires_at", "client_secret"}),
     # Hints of newer transcription models.
     config.Transcription: frozenset({"delay", "keywords", "languages"}),
     # Chat-completion habits.
