@@ -87,6 +87,11 @@ def insert(before: str, frame: Frame, nth: int | None = None) -> Maker:
     return said(lambda old: [copy.deepcopy(frame), old], before, nth)
 
 
+def instead(type: str, frame: Frame, nth: int | None = None) -> Maker:
+    """Say another frame in the place of those of a type."""
+    return said(lambda old: [copy.deepcopy(frame)], type, nth)
+
+
 def delay(type: str, until: str) -> Maker:
     """Hold back server frames of a type until the next frame of another type was said."""
     return lambda: _Delay(type, until)

@@ -55,6 +55,7 @@ class Desk:
         config: SessionConfig | None = None,
         policy: HostPolicy | None = None,
         tools: Sequence[ToolSpec] = (),
+        ids: Callable[[str], str] | None = None,
     ) -> None:
         self.planted = planted or Breakage()
         self.now = 0.0
@@ -67,7 +68,7 @@ class Desk:
         self._strict = dialect == "ga" and planted is None
         self.session = HostSession(
             config or SessionConfig(model="gpt-realtime", expires_at=3600),
-            ids=counted(),
+            ids=ids or counted(),
             policy=policy or HostPolicy(),
             tools=tools,
             now=0.0,
