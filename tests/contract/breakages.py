@@ -24,6 +24,12 @@ class Breakage:
     def from_peer(self, frame: Any) -> list[Any]:
         return [frame]
 
+    def to_engine(self, command: Any) -> list[Any]:
+        return [command]
+
+    def from_engine(self, event: Any) -> list[Any]:
+        return [event]
+
     def close(self, code: int, reason: str) -> tuple[int, str]:
         return code, reason
 
@@ -147,6 +153,26 @@ def told_without(type: str, path: str) -> Maker:
         return [frame]
 
     return told(change, type)
+
+
+def asked(change: Callable[[Any], list[Any]], kind: type) -> Maker:
+    """Change what the server asks of its engine: commands of a kind."""
+
+    class Asked(Breakage):
+        def to_engine(self, command: Any) -> list[Any]:
+            return change(command) if isinstance(command, kind) else [command]
+
+    return Asked
+
+
+def answered(change: Callable[[Any], list[Any]], kind: type) -> Maker:
+    """Change what the server hears of its engine: events of a kind."""
+
+    class Answered(Breakage):
+        def from_engine(self, event: Any) -> list[Any]:
+            return change(event) if isinstance(event, kind) else [event]
+
+    return Answered
 
 
 def closing(code: int, reason: str = "") -> Maker:

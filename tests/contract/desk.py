@@ -155,7 +155,8 @@ class Desk:
     def engine_says(self, *events: Any) -> list[Frame]:
         mark = len(self.frames)
         for event in events:
-            self._feed(event)
+            for heard in self.planted.from_engine(event):
+                self._feed(heard)
         return self.frames[mark:]
 
     def words(self, *pieces: str, audio_ms: int = 0) -> list[Frame]:
@@ -242,7 +243,7 @@ class Desk:
                 case actions.Send(event=event):
                     self._hand_over(self._codec.encode_server(event))
                 case actions.Ask(command=command):
-                    self.asked.append(command)
+                    self.asked += self.planted.to_engine(command)
                 case actions.Hang(code=code, reason=reason):
                     self.hung = self.planted.close(code, reason)
                 case _:
