@@ -204,10 +204,10 @@ class HostSession:
         keep_ms = self.policy.keep_silence_ms + self._turns.prefix_ms
         old_ms = self._turns.judged_ms - keep_ms - self._input.start_ms
         if old_ms > self.policy.discard_every_ms and self._turns.quiet:
-            self._discard(self._turns.judged_ms - keep_ms)
+            self._input.forget(self._turns.judged_ms - keep_ms)
+            self._discard()
 
-    def _discard(self, until_ms: int) -> None:
-        self._input.take(until_ms)
+    def _discard(self) -> None:
         self._outbox.ask(engine.Discard(until_ms=self._input.start_ms))
 
     def _commit_audio(self, event: client.AudioCommitted, now: float) -> None:
@@ -230,12 +230,14 @@ class HostSession:
         )
         self._items.show(item_id, Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms))
         self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
-        self._discard(end_ms)
+        self._input.take(end_ms)
+        self._discard()
         self._transcripts.ask(item_id, self.config.audio.input.transcription)
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
         self._follow(self._turns.abandon(self._input.heard_ms), now)
-        self._discard(self._input.heard_ms)
+        self._input.take(self._input.heard_ms)
+        self._discard()
         self._outbox.send(server.InputAudioCleared)
 
     def _clear_output(self, event: client.OutputAudioCleared, now: float) -> None:
@@ -300,7 +302,7 @@ class HostSession:
             self._idle_at = now + detection.idle_timeout_ms / 1000
             return
         end_ms = self._input.heard_ms
-        start_ms = max(self._input.start_ms, end_ms - detection.idle_timeout_ms)
+        start_ms = max(self._input.taken_ms, end_ms - detection.idle_timeout_ms)
         item_id = self._outbox.new_id("item")
         self._outbox.send(
             server.TimeoutTriggered, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id

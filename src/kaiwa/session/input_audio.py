@@ -16,6 +16,7 @@ class InputAudio:
     def __init__(self, format: AudioFormat) -> None:
         self.ticks = 0
         self.start_ms = 0
+        self.taken_ms = 0
         self.set_format(format)
 
     def set_format(self, format: AudioFormat) -> None:
@@ -58,5 +59,10 @@ class InputAudio:
             raise errors.commit_too_small(max(0.0, self.buffered_ms), minimum_ms)
 
     def take(self, until_ms: int) -> None:
-        """What lies before `until_ms` is no longer waiting."""
+        """What lies before `until_ms` was committed or cleared."""
+        self.forget(until_ms)
+        self.taken_ms = self.start_ms
+
+    def forget(self, until_ms: int) -> None:
+        """What lies before `until_ms` is no longer waiting: nobody spoke in it."""
         self.start_ms = max(self.start_ms, min(until_ms, self.heard_ms))
