@@ -93,9 +93,10 @@ def insert(before: str, frame: Frame, nth: int | None = None) -> Maker:
     return said(lambda old: [copy.deepcopy(frame), old], before, nth)
 
 
-def instead(type: str, frame: Frame, nth: int | None = None) -> Maker:
-    """Say another frame in the place of those of a type."""
-    return said(lambda old: [copy.deepcopy(frame)], type, nth)
+def refuse(type: str, nth: int | None = None) -> Maker:
+    """Say an error in the place of server frames of a type."""
+    error = {"type": "invalid_request_error", "code": "x", "message": "x", "param": "x", "event_id": None}
+    return said(lambda old: [{"type": "error", "event_id": "event_x", "error": error}], type, nth)
 
 
 def delay(type: str, until: str) -> Maker:
