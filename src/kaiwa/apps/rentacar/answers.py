@@ -22,6 +22,11 @@ class Wording:
     def say(self, term: str) -> str:
         return self.terms.get(term, term)
 
+    def original(self, said: str) -> str:
+        """Return the term of the data that is said so; anything else as it is."""
+        wanted = said.strip().lower()
+        return next((term for term, shown in self.terms.items() if shown.lower() == wanted), said)
+
 
 def locations_answer(shops: tuple[Location, ...], wording: Wording) -> Answer:
     return {"success": True, "locations": [_location(shop, wording) for shop in shops]}

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kaiwa.apps.rentacar.answers import (
-    Answer,
-    Wording,
-    availability_answer,
-    locations_answer,
-    reservation_answer,
-)
-from kaiwa.apps.rentacar.fleet import VehicleType
+from kaiwa.apps.rentacar.answers import Answer, Wording
+from kaiwa.apps.rentacar.desk import Desk
 from kaiwa.apps.rentacar.service import (
     EndsBeforeStart,
     NameMissing,
     NoSuchYear,
     NothingFree,
     Reason,
-    Refused,
     RentacarService,
     StartsInPast,
     UnknownLocation,
 )
-from kaiwa.errors import ToolError
 from kaiwa.tools.function import Tool, tool
 
 INSTRUCTIONS: Final = """\
@@ -62,7 +54,6 @@ TERMS: Final = {
     "ステップワゴン": "Step WGN",
     "セレナ": "Serena",
 }
-_ORIGINALS: Final = {english.lower(): japanese for japanese, english in TERMS.items()}
 
 
 def _canonical_type(value: Any) -> Any:
@@ -70,14 +61,6 @@ def _canonical_type(value: Any) -> Any:
         return value
     named = TERMS.get(value.strip(), value.strip()).lower()
     return "SUV" if named == "suv" else named
-
-
-def _original(term: str) -> str:
-    return _ORIGINALS.get(term.strip().lower(), term)
-
-
-def _vehicle_type(kind: str | None) -> VehicleType | None:
-    return None if kind is None else cast("VehicleType", _original(kind))
 
 
 LocationId = Annotated[str, Field(alias="locationId", description="Id of the shop, for example loc1")]
@@ -94,10 +77,12 @@ VehicleKind = Annotated[
 
 
 def tools(service: RentacarService) -> list[Tool[..., Any]]:
+    desk = Desk(service, WORDING)
+
     @tool(changes=False)
     async def list_locations() -> Answer:
         """List the rental car shops."""
-        return locations_answer(await service.locations(), WORDING)
+        return await desk.locations()
 
     @tool(changes=False)
     async def get_availability(
@@ -107,12 +92,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """Look up which rental cars are free in a shop for a period."""
-        kind = _vehicle_type(vehicle_type)
-        try:
-            found = await service.availability(_original(location_id), start_date, end_date, kind)
-        except Refused as refused:
-            raise ToolError(explain(refused.reason)) from refused
-        return availability_answer(found, WORDING)
+        return await desk.availability(location_id, start_date, end_date, vehicle_type)
 
     @tool(changes=True)
     async def create_reservation(
@@ -123,14 +103,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """Book a rental car."""
-        kind = _vehicle_type(vehicle_type)
-        try:
-            shop, booked = await service.reserve(
-                _original(location_id), start_date, end_date, customer_name, kind
-            )
-        except Refused as refused:
-            raise ToolError(explain(refused.reason)) from refused
-        return reservation_answer(shop, booked, WORDING)
+        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type)
 
     return [list_locations, get_availability, create_reservation]
 

@@ -7,25 +7,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kaiwa.apps.rentacar.answers import (
-    Answer,
-    Wording,
-    availability_answer,
-    locations_answer,
-    reservation_answer,
-)
+from kaiwa.apps.rentacar.answers import Answer, Wording
+from kaiwa.apps.rentacar.desk import Desk
 from kaiwa.apps.rentacar.service import (
     EndsBeforeStart,
     NameMissing,
     NoSuchYear,
     NothingFree,
     Reason,
-    Refused,
     RentacarService,
     StartsInPast,
     UnknownLocation,
 )
-from kaiwa.errors import ToolError
 from kaiwa.tools.function import Tool, tool
 
 INSTRUCTIONS: Final = """\
@@ -64,10 +57,12 @@ VehicleKind = Annotated[
 
 
 def tools(service: RentacarService) -> list[Tool[..., Any]]:
+    desk = Desk(service, WORDING)
+
     @tool(changes=False)
     async def list_locations() -> Answer:
         """レンタカーの店舗の一覧を調べます。"""
-        return locations_answer(await service.locations(), WORDING)
+        return await desk.locations()
 
     @tool(changes=False)
     async def get_availability(
@@ -77,11 +72,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """店舗と期間を指定して、レンタカーの空き状況を調べます。"""
-        try:
-            found = await service.availability(location_id, start_date, end_date, vehicle_type)
-        except Refused as refused:
-            raise ToolError(explain(refused.reason)) from refused
-        return availability_answer(found, WORDING)
+        return await desk.availability(location_id, start_date, end_date, vehicle_type)
 
     @tool(changes=True)
     async def create_reservation(
@@ -92,13 +83,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """レンタカーを予約します。"""
-        try:
-            shop, booked = await service.reserve(
-                location_id, start_date, end_date, customer_name, vehicle_type
-            )
-        except Refused as refused:
-            raise ToolError(explain(refused.reason)) from refused
-        return reservation_answer(shop, booked, WORDING)
+        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type)
 
     return [list_locations, get_availability, create_reservation]
 

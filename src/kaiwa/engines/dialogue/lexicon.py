@@ -17,7 +17,7 @@ ACTIONS: dict[str, str] = {
     "send": "送信 送って 送り 通知 メール | send notify email message post publish",
     "pay": "支払 払い 決済 送金 | pay charge transfer checkout refund",
     "check": "空き 空いて あいて 開いて 空室 空席 空車 空い 可能 あき 確認 | availability available free vacancy vacancies slots check openings",
-    "list": "一覧 リスト どんな どこに 何があり なにがあり 種類 メニュー いちらん | list all show menu options which kinds",
+    "list": "一覧 リスト どんな どこに どこです どこでしょ どちらにあ 何があり なにがあり 種類 メニュー いちらん | list all show menu options which kinds",
     "status": "状況 追跡 どこまで 届き 届く 届い いつ着 ステータス 状態 進捗 | status track tracking where trace",
     "search": "検索 調べ 探し 探す 探して について 教えて 情報 知りたい けんさく しらべ | search find look lookup query about research "
     "information tell know",

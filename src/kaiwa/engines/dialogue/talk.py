@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("repeat", r"もう一度|もういちど|もう一回|もういっかい|聞こえな|聞き取れな|なんて(?:言|いい)|何て言|繰り返|say (?:that|it) again|repeat|pardon|come again|what did you say"),
     ("goodbye", r"さようなら|さよなら|失礼し?ます|バイバイ|またね|以上です|結構です$|good ?bye|\bbye\b|see you|that's all|that is all|nothing else"),
     ("thanks", r"ありがと|助かりました|どうも$|感謝|thank|cheers|appreciate"),
-    ("greeting", r"^(?:こんにち[はわ]|こんばん[はわ]|おはよう|はじめまして|初めまして|もしもし|やあ|どうも|ハロー|hello|hi\b|hey|good (?:morning|afternoon|evening))"),
+    ("greeting", r"(?:挨拶|あいさつ)を?(?:して|お願い)|say hello|greet (?:me|us|the)|^(?:こんにち[はわ]|こんばん[はわ]|おはよう|はじめまして|初めまして|もしもし|やあ|どうも|ハロー|hello|hi\b|hey|good (?:morning|afternoon|evening))"),
 )  # fmt: skip
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
 _REQUEST = re.compile(

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -77,7 +77,7 @@ def carried_model(file: ModelFile, directory: Path | None = None) -> bytes:
 
     Raises ConfigError when the file is missing or is not the genuine one.
     """
-    place = directory or files("kaiwa.engines.speech") / "data"
+    place = directory or resources.files("kaiwa.engines.speech") / "data"
     try:
         content = (place / file.name).read_bytes()
     except FileNotFoundError:
@@ -94,15 +94,17 @@ def default_cache_directory() -> Path:
     return Path.home() / ".cache"
 
 
-def whisper_directory(cache: Path, progress: Progress | None = None) -> Path:
+def whisper_directory(
+    cache: Path, progress: Progress | None = None, files: tuple[ModelFile, ...] = WHISPER_BASE
+) -> Path:
     """Return a directory that holds the whole of whisper-base, putting it together on the first call.
 
     The two packages hold `model.bin` in halves, and CTranslate2 keeps a second copy (139 MB measured) of a
     model fed from memory: hence a file. Every file is checked when it is written, and by its size afterwards.
     Raises ConfigError when a package is missing or holds anything else than the genuine files.
     """
-    target = cache / "kaiwa" / "models" / WHISPER_BASE[0].sha256
-    for file in WHISPER_BASE:
+    target = cache / "kaiwa" / "models" / files[0].sha256
+    for file in files:
         path = target / file.name
         if not path.is_file() or path.stat().st_size != file.size_bytes:
             _join(file, path, progress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -19,6 +20,8 @@ from kaiwa.engines.speech.reading_en import read_english
 from kaiwa.engines.speech.resampling import HOUSE_RATE_HZ, Samples, from_pcm16, resample
 from kaiwa.engines.speech.voices import Body, VoiceInfo
 from kaiwa.errors import ConfigError, UpstreamError
+
+Which = Callable[[str], str | None]
 
 _TIMEOUT_S: Final = 10.0
 _FLITE: Final[dict[Body, tuple[str, float]]] = {"higher": ("slt", 0.66), "lower": ("rms", 1.27)}
@@ -35,18 +38,18 @@ class EnglishVoice:
     path: str
 
     @classmethod
-    def find(cls) -> EnglishVoice | None:
-        """Return the better program that is installed, or None."""
-        if path := shutil.which("flite"):
+    def find(cls, which: Which = shutil.which) -> EnglishVoice | None:
+        """Return the better program that is installed, or None. `which` gives a program's path."""
+        if path := which("flite"):
             return cls("flite", path)
-        if path := shutil.which("espeak-ng"):
+        if path := which("espeak-ng"):
             return cls("espeak-ng", path)
         return None
 
     @classmethod
-    def require(cls) -> EnglishVoice:
+    def require(cls, which: Which = shutil.which) -> EnglishVoice:
         """Return the better program; raises ConfigError that names the packages when there is none."""
-        found = cls.find()
+        found = cls.find(which)
         if found is None:
             raise ConfigError(
                 "speech",

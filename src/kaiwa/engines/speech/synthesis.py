@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from threading import Lock
@@ -11,7 +12,7 @@ import numpy as np
 
 from kaiwa.engines.speech.clauses import ClauseSplitter as ClauseSplitter
 from kaiwa.engines.speech.clauses import split_clauses as split_clauses
-from kaiwa.engines.speech.english import EnglishVoice
+from kaiwa.engines.speech.english import EnglishVoice, Which
 from kaiwa.engines.speech.japanese import is_japanese
 from kaiwa.engines.speech.mei import JapaneseVoice
 from kaiwa.engines.speech.resampling import HOUSE_RATE_HZ, Samples, to_pcm16
@@ -48,13 +49,14 @@ class Synthesizer(Protocol):
 class LocalSynthesizer:
     """Mei for Japanese, flite or espeak-ng for English. Safe for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, which: Which = shutil.which) -> None:
         """Load the Japanese voice. Raises ConfigError when it is not installed.
 
         A missing English voice is told when English is to be spoken; see `english_problem`.
         """
         self._mei = JapaneseVoice()
-        self._english = EnglishVoice.find()
+        self._which = which
+        self._english = EnglishVoice.find(which)
         self._rendered: OrderedDict[tuple[str, str, float], bytes] = OrderedDict()
         self._lock = Lock()
 
@@ -94,7 +96,7 @@ class LocalSynthesizer:
         if language == "ja" or is_japanese(clause):
             render = self._mei.render
         else:
-            render = (self._english or EnglishVoice.require()).render
+            render = (self._english or EnglishVoice.require(self._which)).render
         pcm = _finished(render(clause, voice, speed), clause, speed)
         self._keep(key, pcm)
         return pcm
