@@ -9,6 +9,7 @@ import asyncio
 import base64
 import gc
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,12 +23,13 @@ from bench.memory import resident_mb
 from kaiwa.session.host import HostSession
 
 ROUNDS = 200
-WARM_UP = 20
+WARM_UP = 100  # fills the caches that have a bound, so that what grows afterwards is a leak
 FREED_WITHIN_S = 5.0
 Scene = Callable[[ClientConnection], Awaitable[None]]
 
 
 def measure() -> list[Figure]:
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of every write to a socket that was cut
     return asyncio.run(_measure())
 
 
