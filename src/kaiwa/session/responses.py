@@ -55,6 +55,7 @@ class LiveResponse:
         self._speech: SpeechOut | None = None
         self._broken = False
         self.audio_ms = 0.0
+        self._audio_bytes = 0
         self.written: list[str] = []
         outbox.send(server.ResponseCreated, response=self._shown)
 
@@ -186,9 +187,11 @@ class LiveResponse:
         if message is None:
             return 0.0
         audio_ms = duration_ms(self.plan.format, len(wire))
-        self.audio_ms += audio_ms
+        # From the sum of bytes: a sum of durations falls short of what a client may truncate to (K-122).
+        self._audio_bytes += len(wire)
+        self.audio_ms = duration_ms(self.plan.format, self._audio_bytes)
         if message.entry.heard is None:
-            message.entry.audio_ms += audio_ms
+            message.entry.audio_ms = self.audio_ms
         assert message.entry.alignment is not None, "a spoken message has an alignment"
         message.entry.alignment.add_audio(audio_ms)
         self._outbox.send(server.AudioDelta, **self._place(message), delta=wire)
