@@ -54,7 +54,8 @@ missing_debian_packages() {
     "${python:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     command -v flite >/dev/null || echo flite # the English voice
     [ "$level" != dev ] || command -v espeak-ng >/dev/null || echo espeak-ng # the stand-in voice, tested too
-    [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker
+    [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker and clients
+    [ "$level" != dev ] || command -v npm >/dev/null || echo npm # installs those clients
 }
 
 install_debian_packages() {
@@ -83,8 +84,16 @@ install_kaiwa() {
     VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --offline --no-deps --no-build-isolation --editable .
 }
 
-wanted="$level $(cat pyproject.toml scripts/setup.sh requirements-setup.lock "$lock" | sha256sum | cut -c1-64)"
-if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+install_javascript_clients() {
+    (cd "$javascript" && npm ci --ignore-scripts --no-progress)
+}
+
+javascript=tests/clients/js
+read=(pyproject.toml scripts/setup.sh requirements-setup.lock "$lock")
+[ "$level" != dev ] || read+=("$javascript/package-lock.json")
+wanted="$level $(cat "${read[@]}" | sha256sum | cut -c1-64)"
+if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
+    { [ "$level" = run ] || [ -d "$javascript/node_modules" ]; }; then
     exit 0
 fi
 
@@ -106,5 +115,6 @@ step "Installer (uv)" "$venv/bin/pip" install -q --disable-pip-version-check --r
 use_the_index_of_pip
 step "Python packages ($(grep -c == "$lock"))" sync_packages || step "Once more with pip" sync_packages_with_pip
 step "kaiwa itself" install_kaiwa
+[ "$level" != dev ] || step "Clients for JavaScript" install_javascript_clients
 echo "$wanted" >"$stamp"
 say "Ready after $((SECONDS - began)) s"

@@ -1,0 +1,99 @@
+"""Which client completed which turns on which engine: kept by the run, shown as the table of docs/clients.md.
+
+`python -m tests.clients.outcomes` compares the page with the last run; `--write` renders it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.clients.turns import TURNS
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "build" / "clients.json"
+PAGE = ROOT / "docs" / "clients.md"
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+ENGINES = ("local", "relay")
+
+
+@dataclass(frozen=True, order=True)
+class Outcome:
+    """A surface of a client that completed these turns."""
+
+    client: str
+    version: str
+    surface: str
+    engine: str
+    turns: tuple[str, ...] = TURNS
+
+
+def read() -> list[Outcome]:
+    if not KEPT.is_file():
+        return []
+    entries = json.loads(KEPT.read_text(encoding="utf-8"))
+    return [Outcome(**entry | {"turns": tuple(entry["turns"])}) for entry in entries]
+
+
+@contextmanager
+def recorded(
+    client: str, version: str, engine: str, surfaces: Iterable[str], turns: Sequence[str] = TURNS
+) -> Iterator[None]:
+    """Keep that the surfaces completed their turns when the body ends well; forget what was kept before."""
+    others = [one for one in read() if (one.client, one.engine) != (client, engine)]
+    _keep(others)
+    yield
+    _keep([*others, *(Outcome(client, version, surface, engine, tuple(turns)) for surface in surfaces)])
+
+
+def _keep(outcomes: list[Outcome]) -> None:
+    KEPT.parent.mkdir(exist_ok=True)
+    entries = [asdict(one) for one in sorted(outcomes)]
+    KEPT.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """Return the rows as the page shows them: a surface each, an engine a column."""
+    rows: dict[tuple[str, str, str], dict[str, Outcome]] = {}
+    for one in sorted(outcomes):
+        rows.setdefault((one.client, one.version, one.surface), {})[one.engine] = one
+    lines = ["| client | version | surface | local engine | relay |", "|---|---|---|---|---|"]
+    for key, by_engine in rows.items():
+        cells = [*key, *(_cell(by_engine.get(engine)) for engine in ENGINES)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "not run"
+    return "all five" if outcome.turns == TURNS else ", ".join(outcome.turns)
+
+
+def rendered(page: str, outcomes: Iterable[Outcome]) -> str:
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    page = PAGE.read_text(encoding="utf-8")
+    wanted = rendered(page, read())
+    if arguments == ["--write"]:
+        PAGE.write_text(wanted, encoding="utf-8")
+        return 0
+    if page != wanted:
+        sys.stderr.write(
+            f"docs/{PAGE.name} does not show the last run. Run every client (make test, make test-clients), "
+            f"then: python -m tests.clients.outcomes --write\nThe last run:\n{table(read())}\n"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
