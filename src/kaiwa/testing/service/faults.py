@@ -1,0 +1,89 @@
+"""What goes wrong with the stand-in: one readable value, also as `name=value,name=value` in a model's name.
+
+Knows which fault strikes when; doing it is the door's, the transport's and the engine's part.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kaiwa.events.value import Value
+
+Seconds = Annotated[float, Meta(ge=0)]
+# An event type of the GA protocol, or a pattern of one: "session.created", "response.*.delta".
+EventPattern = str
+
+REFUSALS = {
+    "invalid_api_key": 3000,
+    "insufficient_permissions": 3000,
+    "missing_model": 4000,
+    "invalid_model": 4000,
+    "beta_api_shape_disabled": 4000,
+    "model_not_found": 4004,
+}
+
+
+class Faults(Value, kw_only=True):
+    """Nothing is wrong unless a field says so. Each `…_after` strikes once a connection, right after the
+    first event that fits it was sent.
+
+    Before the upgrade, and for every other request: `connect_delay_s`; then `http_status` instead of an
+    answer, with `retry_after_s`. After it: `refuse` (an `error` event and the close that belongs to it),
+    `expire_after_s` (`session_expired`, 1001).
+    Frames: each `late_ms` late; only `read_frames` of the client's frames are read; a frame that is no JSON,
+    an event nobody knows, or a `server_error` event is put in.
+    Ends: `close_after` with `close_code`, `reset_after` (TCP reset), `freeze_after` (neither read nor
+    written any more, yet not closed).
+    Answers: every response fails with the code `fail_response`, every transcription with
+    `fail_transcription` (Azure: `DeploymentNotFound`).
+    `times`: so many requests are struck from now on, the next ones are not.
+    """
+
+    times: Annotated[int, Meta(ge=0)] | None = None
+    connect_delay_s: Seconds = 0
+    http_status: Literal[401, 403, 404, 429, 500, 503] | None = None
+    retry_after_s: Annotated[int, Meta(ge=0)] | None = None
+    refuse: str | None = None
+    expire_after_s: Seconds | None = None
+    late_ms: Annotated[int, Meta(ge=0)] = 0
+    read_frames: Annotated[int, Meta(ge=0)] | None = None
+    malformed_after: EventPattern | None = None
+    unknown_after: EventPattern | None = None
+    error_after: EventPattern | None = None
+    close_after: EventPattern | None = None
+    close_code: Annotated[int, Meta(ge=1000, le=4999)] = 1011
+    reset_after: EventPattern | None = None
+    freeze_after: EventPattern | None = None
+    fail_response: str | None = None
+    fail_transcription: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.refuse is not None and self.refuse not in REFUSALS:
+            raise ValueError(f"refuse is one of {', '.join(REFUSALS)}, not {self.refuse!r}")
+
+
+NO_FAULTS = Faults()
+
+
+def fits(pattern: EventPattern | None, event_type: str) -> bool:
+    return pattern is not None and fnmatchcase(event_type, pattern)
+
+
+def parse_faults(text: str) -> Faults:
+    """Read `late_ms=200,close_after=response.created`. Raises ValueError with what is wrong."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    values = {name.strip(): value.strip() for name, _, value in pairs}
+    try:
+        return msgspec.convert(values, Faults, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def split_model(name: str) -> tuple[str, Faults | None]:
+    """Tell `gpt-realtime@late_ms=200` into the model and the faults that come with it. Raises ValueError."""
+    model, marked, faults = name.partition("@")
+    return model, parse_faults(faults) if marked else None

@@ -1,0 +1,55 @@
+"""The stand-in as one application, and running it in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from kaiwa.testing.service.control import control_routes
+from kaiwa.testing.service.faults import NO_FAULTS, Faults
+from kaiwa.testing.service.flavours import Flavour
+from kaiwa.testing.service.realtime import realtime_routes
+from kaiwa.testing.service.script import Script
+from kaiwa.testing.service.sockets import listening
+from kaiwa.testing.service.state import DEFAULT_KEY, DEPLOYMENTS, MODELS, Service
+
+# Every emulated service adds its routes here; keys, faults and records are shared.
+ROOMS = (realtime_routes, control_routes)
+
+
+def create_service_app(service: Service) -> Starlette:
+    return Starlette(routes=[route for room in ROOMS for route in room(service)])
+
+
+@asynccontextmanager
+async def running_service(
+    script: Script | None = None,
+    faults: Faults = NO_FAULTS,
+    *,
+    flavour: Flavour | None = None,
+    keys: tuple[str, ...] = (DEFAULT_KEY,),
+    models: Mapping[str, str] = MODELS,
+    deployments: Mapping[str, str] = DEPLOYMENTS,
+    seed: int = 0,
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> AsyncGenerator[Service]:
+    """Serve a stand-in on a real socket until the block is left; `service.url` says where.
+
+    Raises OSError when the port is taken.
+    """
+    service = Service(
+        script=script or Script(),
+        flavour=flavour,
+        keys=keys,
+        models=models,
+        deployments=deployments,
+        seed=seed,
+    )
+    service.faults = faults
+    app = create_service_app(service)
+    async with listening(app, host=host, port=port, before_stop=service.stopping.set) as used_port:
+        service.url = f"http://{host}:{used_port}"
+        yield service

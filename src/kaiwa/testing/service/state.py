@@ -1,0 +1,140 @@
+"""What all rooms of the stand-in share: keys, models, script, faults and the records.
+
+Knows who may come in and what they meet; knows no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+
+from kaiwa.events.config import SessionConfig
+from kaiwa.testing.service.faults import NO_FAULTS, Faults, split_model
+from kaiwa.testing.service.flavours import Flavour, flavour_of, http_error, offered_keys
+from kaiwa.testing.service.ids import SeededIds
+from kaiwa.testing.service.records import RecordedRequest, RecordedSession, Records
+from kaiwa.testing.service.script import Script
+
+DEFAULT_KEY = "key-of-the-stand-in"
+MODELS = {
+    name: name for name in ("gpt-realtime", "gpt-realtime-mini", "gpt-realtime-2", "gpt-4o-realtime-preview")
+}
+# Azure's callers name a deployment; the session shows the model behind it.
+DEPLOYMENTS = MODELS | {"voice": "gpt-realtime"}
+
+
+@dataclass
+class EphemeralKey:
+    expires_at: float
+    config: SessionConfig
+
+
+@dataclass
+class Service:
+    """One stand-in. `flavour` None: the path decides who is played. Change `faults` at any time."""
+
+    script: Script = field(default_factory=Script)
+    flavour: Flavour | None = None
+    keys: tuple[str, ...] = (DEFAULT_KEY,)
+    models: Mapping[str, str] = field(default_factory=lambda: dict(MODELS))
+    deployments: Mapping[str, str] = field(default_factory=lambda: dict(DEPLOYMENTS))
+    seed: int = 0
+    url: str = ""
+    records: Records = field(default_factory=Records)
+    ephemeral: dict[str, EphemeralKey] = field(default_factory=dict[str, EphemeralKey])
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.new_id = SeededIds(self.seed)
+        self._faults = NO_FAULTS
+        self._requests_before_faults = 0
+
+    # --- what a test looks at -------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        return self.keys[0]
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        return list(self.records.requests)
+
+    @property
+    def sessions(self) -> list[RecordedSession]:
+        return list(self.records.sessions)
+
+    def realtime_url(self, model: str = "gpt-realtime", *, flavour: Flavour | None = None) -> str:
+        """Return the address of the GA WebSocket: OpenAI's, or Azure's with `model` as the deployment."""
+        path = "/openai/v1/realtime" if (flavour or self.flavour) == "azure" else "/v1/realtime"
+        return f"ws{self.url.removeprefix('http')}{path}?model={model}"
+
+    # --- faults ---------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> Faults:
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults, self._requests_before_faults = faults, self.records.count
+
+    def faults_of(self, request: RecordedRequest) -> Faults:
+        """Return what strikes this request now; live connections feel a change at once."""
+        if (own := _faults_in_model(request)) is not None:
+            return own
+        times, since = self._faults.times, request.number - self._requests_before_faults
+        return NO_FAULTS if times is not None and since > times else self._faults
+
+    async def pause(self, seconds: float) -> None:
+        """Wait on purpose, yet not longer than the stand-in lives."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return
+
+    # --- the front door -------------------------------------------------------------------------
+
+    def plays(self, path: str) -> Flavour | None:
+        """Return who answers on this path; None when the played service has no such path."""
+        flavour = flavour_of(path)
+        return flavour if self.flavour in (None, flavour) else None
+
+    def knows_key(self, flavour: Flavour, connection: HTTPConnection, *, ephemeral: bool = False) -> bool:
+        keys = offered_keys(flavour, connection)
+        if ephemeral and self.ephemeral_of(keys) is not None:
+            return True
+        return any(hmac.compare_digest(own.encode(), key.encode()) for own in self.keys for key in keys)
+
+    def ephemeral_of(self, keys: list[str]) -> EphemeralKey | None:
+        found = (self.ephemeral.get(key) for key in keys)
+        return next((one for one in found if one is not None and time.time() < one.expires_at), None)
+
+    async def struck(self, request: RecordedRequest) -> Response | None:
+        """Do what the faults do before an answer; return the answer when they give one."""
+        faults = self.faults_of(request)
+        if faults.connect_delay_s:
+            await self.pause(faults.connect_delay_s)
+        return None if faults.http_status is None else self.refuse(request, faults.http_status)
+
+    def refuse(self, request: RecordedRequest, status: int, **error: str) -> Response:
+        request.status = status
+        retry_after_s = self.faults_of(request).retry_after_s
+        headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+        return JSONResponse(http_error(flavour_of(request.path), status, **error), status, headers)
+
+
+def _faults_in_model(request: RecordedRequest) -> Faults | None:
+    for name, value in request.query:
+        if name in ("model", "deployment"):
+            try:
+                return split_model(value)[1]
+            except ValueError:
+                return None
+    return None
