@@ -14,7 +14,9 @@ from kaiwa.events.server import ServerEvent
 class Codec(Protocol):
     def decode_client(self, frame: str | bytes, binary: bool = False) -> ClientEvent: ...
 
-    def encode_server(self, event: ServerEvent) -> str: ...
+    def encode_server(self, event: ServerEvent) -> str:
+        """Empty when the peer's dialect has no such event."""
+        ...
 
 
 class WebSocketTransport:
@@ -34,8 +36,11 @@ class WebSocketTransport:
             yield decode(text) if text is not None else decode(message["bytes"], binary=True)
 
     async def send(self, event: ServerEvent) -> None:
+        frame = self._codec.encode_server(event)
+        if not frame:
+            return
         try:
-            await self._socket.send_text(self._codec.encode_server(event))
+            await self._socket.send_text(frame)
         except (WebSocketDisconnect, RuntimeError) as gone:
             raise ConnectionError("the peer is gone") from gone
 

@@ -77,8 +77,11 @@ def unsupported(param: str, value: object, supported: Sequence[object]) -> PeerE
     return PeerError("invalid_value", message, param=param)
 
 
-def unsupported_modalities(param: str, given: Sequence[str]) -> PeerError:
-    message = f"Invalid modalities: {list(given)}. Supported combinations are: ['text'] and ['audio']."
+def unsupported_modalities(
+    param: str, given: Sequence[str], speaking: Sequence[str] = ("audio",)
+) -> PeerError:
+    """`speaking` is what the dialect calls a spoken answer."""
+    message = f"Invalid modalities: {list(given)}. Supported combinations are: ['text'] and {list(speaking)}."
     return PeerError("invalid_value", message, param=param)
 
 

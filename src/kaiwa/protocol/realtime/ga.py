@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, structs
@@ -19,6 +19,7 @@ from kaiwa.events.client import AudioAppended, ClientEvent, WireEvent
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime import habits, rules
 from kaiwa.protocol.realtime.reading import ClientReader, ServerReader, UnknownServerEvent
+from kaiwa.protocol.realtime.writing import append_frame, client_body, holders
 
 # Delta and padding together fill a multiple of this, so that sizes tell little about words.
 _PADDED_TO: Final = 16
@@ -58,14 +59,10 @@ class GaCodec:
     def encode_client(self, event: WireEvent) -> str:
         """Return the frame an upstream receives. Ids that are None are left out; settings keep nulls."""
         if type(event) is AudioAppended:
-            frame = self._encoder.encode(event)
-            return (
-                frame.replace(b'"event_id":null,', b"", 1).decode()
-                if event.event_id is None
-                else frame.decode()
-            )
-        body = {key: value for key, value in _builtins(event).items() if value is not None}
-        _drop_what_ga_refuses(body)
+            return append_frame(event)
+        body = client_body(event)
+        for holder in holders(body):
+            holder.pop("temperature", None)
         return self._encoder.encode(body).decode()
 
     def decode_server(self, frame: str | bytes) -> ServerEvent | UnknownServerEvent:
@@ -83,10 +80,6 @@ def _padding(event_id: str, length: int) -> bytes:
     return letters[: _PADDED_TO - length % _PADDED_TO]
 
 
-def _builtins(event: WireEvent) -> dict[str, Any]:
-    return cast(dict[str, Any], msgspec.to_builtins(event))
-
-
 def _as_ga(event: ServerEvent) -> ServerEvent:
     """Return the event without the settings that only the preview dialect has."""
     match event:
@@ -96,15 +89,3 @@ def _as_ga(event: ServerEvent) -> ServerEvent:
             return structs.replace(event, response=structs.replace(event.response, temperature=UNSET))
         case _:
             return event
-
-
-def _drop_what_ga_refuses(body: dict[str, Any]) -> None:
-    # A tool's null is nothing to clear, and upstream validators refuse some of them.
-    for holder in (body.get("session"), body.get("response")):
-        if isinstance(holder, dict):
-            owner = cast(dict[str, Any], holder)
-            owner.pop("temperature", None)
-            tools = owner.get("tools")
-            if isinstance(tools, list | tuple):
-                listed = cast(list[dict[str, Any]], tools)
-                owner["tools"] = [{k: v for k, v in tool.items() if v is not None} for tool in listed]
