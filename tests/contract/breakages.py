@@ -93,10 +93,21 @@ def insert(before: str, frame: Frame, nth: int | None = None) -> Maker:
     return said(lambda old: [copy.deepcopy(frame), old], before, nth)
 
 
+_ERROR: Frame = {
+    "type": "error",
+    "event_id": "event_x",
+    "error": {"type": "invalid_request_error", "code": "x", "message": "x", "param": "x", "event_id": None},
+}
+
+
 def refuse(type: str, nth: int | None = None) -> Maker:
     """Say an error in the place of server frames of a type."""
-    error = {"type": "invalid_request_error", "code": "x", "message": "x", "param": "x", "event_id": None}
-    return said(lambda old: [{"type": "error", "event_id": "event_x", "error": error}], type, nth)
+    return said(lambda old: [copy.deepcopy(_ERROR)], type, nth)
+
+
+def complain(before: str, nth: int | None = None) -> Maker:
+    """Say an error although nothing is wrong."""
+    return insert(before, _ERROR, nth)
 
 
 def delay(type: str, until: str) -> Maker:
