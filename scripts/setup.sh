@@ -7,6 +7,7 @@
 # Does nothing when nothing changed since the last time; needs no network then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/steps.sh
 
 level=${1:-dev}
 venv=${VENV:-.venv}
@@ -17,25 +18,6 @@ case $level in
     dev) lock=requirements-dev.lock ;;
     *) echo "setup: unknown level '$level' (run, dev)" >&2 && exit 2 ;;
 esac
-
-say() { printf '  %s\n' "$*" >&2; }
-fail() { printf 'setup: %s\n' "$*" >&2 && exit 1; }
-
-step() { # step NAME COMMAND...: show the name, the seconds it took, and its output only when it fails
-    local name=$1 began=$SECONDS log
-    shift
-    log=$(mktemp)
-    printf '  %-44s' "$name" >&2
-    if "$@" >"$log" 2>&1; then
-        printf '%4d s\n' $((SECONDS - began)) >&2
-        rm -f "$log"
-    else
-        printf 'failed\n' >&2
-        cat "$log" >&2
-        rm -f "$log"
-        return 1
-    fi
-}
 
 find_python() {
     local candidate
@@ -58,20 +40,6 @@ missing_debian_packages() {
     [ "$level" != dev ] || command -v npm >/dev/null || echo npm # installs those clients
 }
 
-install_debian_packages() {
-    local install=(apt-get install -y -q --no-install-recommends "$@")
-    export DEBIAN_FRONTEND=noninteractive
-    "${install[@]}" || { apt-get update -q && "${install[@]}"; }
-}
-
-use_the_index_of_pip() { # uv does not read pip's configuration
-    local index
-    [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
-    index=$("$venv/bin/pip" config list | sed -n "s/^.*[.]index-url='\(.*\)'$/\1/p" | tail -n 1)
-    [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
-    [ -n "${SSL_CERT_FILE:-}" ] || [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=$PIP_CERT
-}
-
 sync_packages() {
     VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip sync --require-hashes requirements-setup.lock "$lock"
 }
@@ -85,15 +53,16 @@ install_kaiwa() {
 }
 
 install_javascript_clients() {
-    (cd "$javascript" && npm ci --ignore-scripts --no-progress)
+    (cd "$javascript" && npm ci --ignore-scripts --no-progress) && cp "$javascript"/package-lock.json "$javascript_done"
 }
 
 javascript=tests/clients/js
-read=(pyproject.toml scripts/setup.sh requirements-setup.lock "$lock")
-[ "$level" != dev ] || read+=("$javascript/package-lock.json")
-wanted="$level $(cat "${read[@]}" | sha256sum | cut -c1-64)"
+javascript_done=$javascript/node_modules/.kaiwa-setup
+inputs=(pyproject.toml scripts/setup.sh scripts/steps.sh requirements-setup.lock "$lock")
+[ "$level" != dev ] || inputs+=("$javascript/package-lock.json")
+wanted="$level $(cat "${inputs[@]}" | sha256sum | cut -c1-64)"
 if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
-    { [ "$level" = run ] || [ -d "$javascript/node_modules" ]; }; then
+    { [ "$level" = run ] || [ -f "$javascript_done" ]; }; then
     exit 0
 fi
 
@@ -101,11 +70,8 @@ began=$SECONDS
 say "Setting up kaiwa ($level)"
 mapfile -t packages < <(missing_debian_packages)
 if [ ${#packages[@]} -gt 0 ]; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        fail "these are missing and only root can install them; please run:
-    sudo apt-get install --no-install-recommends ${packages[*]}"
-    fi
-    step "Debian packages: ${packages[*]}" install_debian_packages "${packages[@]}"
+    need_root_for "${packages[@]}"
+    step "Debian packages: ${packages[*]}" install_from_debian "${packages[@]}"
 fi
 python=$(find_python) || fail "Python 3.11 or newer is needed (set PYTHON=/path/to/python3)."
 [ -x "$venv/bin/pip" ] || step "Virtual environment" "$python" -m venv "$venv"
@@ -115,6 +81,8 @@ step "Installer (uv)" "$venv/bin/pip" install -q --disable-pip-version-check --r
 use_the_index_of_pip
 step "Python packages ($(grep -c == "$lock"))" sync_packages || step "Once more with pip" sync_packages_with_pip
 step "kaiwa itself" install_kaiwa
-[ "$level" != dev ] || step "Clients for JavaScript" install_javascript_clients
+if [ "$level" = dev ] && ! cmp -s "$javascript/package-lock.json" "$javascript_done"; then
+    step "Clients for JavaScript" install_javascript_clients
+fi
 echo "$wanted" >"$stamp"
 say "Ready after $((SECONDS - began)) s"
