@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Final, Literal
 
+from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime.ga import GaCodec
 from kaiwa.protocol.realtime.preview import PreviewCodec
 from kaiwa.protocol.realtime.preview_editions import OCTOBER_2024
+from kaiwa.protocol.realtime.preview_upstream import PreviewUpstream
+from kaiwa.protocol.realtime.reading import UnknownServerEvent
 
 Dialect = Literal["ga", "preview", "preview-2024-10-01"]
 
@@ -29,6 +32,17 @@ def codec_for(dialect: Dialect) -> GaCodec | PreviewCodec:
             return PreviewCodec()
         case "preview-2024-10-01":
             return PreviewCodec(OCTOBER_2024)
+
+
+FramesRead = Callable[[str | bytes], tuple[ServerEvent | UnknownServerEvent, ...]]
+
+
+def reader_of(dialect: Dialect) -> FramesRead:
+    """Return what reads the frames of one upstream connection, in order, as GA events."""
+    codec = codec_for(dialect)
+    if isinstance(codec, PreviewCodec):
+        return PreviewUpstream(codec).events
+    return lambda frame: (codec.decode_server(frame),)
 
 
 def dialect_of(

@@ -1,0 +1,64 @@
+"""An upstream that speaks the preview dialect, as GA events: one value for each connection.
+
+Keeps what the preview says once and GA says twice: where an unfinished item stands in the conversation, and
+the name of a function whose call is being written. Knows nothing of what is done with the events.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, structs
+
+from kaiwa.events import server
+from kaiwa.events.items import FunctionCall, Item, Message
+from kaiwa.events.server import ServerEvent
+from kaiwa.protocol.realtime.preview import PreviewCodec
+from kaiwa.protocol.realtime.reading import UnknownServerEvent
+
+
+class PreviewUpstream:
+    """Feed it every frame in order; it gives the events a GA upstream would have sent."""
+
+    def __init__(self, codec: PreviewCodec | None = None) -> None:
+        self._codec = codec or PreviewCodec()
+        self._previous: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}
+
+    def events(self, frame: str | bytes) -> tuple[ServerEvent | UnknownServerEvent, ...]:
+        """Return what a frame stands for, most often one event. Never raises on what the upstream sent."""
+        event = self._codec.decode_server(frame)
+        match event:
+            case server.ItemAdded():
+                return self._added(event)
+            case server.OutputItemAdded(item=FunctionCall() as call):
+                self._names[str(call.id)] = call.name
+                return (event,)
+            case server.ArgumentsDone(name=""):
+                return (structs.replace(event, name=self._names.get(event.item_id, "")),)
+            case server.OutputItemDone(item=item):
+                self._names.pop(str(item.id), None)
+                return (*self._done(event.event_id, item), event)
+            case server.ResponseDone(response=response):
+                done = [self._done(event.event_id, item) for item in response.output]
+                return (*(one for ones in done for one in ones), event)
+            case _:
+                return (event,)
+
+    def _added(self, event: server.ItemAdded) -> tuple[ServerEvent, ...]:
+        self._previous[str(event.item.id)] = event.previous_item_id
+        if _unfinished(event.item):
+            return (event,)
+        return (event, *self._done(event.event_id, event.item))
+
+    def _done(self, event_id: str, item: Item) -> tuple[ServerEvent, ...]:
+        """Say once that an item of the conversation is finished; out-of-band items were never added."""
+        item_id = str(item.id)
+        if item_id not in self._previous:
+            return ()
+        previous = self._previous.pop(item_id)
+        return (server.ItemDone(event_id=f"{event_id}_{item_id}", previous_item_id=previous, item=item),)
+
+
+def _unfinished(item: Item) -> bool:
+    """Whether a response is still writing the item."""
+    written = isinstance(item, FunctionCall) or (isinstance(item, Message) and item.role == "assistant")
+    return written and item.status is not UNSET and item.status == "in_progress"
