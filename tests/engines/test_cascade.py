@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.engines.lanes import Lanes
-from kaiwa.errors import UpstreamError
+from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events import engine
 from kaiwa.events.items import InputAudio, InputText, Message
 from kaiwa.testing.speech import ScriptedChatModel, ScriptedRecognizer, ScriptedSynthesizer, scripted_speech
@@ -21,7 +22,8 @@ ITEM = "item_1"
 SAID = Message(id=ITEM, role="user", content=(InputAudio(),))
 BROKEN = UpstreamError("model_broken", "The model is broken.")
 QUESTION = engine.Generate(response_id="", history=(SAID,), language="ja")
-PAUSE = engine.Prepare(item_id=ITEM, start_ms=0, end_ms=1000, generate=QUESTION, language="ja")
+WANTED = engine.Transcribe(item_id=ITEM, language="ja")
+PAUSE = engine.Prepare(item_id=ITEM, start_ms=0, end_ms=1000, generate=QUESTION, transcribe=WANTED)
 TURN = engine.Commit(item_id=ITEM, start_ms=0, end_ms=1000)
 
 
@@ -189,6 +191,46 @@ async def test_audio_that_cannot_be_recognised_is_told_for_its_item(opened: Any)
         assert await desk.silent()
 
 
+@pytest.mark.parametrize("broken", [BROKEN, RuntimeError("the secret of the house")])
+async def test_a_recogniser_that_breaks_costs_its_item_and_nothing_else(
+    opened: Any, broken: Exception
+) -> None:
+    recognizer = ScriptedRecognizer(error=broken)
+    async with opened(recognizer=recognizer) as desk:
+        desk.ask(PAUSE, TURN, WANTED, asked())
+        events = [await desk.next(), await desk.next()]
+        failed, ended = sorted(events, key=lambda event: isinstance(event, engine.GenerationEnded))
+        assert isinstance(failed, engine.TranscriptFailed) and isinstance(ended, engine.GenerationEnded)
+        told = failed.error.message + ended.error.message
+        assert ended.reason == "failed" and "secret" not in told and "broken" not in failed.error.message
+        recognizer.error = None
+        desk.ask(engine.Remember(item_id="item_2", pcm=SECOND), engine.Transcribe(item_id="item_2"))
+        assert (await desk.next()).text == "こんにちは"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_language_prompt_and_logprobs_reach_the_recogniser(opened: Any, paused: bool) -> None:
+    recognizer = ScriptedRecognizer()
+    wanted = engine.Transcribe(item_id=ITEM, language="en", prompt="Corolla, Yaris.", logprobs=True)
+    async with opened(recognizer=recognizer) as desk:
+        if paused:
+            desk.ask(engine.Prepare(item_id=ITEM, start_ms=0, end_ms=1000, transcribe=wanted))
+            await desk.next()
+        desk.ask(TURN, wanted)
+        done = await desk.next()
+        assert done.logprobs is not None and recognizer.calls == 1
+        told = recognizer.asked[0]
+        assert (told["language"], told["prompt"], told["logprobs"]) == ("en", "Corolla, Yaris.", True)
+
+
+async def test_logprobs_asked_for_after_the_pause_are_still_given(opened: Any) -> None:
+    async with opened() as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        desk.ask(TURN, msgspec.structs.replace(WANTED, logprobs=True))
+        assert (await desk.until(engine.TranscriptDone))[-1].logprobs
+
+
 async def test_a_question_whose_words_cannot_be_recognised_ends_as_failed(opened: Any) -> None:
     async with opened(recognizer=ScriptedRecognizer(error=BROKEN)) as desk:
         desk.ask(TURN, asked())
@@ -203,6 +245,14 @@ async def test_a_voice_that_fails_ends_the_response_as_failed(opened: Any) -> No
         events = await desk.until(engine.GenerationEnded)
         assert events[-1].reason == "failed"
         assert events[-1].error.code == "model_broken"
+
+
+async def test_what_a_setting_says_stays_inside(opened: Any) -> None:
+    missing = ConfigError("speech", "the model /srv/voices/en is damaged.", "Install it again.")
+    async with opened(synthesizer=ScriptedSynthesizer(missing)) as desk:
+        desk.ask(TURN, asked())
+        error = (await desk.until(engine.GenerationEnded))[-1].error
+        assert (error.code, error.message) == ("engine_failed", "The engine failed.")
 
 
 async def test_text_alone_is_never_spoken(opened: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 
@@ -10,7 +11,7 @@ import msgspec
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatText
 from kaiwa.engines.lanes import run_in
 from kaiwa.engines.speech.synthesis import ClauseSplitter, Synthesizer
-from kaiwa.errors import KaiwaError
+from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.events.engine import (
     ArgumentsDelta,
     AudioDelta,
@@ -21,6 +22,7 @@ from kaiwa.events.engine import (
 )
 from kaiwa.events.response import FailureDetail
 
+log = logging.getLogger("kaiwa.cascade")
 AnswerEvent = TextDelta | AudioDelta | ArgumentsDelta | ToolCalled | GenerationEnded
 
 
@@ -57,9 +59,13 @@ class Answer:
         self._end(end)
 
     def fail(self, error: KaiwaError) -> None:
-        """End the response as failed."""
-        code = getattr(error, "code", "engine_failed")
-        detail = FailureDetail(type="server_error", code=code, message=str(error))
+        """End the response as failed. Only an UpstreamError's sentence is meant for others' ears."""
+        code, message = "engine_failed", "The engine failed."
+        if isinstance(error, UpstreamError):
+            code, message = error.code, error.message
+        else:
+            log.error("answer failed", exc_info=error)
+        detail = FailureDetail(type="server_error", code=code, message=message)
         self._end(ChatEnd(reason="failed", error=detail))
 
     def _end(self, end: ChatEnd) -> None:

@@ -13,7 +13,9 @@ import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
+from weakref import WeakSet
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,7 +26,7 @@ from kaiwa.engines.lanes import Lanes, run_in
 from kaiwa.engines.recall import Recall
 from kaiwa.engines.speech.models import SpeechModels
 from kaiwa.engines.speech.recognition import Recognition
-from kaiwa.errors import KaiwaError
+from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.events import engine
 from kaiwa.events.items import InputAudio, Item, Message
 from kaiwa.events.response import FailureDetail
@@ -32,6 +34,8 @@ from kaiwa.events.usage import DurationUsage
 
 log = logging.getLogger("kaiwa.cascade")
 _KEPT_TEXTS = 256
+_NOTHING_IN_PARTICULAR = Expectation()
+_UNHEARD = "The speech could not be recognised."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class CascadeEngine:
         self._prepared: dict[str, _Prepared] = {}
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._recognitions: WeakSet[asyncio.Task[Recognition]] = WeakSet()
         self._unheard = bytearray()
         self._judging: asyncio.Task[None] | None = None
         self._stream = shared.speech.vad.stream()
@@ -123,6 +128,8 @@ class CascadeEngine:
         if task.cancelled() or (error := task.exception()) is None or isinstance(error, KaiwaError):
             return
         log.error("engine task failed", exc_info=error)
+        if task in self._recognitions:  # whoever waits for the words tells what became of them
+            return
         detail = FailureDetail(type="server_error", code="engine_failed", message="The engine failed.")
         self._events.put_nowait(engine.EngineFailed(error=detail))
 
@@ -158,26 +165,32 @@ class CascadeEngine:
 
     # --- words ---------------------------------------------------------------------------------
 
-    async def _recognise(self, pcm: bytes, language: str | None, expected: Expectation) -> Recognition:
-        vocabulary = () if expected.kind == "name" else expected.vocabulary
-        recognizer = self._shared.speech.recognizer
-        return await run_in(
-            self._shared.lanes.recognition,
-            lambda: recognizer.transcribe(pcm, language=language or self._language, vocabulary=vocabulary),
-        )
-
-    def _words_of(
-        self, item_id: str, language: str | None, expected: Expectation | None = None
+    def _recognise(
+        self, pcm: bytes, wanted: engine.Transcribe, expected: Expectation = _NOTHING_IN_PARTICULAR
     ) -> asyncio.Task[Recognition]:
+        recognizer = self._shared.speech.recognizer
+        work = partial(
+            recognizer.transcribe,
+            pcm,
+            language=wanted.language or self._language,
+            vocabulary=() if expected.kind == "name" else expected.vocabulary,
+            prompt=wanted.prompt or None,
+            logprobs=wanted.logprobs,
+        )
+        words = self._start(run_in(self._shared.lanes.recognition, work))
+        self._recognitions.add(words)
+        return words
+
+    def _words_of(self, wanted: engine.Transcribe) -> asyncio.Task[Recognition]:
         """Return the recognition of an item, begun now if the pause before its end did not begin it."""
+        item_id = wanted.item_id
         if (known := self._words.get(item_id)) is not None:
             return known
         prepared = self._prepared.get(item_id)
         if prepared is not None and prepared.words is not None and not prepared.words.cancelled():
             words = prepared.words
         else:
-            pcm = self._recall.item(item_id)
-            words = self._start(self._recognise(pcm, language, expected or Expectation()))
+            words = self._recognise(self._recall.item(item_id), wanted)
         self._words[item_id] = words
         while len(self._words) > _KEPT_TEXTS:
             del self._words[next(iter(self._words))]
@@ -188,15 +201,21 @@ class CascadeEngine:
 
     async def _write_down(self, command: engine.Transcribe) -> None:
         try:
-            words = await asyncio.shield(self._words_of(command.item_id, command.language))
-        except KaiwaError as error:
-            detail = FailureDetail(
-                type="transcription_error", code="transcription_failed", message=str(error)
-            )
+            words = await _finished(self._words_of(command))
+            if command.logprobs and words.logprobs is None:  # asked for after the pause
+                words = await _finished(self._recognise(self._recall.item(command.item_id), command))
+        except KaiwaError:
+            detail = FailureDetail(type="transcription_error", code="transcription_failed", message=_UNHEARD)
             self._events.put_nowait(engine.TranscriptFailed(item_id=command.item_id, error=detail))
             return
-        usage = DurationUsage(seconds=math.ceil(words.seconds))
-        self._events.put_nowait(engine.TranscriptDone(item_id=command.item_id, text=words.text, usage=usage))
+        self._events.put_nowait(
+            engine.TranscriptDone(
+                item_id=command.item_id,
+                text=words.text,
+                usage=DurationUsage(seconds=math.ceil(words.seconds)),
+                logprobs=words.logprobs,
+            )
+        )
 
     # --- working ahead -------------------------------------------------------------------------
 
@@ -220,13 +239,14 @@ class CascadeEngine:
         expected = Expectation()
         if command.generate is not None:
             expected = await self._expect(command.generate)
-        prepared.words = self._start(self._recognise(pcm, command.language, expected))
-        words = await asyncio.shield(prepared.words)
+        wanted = command.transcribe or engine.Transcribe(item_id=command.item_id)
+        prepared.words = self._recognise(pcm, wanted, expected)
+        words = await _finished(prepared.words)
         if command.generate is not None and self._shared.ahead and words.text:
             answer = Answer(command.generate, self._events.put_nowait)
             prepared.answer = answer
             prepared.answering = self._start(self._answer(answer, {command.item_id: words.text}))
-        language = command.language or self._language
+        language = wanted.language or self._language
         likelihood = await run_in(
             self._shared.lanes.hearing,
             lambda: speech.turns.likelihood(words.text, language, kind=expected.kind, pcm=pcm),
@@ -305,11 +325,23 @@ class CascadeEngine:
             if isinstance(item, Message) and isinstance(item.id, str) and _wordless(item.content):
                 text = known.get(item.id)
                 if text is None:
-                    text = (await asyncio.shield(self._words_of(item.id, command.language))).text
+                    wanted = engine.Transcribe(item_id=item.id, language=command.language)
+                    text = (await _finished(self._words_of(wanted))).text
                 history.append(_with_words(item, text))
             else:
                 history.append(item)
         return tuple(history)
+
+
+async def _finished(words: asyncio.Task[Recognition]) -> Recognition:
+    """Wait for words that others may wait for too. Raises UpstreamError for whatever the recogniser raised.
+
+    A recogniser is foreign code: it may raise anything, and only the audio it was given is lost by it.
+    """
+    await asyncio.wait([words])
+    if words.cancelled() or (error := words.exception()) is None or isinstance(error, KaiwaError):
+        return words.result()
+    raise UpstreamError("recognition_failed", _UNHEARD) from error
 
 
 def _wordless(content: Sequence[Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from kaiwa.events.config import MaxTokens, Modality, ToolChoice
 from kaiwa.events.items import Item
+from kaiwa.events.logprobs import TokenLogprob
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolSpec
 from kaiwa.events.usage import TranscriptionUsage, Usage
@@ -54,12 +55,16 @@ class Remember(Value, kw_only=True):
 
 
 class Transcribe(Value, kw_only=True):
-    """Write down the audio of a committed item. Answered by TranscriptDone or TranscriptFailed."""
+    """Write down the audio of a committed item. Answered by TranscriptDone or TranscriptFailed.
+
+    `logprobs`: say how sure of each token, where the engine can tell.
+    """
 
     item_id: str
     model: str | None = None
     language: str | None = None
     prompt: str | None = None
+    logprobs: bool = False
 
 
 class Generate(Value, kw_only=True):
@@ -87,13 +92,14 @@ class Prepare(Value, kw_only=True):
     compute the likely answer ahead. Nothing of it is reported except a TurnLikelihood.
     Superseded by the next Prepare for the same item; taken up when a Generate with an equal history
     follows (its response id differs). The last item of `generate.history` is the user item `item_id`.
+    `transcribe` is what will be asked when the turn is over.
     """
 
     item_id: str
     start_ms: int
     end_ms: int
     generate: Generate | None = None
-    language: str | None = None
+    transcribe: Transcribe | None = None
 
 
 class Abandon(Value, kw_only=True):
@@ -140,6 +146,7 @@ class TranscriptDone(Value, kw_only=True):
     item_id: str
     text: str
     usage: TranscriptionUsage
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 class TranscriptFailed(Value, kw_only=True):

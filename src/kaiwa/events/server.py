@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.items import Item
+from kaiwa.events.logprobs import TokenLogprob
 from kaiwa.events.response import Response
 from kaiwa.events.usage import TranscriptionUsage
 from kaiwa.events.value import Value
@@ -58,6 +59,7 @@ class InputTranscriptionDelta(
     item_id: str
     content_index: int
     delta: str
+    logprobs: tuple[TokenLogprob, ...] | None | UnsetType = UNSET
     obfuscation: str | UnsetType = UNSET
 
 
@@ -68,6 +70,7 @@ class InputTranscriptionCompleted(
     content_index: int
     transcript: str
     usage: TranscriptionUsage
+    logprobs: tuple[TokenLogprob, ...] | None | UnsetType = UNSET
 
 
 class TranscriptionError(Value, kw_only=True):

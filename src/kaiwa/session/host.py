@@ -34,7 +34,7 @@ from kaiwa.session.paced import PacedOutput
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
 from kaiwa.session.settings import updated
-from kaiwa.session.transcripts import Transcripts
+from kaiwa.session.transcripts import Transcripts, transcription_of
 from kaiwa.session.user_turns import TurnNews, UserTurns
 
 GOING_AWAY = 1001
@@ -232,7 +232,7 @@ class HostSession:
         self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
         self._input.take(end_ms)
         self._discard()
-        self._transcripts.ask(item_id, self.config.audio.input.transcription)
+        self._transcripts.ask(transcription_of(item_id, self.config))
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
         self._follow(self._turns.abandon(self._input.heard_ms), now)
@@ -271,14 +271,13 @@ class HostSession:
         generate = None
         if self._answers_turns() and self._answers.active is None and not self._calls.owed:
             generate = self._answers.foreseen(self._plan(), Entry(item=user_audio(pause.item_id)))
-        transcription = self.config.audio.input.transcription
         self._outbox.ask(
             engine.Prepare(
                 item_id=pause.item_id,
                 start_ms=max(pause.start_ms, self._input.start_ms),
                 end_ms=pause.end_ms,
                 generate=generate,
-                language=transcription.language if transcription else None,
+                transcribe=transcription_of(pause.item_id, self.config),
             )
         )
 
@@ -314,7 +313,7 @@ class HostSession:
     # --- items ---------------------------------------------------------------------------------
 
     def _create_item(self, event: client.ItemCreated, now: float) -> None:
-        self._items.create(event, self.config.audio.input.transcription)
+        self._items.create(event, self.config)
 
     def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
         self._items.truncate(event)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaiwa.audio.formats import HOUSE_BYTES_PER_MS
 from kaiwa.events import client, engine, server
-from kaiwa.events.config import Transcription
+from kaiwa.events.config import SessionConfig
 from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
 from kaiwa.session import errors
 from kaiwa.session.alignment import Alignment
@@ -16,7 +16,7 @@ from kaiwa.session.conversation import Conversation, Entry
 from kaiwa.session.input_audio import InputAudio
 from kaiwa.session.item_rules import audio_of, check_item, stored, wants_transcript, words_of
 from kaiwa.session.outbox import Outbox
-from kaiwa.session.transcripts import Transcripts
+from kaiwa.session.transcripts import Transcripts, transcription_of
 
 
 class Items:
@@ -40,7 +40,7 @@ class Items:
         self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
         self._outbox.send(server.ItemDone, previous_item_id=previous, item=entry.item)
 
-    def create(self, event: client.ItemCreated, transcription: Transcription | None) -> None:
+    def create(self, event: client.ItemCreated, config: SessionConfig) -> None:
         """Add a peer's item. Raises PeerError, and then nothing was added."""
         item, after = event.item, event.previous_item_id
         check_item(item)
@@ -54,7 +54,7 @@ class Items:
         self.show(item_id, entry, after)
         if pcm and wants_transcript(entry.item):
             self._outbox.ask(engine.Remember(item_id=item_id, pcm=pcm))
-            self._transcripts.ask(item_id, transcription)
+            self._transcripts.ask(transcription_of(item_id, config))
 
     def retrieve(self, item_id: str) -> None:
         entry = self._conversation.entry(item_id)

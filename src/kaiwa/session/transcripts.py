@@ -5,26 +5,36 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from kaiwa.events import engine, server
-from kaiwa.events.config import Transcription
+from kaiwa.events.config import SessionConfig
+from kaiwa.events.logprobs import INCLUDED
 from kaiwa.session.conversation import Conversation
 from kaiwa.session.outbox import Outbox
+
+
+def transcription_of(item_id: str, config: SessionConfig) -> engine.Transcribe | None:
+    """Return what an engine is asked for an item's words; None while transcription is off."""
+    wanted = config.audio.input.transcription
+    if wanted is None:
+        return None
+    return engine.Transcribe(
+        item_id=item_id,
+        model=wanted.model,
+        language=wanted.language,
+        prompt=wanted.prompt,
+        logprobs=INCLUDED in (config.include or ()),
+    )
 
 
 class Transcripts:
     def __init__(self, outbox: Outbox, conversation: Conversation) -> None:
         self._outbox = outbox
         self._conversation = conversation
-        self._pending: set[str] = set()
+        self._pending: dict[str, engine.Transcribe] = {}
 
-    def ask(self, item_id: str, wanted: Transcription | None) -> None:
-        if wanted is None:
-            return
-        self._pending.add(item_id)
-        self._outbox.ask(
-            engine.Transcribe(
-                item_id=item_id, model=wanted.model, language=wanted.language, prompt=wanted.prompt
-            )
-        )
+    def ask(self, command: engine.Transcribe | None) -> None:
+        if command is not None:
+            self._pending[command.item_id] = command
+            self._outbox.ask(command)
 
     def piece(self, event: engine.TranscriptDelta) -> None:
         if event.item_id in self._pending and event.text:
@@ -33,9 +43,9 @@ class Transcripts:
             )
 
     def done(self, event: engine.TranscriptDone) -> None:
-        if event.item_id not in self._pending:
+        asked = self._pending.pop(event.item_id, None)
+        if asked is None:
             return
-        self._pending.discard(event.item_id)
         self._conversation.set_transcript(event.item_id, event.text)
         self._outbox.send(
             server.InputTranscriptionCompleted,
@@ -43,12 +53,12 @@ class Transcripts:
             content_index=0,
             transcript=event.text,
             usage=event.usage,
+            logprobs=event.logprobs if asked.logprobs else UNSET,
         )
 
     def failed(self, event: engine.TranscriptFailed) -> None:
-        if event.item_id not in self._pending:
+        if self._pending.pop(event.item_id, None) is None:
             return
-        self._pending.discard(event.item_id)
         error = server.TranscriptionError(
             type=event.error.type, message=event.error.message, code=event.error.code or UNSET
         )

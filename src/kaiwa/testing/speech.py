@@ -9,6 +9,7 @@ from kaiwa.engines.chat import ChatEnd, ChatEvent, ChatRequest, ChatText, Expect
 from kaiwa.engines.speech.models import SpeechModels
 from kaiwa.engines.speech.recognition import Recognition
 from kaiwa.engines.speech.turns import TurnJudge
+from kaiwa.events.logprobs import TokenLogprob
 
 CHUNK = bytes(9600)
 
@@ -19,13 +20,18 @@ class ScriptedRecognizer:
     def __init__(self, text: str = "こんにちは", error: Exception | None = None) -> None:
         self.text = text
         self.error = error
-        self.calls = 0
+        self.asked: list[dict[str, Any]] = []
 
-    def transcribe(self, pcm: bytes, **_: Any) -> Recognition:
-        self.calls += 1
+    @property
+    def calls(self) -> int:
+        return len(self.asked)
+
+    def transcribe(self, pcm: bytes, *, logprobs: bool = False, **asked: Any) -> Recognition:
+        self.asked.append({**asked, "logprobs": logprobs})
         if self.error is not None:
             raise self.error
-        return Recognition(self.text, "ja", 0.0, 0.0, len(pcm) / 48_000)
+        whole = TokenLogprob(token=self.text, logprob=0.0, bytes=tuple(self.text.encode()))
+        return Recognition(self.text, "ja", 0.0, 0.0, len(pcm) / 48_000, (whole,) if logprobs else None)
 
 
 class ScriptedSynthesizer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +19,27 @@ from kaiwa.engines.speech.catalogue import INSTALL_LOCAL
 from kaiwa.engines.speech.features import log_mel
 from kaiwa.engines.speech.resampling import MODEL_RATE_HZ, Samples
 from kaiwa.errors import ConfigError
+from kaiwa.events.logprobs import TokenLogprob
 
 _MIN_WINDOW_S: Final = 8.0
 _TAIL_S: Final = 1.5
 _MAX_WINDOW_S: Final = 30.0
 _PROMPT_TOKENS: Final = 200
+_FRAMES_PER_S: Final = 100
+_LEAST_CHANCE: Final = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """`score` is the average log probability of a token; `no_speech` the model's doubt that anyone spoke."""
+    """`score` is the average log probability of a token; `no_speech` the model's doubt that anyone spoke.
+
+    `tokens` are what the model wrote, by number, before anybody tidied the text.
+    """
 
     text: str
     score: float
     no_speech: float
+    tokens: tuple[int, ...] = ()
 
 
 class WhisperNetwork:
@@ -82,7 +90,7 @@ class WhisperNetwork:
     def decode(
         self, encoded: Any, language: str, *, prompt: str, beam_size: int, max_tokens: int
     ) -> Hypothesis:
-        tokens = ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+        tokens = _start(language)
         if prompt:
             before = self._tokenizer.encode(" " + prompt, add_special_tokens=False).tokens
             tokens = ["<|startofprev|>", *before[-_PROMPT_TOKENS:], *tokens]
@@ -94,8 +102,43 @@ class WhisperNetwork:
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
-        text = self._tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True)
-        return Hypothesis(text.strip(), result.scores[0], result.no_speech_prob)
+        written = result.sequences_ids[0]
+        text = self._tokenizer.decode(written, skip_special_tokens=True)
+        return Hypothesis(text.strip(), result.scores[0], result.no_speech_prob, tuple(written))
+
+    def logprobs(
+        self, encoded: Any, language: str, found: Hypothesis, seconds: float
+    ) -> tuple[TokenLogprob, ...]:
+        """Return how likely the network finds each token it wrote, given the audio and those before it."""
+        start = [self._tokenizer.token_to_id(token) for token in _start(language)]
+        frames = int(seconds * _FRAMES_PER_S)
+        chances = self._model.align(encoded, start, [list(found.tokens)], frames)[0].text_token_probs
+        names = (self._tokenizer.id_to_token(token) for token in found.tokens)
+        return tuple(_judged(name, chance) for name, chance in zip(names, chances, strict=False))
+
+
+def _start(language: str) -> list[str]:
+    return ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+
+
+def _judged(token: str, chance: float) -> TokenLogprob:
+    raw = bytes(_BYTES[char] for char in token)
+    return TokenLogprob(
+        token=raw.decode("utf-8", "replace"), logprob=math.log(max(chance, _LEAST_CHANCE)), bytes=tuple(raw)
+    )
+
+
+def _bytes_by_character() -> dict[str, int]:
+    """Return what byte each character of a token stands for. Source: the vocabulary of GPT-2.
+
+    Printable characters of Latin-1 stand for themselves, the others are moved up to U+0100.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    moved = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + at): byte for at, byte in enumerate(moved)}
+
+
+_BYTES: Final = _bytes_by_character()
 
 
 def _return_freed_memory() -> None:
