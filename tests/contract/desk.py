@@ -65,7 +65,8 @@ class Desk:
         self.tool_actions: list[actions.RunTool | actions.StopTool] = []
         self.hung: tuple[int, str] | None = None
         self._codec = codec_for(dialect)
-        self._strict = dialect == "ga" and planted is None
+        self._dialect = dialect
+        self._strict = planted is None
         self.session = HostSession(
             config or SessionConfig(model="gpt-realtime", expires_at=3600),
             ids=ids or counted(),
@@ -231,7 +232,7 @@ class Desk:
 
     @property
     def _dialect_is_ga(self) -> bool:
-        return type(self._codec).__name__ == "GaCodec"
+        return self._dialect == "ga"
 
     def _feed(self, event: Any) -> None:
         self.session.receive(event, self.now)
@@ -253,5 +254,5 @@ class Desk:
         if not text:  # the dialect has no such event
             return
         if self._strict:
-            check_server_event(text)
+            check_server_event(text, self._dialect)
         self.frames += self.planted.to_peer(json.loads(text))

@@ -1,4 +1,4 @@
-"""Check what a server said in the GA Realtime protocol: single events and whole transcripts.
+"""Check what a server said in the Realtime protocol: single events of any dialect and whole GA transcripts.
 
 Knows the shape of every server event and the orders of the reference (B2, B5, B6, E1); knows neither
 sockets nor kaiwa's own events, so that any server's frames can be checked. A fault is a ConformanceError
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final, cast
 
 from kaiwa.testing.conformance_rules import (
@@ -22,48 +21,12 @@ from kaiwa.testing.conformance_rules import (
     Transcriptions,
     require,
 )
+from kaiwa.testing.conformance_shapes import SHAPES, Dialect, Shape
 
 __all__ = ["ConformanceError", "check_server_event", "check_transcript"]
 
 ServerFrame = str | bytes | Mapping[str, Any]
 
-_FIELDS: Final[dict[str, list[str]]] = json.loads(
-    Path(__file__).with_name("conformance_events.json").read_text("utf-8")
-)
-_SESSION_KEYS: Final = frozenset(
-    {
-        "type",
-        "object",
-        "id",
-        "model",
-        "output_modalities",
-        "instructions",
-        "tools",
-        "tool_choice",
-        "max_output_tokens",
-        "tracing",
-        "truncation",
-        "prompt",
-        "expires_at",
-        "audio",
-        "include",
-    }
-)
-_TRANSCRIPTION_SESSION_KEYS: Final = frozenset({"type", "object", "id", "audio"})
-_RESPONSE_KEYS: Final = frozenset(
-    {
-        "object",
-        "id",
-        "status",
-        "status_details",
-        "output",
-        "conversation_id",
-        "output_modalities",
-        "max_output_tokens",
-        "usage",
-        "metadata",
-    }
-)
 _ERROR_KEYS: Final = frozenset({"type", "code", "message", "param", "event_id"})
 _ITEM_KEYS: Final = {
     "message": frozenset({"id", "status", "role", "content"}),
@@ -75,9 +38,8 @@ _ITEM_KEYS: Final = {
     "mcp_approval_response": frozenset({"id"}),
 }
 _PARTS_BY_ROLE: Final = {
-    "system": {"input_text"},
-    "user": {"input_text", "input_audio", "input_image"},
-    "assistant": {"output_text", "output_audio"},
+    "system": frozenset({"input_text"}),
+    "user": frozenset({"input_text", "input_audio", "input_image"}),
 }
 # What a response of each status carries in status_details.type; None means null.
 _DETAILS: Final = {
@@ -90,33 +52,34 @@ _DETAILS: Final = {
 _INTEGERS: Final = ("output_index", "content_index", "audio_start_ms", "audio_end_ms")
 
 
-def check_server_event(frame: ServerFrame) -> dict[str, Any]:
-    """Return the event as a dict. Raises ConformanceError unless a strict GA client can read it."""
+def check_server_event(frame: ServerFrame, dialect: Dialect = "ga") -> dict[str, Any]:
+    """Return the event as a dict. Raises ConformanceError unless a strict client can read it."""
+    shape = SHAPES[dialect]
     read: Any = json.loads(frame) if isinstance(frame, str | bytes) else dict(frame)
     require(isinstance(read, dict), "event.object", "an event is a JSON object")
     event = cast(dict[str, Any], read)
     name = str(event.get("type"))
-    require(name in _FIELDS, "event.type", f"{name!r} is no GA server event")
-    for field in _FIELDS[name]:
+    require(name in shape.fields, "event.type", f"{name!r} is no server event of the dialect {dialect}")
+    for field in shape.fields[name]:
         require(field in event, "event.fields", f"{name} lacks {field!r}")
-    if "event_id" in _FIELDS[name]:
+    if "event_id" in shape.fields[name]:
         event_id = event["event_id"]
         proper = isinstance(event_id, str) and event_id.startswith("event_")
         require(proper, "event.id", f"event_id {event_id!r} does not start with event_")
     for field in _INTEGERS:
         value = event.get(field, 0)
         require(type(value) is int and value >= 0, "event.integers", f"{field} is {value!r}")
-    _check_objects(name, event)
+    _check_objects(name, event, shape)
     return event
 
 
-def _check_objects(name: str, event: dict[str, Any]) -> None:
+def _check_objects(name: str, event: dict[str, Any], shape: Shape) -> None:
     if "session" in event:
-        _check_session(event["session"])
+        _check_session(event["session"], shape)
     if "response" in event:
-        _check_response(event["response"], done=name == "response.done")
+        _check_response(event["response"], shape, done=name == "response.done")
     if "item" in event:
-        _check_item(event["item"])
+        _check_item(event["item"], shape)
     if "part" in event:
         _check_part(event["part"])
     if name == "error":
@@ -135,19 +98,28 @@ def _check_keys(what: str, given: Any, keys: Collection[str]) -> None:
 
 
 def _kind(value: Any) -> Any:
-    return cast(dict[str, Any], value).get("type") if isinstance(value, dict) else None
+    return _of(value, "type")
 
 
-def _check_session(session: Any) -> None:
-    transcription = _kind(session) == "transcription"
-    _check_keys("session", session, _TRANSCRIPTION_SESSION_KEYS if transcription else _SESSION_KEYS)
+def _of(value: Any, key: str) -> Any:
+    return cast(dict[str, Any], value).get(key) if isinstance(value, dict) else None
+
+
+def _check_session(session: Any, shape: Shape) -> None:
+    # The preview's flat session has no type, so its object tells.
+    kind = _kind(session) or str(_of(session, "object")).removeprefix("realtime.")
+    transcription = kind in ("transcription", "transcription_session")
+    _check_keys("session", session, shape.transcription_keys if transcription else shape.session_keys)
     require(str(session["id"]).startswith("sess_"), "session.id", f"{session['id']!r}")
     wanted = "realtime.transcription_session" if transcription else "realtime.session"
     require(session["object"] == wanted, "session.object", f"{session['object']!r} is not {wanted}")
+    if "temperature" in session:
+        fits = isinstance(session["temperature"], float)
+        require(fits, "session.temperature", f"{session['temperature']!r} is not written as a decimal")
 
 
-def _check_response(response: Any, done: bool) -> None:
-    _check_keys("response", response, _RESPONSE_KEYS)
+def _check_response(response: Any, shape: Shape, done: bool) -> None:
+    _check_keys("response", response, shape.response_keys)
     status, details, usage = response["status"], response["status_details"], response["usage"]
     require(status in _DETAILS, "response.status", f"{status!r} is no status")
     require(done == (status != "in_progress"), "response.status", f"{status!r} at the wrong end")
@@ -159,7 +131,7 @@ def _check_response(response: Any, done: bool) -> None:
         require(usage is None, "response.usage", "usage is null until the response is done")
         require(response["output"] == [], "response.output", "a new response has no output")
     for item in response["output"]:
-        _check_item(item)
+        _check_item(item, shape)
 
 
 def _check_usage(usage: Any) -> None:
@@ -182,15 +154,17 @@ def _check_transcription_usage(usage: Any) -> None:
     _check_keys("usage", usage, keys[str(kind)])
 
 
-def _check_item(item: Any) -> None:
+def _check_item(item: Any, shape: Shape) -> None:
     kind = _kind(item)
     require(kind in _ITEM_KEYS, "item.type", f"{kind!r} is no item type")
     _check_keys("item", item, _ITEM_KEYS[str(kind)])
-    require("object" not in item, "item.object", "GA items carry no object")
+    shown, wanted = item.get("object"), shape.item_object
+    require(shown == wanted and (wanted is not None) == ("object" in item), "item.object", f"{shown!r}")
     status = item.get("status", "completed")
     require(status in ("in_progress", "completed", "incomplete"), "item.status", f"{status!r}")
     if kind == "message":
-        allowed = _PARTS_BY_ROLE.get(item["role"], set[str]())
+        assistant = item["role"] == "assistant"
+        allowed = shape.assistant_parts if assistant else _PARTS_BY_ROLE.get(item["role"], frozenset[str]())
         for part in item["content"]:
             fits = part.get("type") in allowed
             require(fits, "item.content", f"{part.get('type')!r} in a message of {item['role']!r}")
