@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,6 @@ WRITTEN_DOWN: Any = {
     "type": "realtime",
     "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}},
 }
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with running_service() as service:
-        yield service
 
 
 async def refusal(socket: ClientConnection) -> tuple[str, int | None, str | None]:
@@ -268,3 +261,34 @@ async def test_everything_received_is_kept_and_can_be_searched(service: Service)
     assert service.records.places_of("trace-of-a-client")
     assert service.records.places_of(service.key)
     assert not service.records.places_of("never said")
+
+
+# --- the older shape, which Azure still speaks -----------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["2025-04-01-preview", "2024-10-01-preview"])
+async def test_azures_older_path_speaks_the_older_shape(service: Service, version: str) -> None:
+    url = f"{service.url}/openai/realtime?api-version={version}&deployment=voice".replace("http", "ws", 1)
+    async with dial(service, url=url, key="", headers={"api-key": service.key}) as socket:
+        created = json.loads(await socket.recv())
+        assert created["session"]["model"] == "gpt-realtime"
+        assert set(created["session"]["modalities"]) == {"audio", "text"}
+        for frame in (
+            {"type": "session.update", "session": {"modalities": ["text"]}},
+            {
+                "type": "conversation.item.create",
+                "item": {
+                    "type": "message",
+                    "role": "user",
+                    "content": [{"type": "input_text", "text": "hi"}],
+                },
+            },
+            {"type": "response.create"},
+        ):
+            await socket.send(json.dumps(frame))
+        names = []
+        async with asyncio.timeout(10):
+            while "response.done" not in names:
+                names.append(json.loads(await socket.recv())["type"])
+    assert "response.text.delta" in names
+    assert names.count("conversation.item.created") == 2

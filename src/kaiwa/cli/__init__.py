@@ -26,6 +26,11 @@ app = typer.Typer(
 COULD_NOT_TRY = 2
 
 
+class Played(StrEnum):
+    openai = "openai"
+    azure = "azure"
+
+
 class Detection(StrEnum):
     semantic_vad = "semantic_vad"
     server_vad = "server_vad"
@@ -104,6 +109,32 @@ def doctor(
 
     findings = examine()
     raise typer.Exit(print_findings(findings, as_json=as_json))
+
+
+@app.command()
+def emulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.")] = 9000,
+    flavour: Annotated[Played | None, typer.Option(help="Play one service only; otherwise both.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="A key it accepts; may be repeated.")] = None,
+    script: Annotated[Path | None, typer.Option(help="What it hears and answers (JSON).")] = None,
+    fault: Annotated[str, typer.Option(help="What goes wrong: name=value,name=value.")] = "",
+    seed: Annotated[int, typer.Option(help="Its ids are the same for the same seed.")] = 0,
+) -> None:
+    """Stand in for OpenAI's and Azure's Realtime service: no key, no cloud, faults on demand."""
+    from kaiwa.cli.emulate import DEFAULT_KEY, EmulateOptions, run
+
+    run(
+        EmulateOptions(
+            host=host,
+            port=port,
+            flavour=flavour.value if flavour else None,
+            keys=tuple(key or (DEFAULT_KEY,)),
+            script=script,
+            faults=fault,
+            seed=seed,
+        )
+    )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -67,7 +67,10 @@ class ServiceTransport:
         faults, event_type = self._faults(), str(type(event).__struct_config__.tag)
         if faults.late_ms:
             await self._stay_away(faults.late_ms / 1000)
-        await self._write(self._codec.encode_server(event))
+        frame = self._codec.encode_server(event)
+        if not frame:  # the dialect has no such event
+            return
+        await self._write(frame)
         await self._put_in(faults, event_type)
         await self._break(faults, event_type)
 
