@@ -283,3 +283,19 @@ def test_a_question_about_free_cars_leads_to_an_offer_and_a_booking() -> None:
     name, arguments = caller.calls[-1]
     assert name == "create_reservation" and arguments["vehicleType"] == "コンパクト"
     assert arguments["startDate"] == "2026-11-23T10:00:00+09:00"
+
+
+def test_shops_are_listed_once_when_the_answer_names_one_of_them() -> None:
+    caller = Caller(desk(english=True))
+    caller.say("Hello, I'd like to rent a car in Tokyo next Saturday.")
+    caller.say("The Tokyo Station shop, from 10 a.m. to 6 p.m., please.")
+    assert [name for name, _ in caller.calls] == ["list_locations", "get_availability"]
+    caller.say("Which shops do you have again?")
+    assert caller.calls[-1][0] == "list_locations"
+
+
+def test_asking_where_the_shops_are_lists_them() -> None:
+    for question in ("お店はどこですか", "店舗はどちらにありますか"):
+        caller = Caller(desk())
+        assert "新宿店" in caller.say(question), question
+        assert caller.calls == [("list_locations", {})]

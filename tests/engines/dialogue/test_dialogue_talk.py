@@ -29,6 +29,11 @@ def test_an_empty_conversation_opens_with_a_greeting_that_fits_the_instructions(
     assert opening("「テストです」と言ってください。") == "テストです"
 
 
+def test_it_greets_when_it_is_asked_to() -> None:
+    assert Caller([]).say("挨拶してください") == "こんにちは。ご用件をどうぞ。"
+    assert Caller([]).say("Please greet me.") == "Hello! How can I help you?"
+
+
 def test_a_language_rule_beats_the_language_spoken() -> None:
     caller = Caller(agents.WEATHER, instructions="Always answer in Japanese.")
     assert "晴れ" in (spoken := caller.say("What's the weather in Paris?")) and "お調べします" in spoken

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kaiwa.engines.dialogue.intent import Wish, wishes
-from kaiwa.engines.dialogue.learned import entities_of, match_entity, options_for, parsed, values_under
+from kaiwa.engines.dialogue.intent import Wish, primary_action, wishes
+from kaiwa.engines.dialogue.learned import (
+    entities_of,
+    match_entity,
+    options_for,
+    parsed,
+    provides,
+    values_under,
+)
 from kaiwa.engines.dialogue.results import is_error
 from kaiwa.engines.dialogue.schema import WHEN_ROLES, Slot, Tool
 from kaiwa.engines.dialogue.state import Asked, Call, State, Turn
@@ -150,6 +157,8 @@ def _accepted(state: State, wish: Wish, asked: Asked | None, answered: bool) -> 
         return False
     if asked is None:
         return wish.tool.changes or state.goal is None or is_request(wish.text)
+    if asked.slot is not None and provides(wish.tool, asked.slot) and primary_action(wish.text) != "list":
+        return False  # "the station shop, please" picks one of the shops just named
     if asked.kind in ("confirm", "offer") and is_yes(wish.text):
         return False
     if answered or (asked.slot is not None and asked.slot.role in _FREE):
