@@ -140,6 +140,8 @@ def _unpadded(event: Any, _edition: Edition) -> Any:
 
 
 def _failed_shown(event: Any, _edition: Edition) -> server.Failed:
+    if event.error.code == "unknown_parameter":  # named as the client wrote it, GA names included
+        return event
     return structs.replace(event, error=_error_in(event.error, _in_preview))
 
 
