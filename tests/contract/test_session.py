@@ -80,6 +80,25 @@ def test_an_update_that_does_not_say_its_type_is_refused(desk: Desk) -> None:
     assert desk.update()[-1]["session"]["instructions"] == ""
 
 
+def in_preview_shape(frame: dict[str, Any]) -> list[dict[str, Any]]:
+    """Forgive what belongs to the other dialect, as a server does that does not tell them apart."""
+    theirs = {"type", "audio", "output_modalities"}
+    named = {key: value for key, value in frame["session"].items() if key not in theirs}
+    return [{**frame, "session": named}]
+
+
+@rule("K-40", broken_by=refuse("session.updated"))
+@rule("K-40", broken_by=told(in_preview_shape, "session.update"))
+@rule("K-40", broken_by=put("error", "error.param", "session.modalities", nth=3))
+def test_a_preview_update_is_flat_and_has_no_type(preview_desk: Desk) -> None:
+    (updated,) = preview_desk.update(instructions="x")
+    assert updated["type"] == "session.updated" and updated["session"]["instructions"] == "x"
+    for key, value in (("type", "realtime"), ("audio", {"input": {}}), ("output_modalities", ["text"])):
+        (refusal,) = preview_desk.update(**{key: value, "instructions": "y"})
+        assert code_and_param(refusal) == ("unknown_parameter", f"session.{key}")
+    assert preview_desk.update(voice="alloy")[-1]["session"]["instructions"] == "x"
+
+
 @rule("K-41", broken_by=unheard("session.update"))
 def test_an_update_with_one_wrong_value_changes_nothing(desk: Desk) -> None:
     desk.update(instructions="new", max_output_tokens=0)
