@@ -76,6 +76,29 @@ def test_an_item_is_acknowledged_twice_and_names_the_one_before_it(desk: Desk) -
         previous = frames[0]["item"]["id"]
 
 
+PREVIEW_CREATED = "conversation.item.created"
+
+
+@rule("K-66", broken_by=repeat(PREVIEW_CREATED, nth=2))
+@rule("K-66", broken_by=put(PREVIEW_CREATED, "type", DONE, nth=2))
+@rule("K-77", broken_by=without(PREVIEW_CREATED, "item.object"))
+def test_an_item_is_acknowledged_once_in_preview(preview_desk: Desk) -> None:
+    previous: str | None = None
+    for text in ("One.", "Two."):
+        frames = preview_desk.say(text)
+        assert kinds(frames) == [PREVIEW_CREATED]
+        item = frames[0]["item"]
+        assert frames[0]["previous_item_id"] == previous
+        assert set(item) == {"id", "object", "type", "status", "role", "content"}
+        assert item["object"] == "realtime.item"
+        previous = item["id"]
+    preview_desk.respond()
+    preview_desk.answer("Hi.", audio_ms=100)
+    ended = preview_desk.one("response.done")["response"]["output"]
+    answers = [*ended, preview_desk.one("response.output_item.done")["item"]]
+    assert [item["object"] for item in answers] == ["realtime.item"] * 2
+
+
 @rule("K-69", broken_by=put(DONE, "item.id", lambda given: given[:30]))
 @rule("K-69", broken_by=told_without(CREATE, "item.id"))
 def test_an_item_keeps_the_id_its_client_chose(desk: Desk) -> None:
@@ -172,6 +195,17 @@ def test_what_the_assistant_said_before_is_text_or_audio(desk: Desk) -> None:
         assert kinds(frames) == [ADDED, DONE] and frames[0]["item"]["content"] == [part]
     for part in ({"type": "text", "text": "Hi."}, {"type": "input_text", "text": "Hi."}):
         refusal = error(desk.item({"type": "message", "role": "assistant", "content": [part]}))
+        assert (refusal["code"], refusal["param"]) == ("invalid_value", "item.content[0].type")
+
+
+@rule("K-78", broken_by=refuse(PREVIEW_CREATED, nth=2))
+@rule("K-78", broken_by=assistant_part("text"))
+def test_what_the_assistant_said_before_has_other_names_in_preview(preview_desk: Desk) -> None:
+    for part in ({"type": "text", "text": "Hi."}, {"type": "audio", "transcript": "Hi."}):
+        frames = preview_desk.item({"type": "message", "role": "assistant", "content": [part]})
+        assert kinds(frames) == [PREVIEW_CREATED] and frames[0]["item"]["content"] == [part]
+    for part in ({"type": "output_text", "text": "Hi."}, {"type": "input_text", "text": "Hi."}):
+        refusal = error(preview_desk.item({"type": "message", "role": "assistant", "content": [part]}))
         assert (refusal["code"], refusal["param"]) == ("invalid_value", "item.content[0].type")
 
 
