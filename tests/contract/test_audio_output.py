@@ -69,6 +69,16 @@ def test_a_spoken_turn_opens_and_closes_in_one_order(desk: Desk) -> None:
     assert desk.last(ITEM_DONE)["item"]["content"] == [{"type": "output_audio", "transcript": "Hi there."}]
 
 
+@rule("K-113", broken_by=put(PART_ADDED, "part.type", "text"))
+@rule("K-113", broken_by=put(OUTPUT_DONE, "item.content.0.type", "output_audio"))
+def test_a_spoken_answer_is_audio_in_preview(preview_desk: Desk) -> None:
+    response = spoken_turn(preview_desk, "Hi", " there.")
+    assert preview_desk.one(PART_ADDED)["part"] == {"type": "audio", "transcript": ""}
+    content = [{"type": "audio", "transcript": "Hi there."}]
+    items = [preview_desk.one(OUTPUT_DONE)["item"], *response["output"]]
+    assert [item["content"] for item in items] == [content] * 2
+
+
 def without_its_last_sample(delta: str) -> str:
     return base64.b64encode(base64.b64decode(delta)[:-2]).decode()
 
@@ -135,6 +145,20 @@ def test_a_response_may_have_a_voice_of_its_own(desk: Desk) -> None:
     assert first["audio"]["output"] == {"format": PCMU, "voice": "marin"}
     assert second["audio"]["output"] == {"format": PCMA, "voice": "cedar"}
     assert [frame["response"]["audio"] for frame in desk.of(CREATED)] == [first["audio"], second["audio"]]
+
+
+@rule("K-119", broken_by=put(CREATED, "response.voice", "echo"))
+@rule("K-119", broken_by=put(RESPONSE_DONE, "response.output_audio_format", "g711_ulaw", nth=2))
+def test_a_preview_response_shows_its_voice_and_format(preview_desk: Desk) -> None:
+    preview_desk.update(voice="echo", output_audio_format="g711_ulaw")
+    first = spoken_turn(preview_desk, "Hi.", voice="ash")
+    second = spoken_turn(preview_desk, "Hi.", output_audio_format="pcm16")
+    created = [frame["response"] for frame in preview_desk.of(CREATED)]
+    for shown in ([first, second], created):
+        assert [(response["voice"], response["output_audio_format"]) for response in shown] == [
+            ("ash", "g711_ulaw"),
+            ("echo", "pcm16"),
+        ]
 
 
 @pytest.mark.parametrize(("format", "decode"), [(PCMU, g711.decode_mulaw), (PCMA, g711.decode_alaw)])
