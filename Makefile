@@ -6,10 +6,10 @@ SHELL := /bin/bash
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test check format setup lock clean
+.PHONY: help run demo bench test test-clients check format setup lock clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 run: ## Serve on http://127.0.0.1:8000 with the embedded engine (ARGS="--port 9000 my_module:agent")
 	@scripts/setup.sh run
@@ -25,6 +25,12 @@ bench: ## Measure the local engine; writes bench/latest.json
 
 test: check ## Run the checks and every test (ARGS="tests/session -k barge")
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-clients: ## Let the other official clients call: frameworks, browsers, whole spoken calls
+	@scripts/setup.sh dev
+	@scripts/setup-clients.sh
+	@$(BIN)/python -m pytest --clients $(ARGS)
+	@$(BIN)/python -m tests.clients.outcomes
 
 check: ## Lint, formatting, types and the rooms' import rules
 	@scripts/setup.sh dev

@@ -58,10 +58,23 @@ def _refused(where: str, saw: Mapping[str, Any]) -> None:
     _answered(where, saw)
 
 
+def _handed_over(where: str, saw: Mapping[str, Any]) -> None:
+    assert saw["agent"] == "billing", f"{where}: {saw['agent']} speaks"
+    _answered(where, saw)
+
+
+def _stopped_by_a_guardrail(where: str, saw: Mapping[str, Any]) -> None:
+    assert saw["tripped"] == 1, f"{where}: {saw['tripped']} guardrails tripped"
+    _interrupted(where, saw)
+
+
 _CHECKS: dict[str, Callable[[str, Mapping[str, Any]], None]] = {
     "text": _answered,
     "audio": _heard,
     "tool": _called,
     "interruption": _interrupted,
     "error": _refused,
+    "handoff": _handed_over,
+    "guardrail": _stopped_by_a_guardrail,
+    "approval": _called,
 }

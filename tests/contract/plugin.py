@@ -83,7 +83,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     proofs = session.config.stash[_PROOFS]
     _keep(session.config.rootpath / "build" / "contract.json", proofs)
     if _is_whole(session.config) and not session.testsfailed:
-        found = complaints(requirements(), proofs)
+        where = "clients" if session.config.option.clients else "tests"
+        found = complaints(requirements(), proofs, where=where)
         session.config.stash[_COMPLAINTS] = found
         if found:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -110,6 +110,8 @@ export class SessionTurns {
   }
 }
 
-const isDone = ({ event }) => event?.type === 'response.done';
+// The end of a response that asks for no tool.
+const isDone = ({ event }) => event?.type === 'response.done'
+  && !event.response.output.some((item) => item.type === 'function_call');
 const wordsOf = (item) => item.content.map((part) => part.text ?? part.transcript ?? '').join('');
 const bufferOf = (piece) => Uint8Array.from(piece).buffer;
