@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import re
+import time
+from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
 from tests.contract.breakages import Breakage, drop, put, refuse, told, told_with, unheard, without
 from tests.contract.desk import Desk
 from tests.contract.manifest import rule
 
 from kaiwa.events import engine
+from kaiwa.server.app import create_app
+from kaiwa.server.conversations import HostAnswerer
 from kaiwa.server.ids import new_id
+from kaiwa.server.settings import Settings
+from kaiwa.testing.scripted import ScriptedEngine
 
 GA_KEYS = {
     "type", "object", "id", "model", "output_modalities", "instructions", "tools", "tool_choice",
@@ -59,6 +68,31 @@ def test_a_session_keeps_its_id(planted: Breakage | None) -> None:
     desk.update(instructions="new")
     desk.update(audio={"input": {"turn_detection": None}})
     assert [frame["session"]["id"] for frame in desk.of("session.updated")] == [session_id] * 2
+
+
+async def first_frame(app: Starlette) -> dict[str, Any]:
+    """Connect to the application without a socket, and return what it says first."""
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    path, query = "/v1/realtime", b"model=gpt-realtime"
+    scope = {"type": "websocket", "path": path, "query_string": query, "headers": [], "subprotocols": []}
+    async with app.router.lifespan_context(app), asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        heard.put_nowait({"type": "websocket.connect"})
+        tasks.create_task(app(scope, heard.get, said.put))
+        assert (await said.get())["type"] == "websocket.accept"
+        frame = json.loads((await said.get())["text"])
+        heard.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    return frame
+
+
+@rule("K-37", broken_by=put("session.created", "session.expires_at", lambda given: given + 60))
+async def test_a_session_says_when_it_will_end(planted: Breakage | None, tmp_path: Path) -> None:
+    given = Settings(session_minutes=7, database=tmp_path / "desk.db")
+    app = create_app(given, HostAnswerer(given, lambda agent: ScriptedEngine()))
+    earliest = int(time.time()) + 7 * 60
+    (created,) = (planted or Breakage()).to_peer(await first_frame(app))
+    assert created["type"] == "session.created"
+    assert earliest <= created["session"]["expires_at"] <= time.time() + 7 * 60
 
 
 @rule("K-38", broken_by=put("session.updated", "session.tool_choice", "none"))
