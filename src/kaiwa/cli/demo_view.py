@@ -17,6 +17,7 @@ from kaiwa.testing.caller import SpokenLine
 WIDEST_BAR = 50
 NARROWEST_BAR = 10
 OTHER_COLUMNS = 66
+MOMENT_COLUMNS, WHO_COLUMNS = 6, 12
 STEPS = (
     ("end of turn decided", "stopped_s", "grey50"),
     ("response created", "response_created_s", "yellow"),
@@ -64,19 +65,23 @@ class TerminalView:
         elif kind == "response.output_item.done" and event["item"]["type"] == "function_call":
             self._print("[magenta]tool[/magenta]", f"{event['item']['name']}({event['item']['arguments']})")
         elif kind == "conversation.item.added" and event["item"]["type"] == "function_call_output":
-            self._print("[magenta]result[/magenta]", _shortened(event["item"]["output"]))
+            self._print("[magenta]result[/magenta]", event["item"]["output"], whole=False)
         elif kind == "response.done" and event["response"].get("status") == "cancelled":
             self._print("[yellow]interrupted[/yellow]", "")
         elif kind == "error":
             self._print("[red]error[/red]", event["error"]["message"])
 
-    def _print(self, who: str, text: str) -> None:
-        margin = " " * max(0, 12 - len(Text.from_markup(who).plain))
-        self._console.print(f"[dim]{self._now_s:6.2f}[/dim]  {who}{margin}{escape(text)}")
-
-
-def _shortened(text: str, limit: int = 240) -> str:
-    return text if len(text) <= limit else f"{text[:limit]} … ({len(text)} characters)"
+    def _print(self, who: str, text: str, *, whole: bool = True) -> None:
+        """Print who and what under each other; what is not wanted whole gets one line."""
+        what = Text(text, style="" if whole else "dim")
+        if not whole:
+            what.truncate(max(1, self._console.width - MOMENT_COLUMNS - WHO_COLUMNS - 2), overflow="ellipsis")
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=MOMENT_COLUMNS, justify="right", style="dim")
+        row.add_column(width=WHO_COLUMNS)
+        row.add_column(overflow="fold")
+        row.add_row(f"{self._now_s:.2f}", who, what)
+        self._console.print(row)
 
 
 def print_result(console: Console, result: DemoResult, wav: str | None) -> None:
