@@ -63,7 +63,8 @@ def dial(service: Service, model: str = "gpt-realtime", **options: Any) -> conne
     """Return the connection to be entered; the stand-in's key is sent unless `key` says otherwise."""
     headers = {"Authorization": f"Bearer {options.pop('key', service.key)}"} | options.pop("headers", {})
     url = options.pop("url", None) or service.realtime_url(model, flavour=options.pop("flavour", None))
-    return connect(url, additional_headers=headers, max_size=None, **options)
+    # Without a bound on unread frames a close is not held up by what nobody reads any more.
+    return connect(url, additional_headers=headers, max_size=None, max_queue=None, **options)
 
 
 @asynccontextmanager

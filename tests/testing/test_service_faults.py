@@ -156,7 +156,8 @@ async def test_a_frozen_connection_is_silent_yet_open() -> None:
 
 
 async def test_reading_stalls_while_writing_goes_on() -> None:
-    async with running_service(faults=Faults(read_frames=2)) as service, talking(service) as peer:
+    faults = Faults(read_frames=2)
+    async with running_service(faults=faults) as service, talking(service, close_timeout=0.1) as peer:
         await peer.begin_in_text()
         await peer.ask("answered?")
         events = await peer.until("conversation.item.done")

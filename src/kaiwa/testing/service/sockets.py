@@ -69,10 +69,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.leaving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.leaving.wait()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -113,5 +118,5 @@ async def listening(
             ready.cancel()
             if before_stop is not None:
                 before_stop()
-            server.should_exit = True
+            server.leaving.set()
             await serving
