@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.contract.breakages import Breakage, delay, drop, insert, put, said, told, told_with
 from tests.contract.desk import Desk
@@ -184,6 +184,7 @@ def test_g711_comes_at_8_khz_and_lasts_as_long(desk: Desk, format: dict[str, Any
 
 @rule("K-122", broken_by=said(lambda frame: [frame, frame], AUDIO))
 @given(sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=8))
+@example(sizes=[1316, 4295, 2716, 160, 800, 2180, 660, 100])
 @any_input
 def test_the_bytes_that_were_sent_say_how_long_an_answer_lasted(
     planted: Breakage | None, sizes: list[int]

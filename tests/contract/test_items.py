@@ -6,6 +6,8 @@ import base64
 import re
 from typing import Any
 
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.contract.breakages import (
     Breakage,
     delay,
@@ -21,6 +23,7 @@ from tests.contract.breakages import (
 )
 from tests.contract.desk import Desk, silence
 from tests.contract.manifest import rule
+from tests.contract.properties import any_input
 
 from kaiwa.events import engine
 from kaiwa.server.ids import new_id
@@ -351,6 +354,37 @@ def test_after_all_were_deleted_an_item_is_the_first_again(desk: Desk) -> None:
         delete(desk, name)
     desk.say("Three.", id="three")
     assert places(desk)[-1] == (None, "three")
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["append", "front", "after", "delete"]), st.integers(0, 9)), max_size=20
+)
+
+
+@rule("K-74", broken_by=put(ADDED, "previous_item_id", None))
+@rule("K-88", broken_by=unheard(DELETE))
+@given(steps=STEPS)
+@example(steps=[("append", 0), ("after", 0), ("delete", 0)])
+@any_input
+def test_the_order_holds_whatever_is_put_in_and_taken_out(
+    planted: Breakage | None, steps: list[tuple[str, int]]
+) -> None:
+    desk, order = Desk(planted), list[str]()
+    for number, (step, pick) in enumerate(steps):
+        text, chosen = f"item_{number}", order[pick % len(order)] if order else None
+        if step == "delete":
+            if chosen is not None:
+                delete(desk, chosen)
+                order.remove(chosen)
+            continue
+        where = {"append": None, "front": "root", "after": chosen}[step]
+        place = {"append": len(order), "front": 0, "after": order.index(chosen) + 1 if chosen else 0}[step]
+        content = [{"type": "input_text", "text": text}]
+        item = {"type": "message", "role": "user", "id": text, "content": content}
+        desk.item(item, previous_item_id=where)
+        order.insert(place, text)
+        assert places(desk)[-1] == (order[place - 1] if place else None, text)
+    assert words_read(desk) == order
 
 
 @rule("K-92", broken_by=delay("conversation.item.(added|done)", until="response.done"))

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.contract.breakages import Breakage, complain, drop, put, refuse, repeat, told, told_with, unheard
 from tests.contract.desk import Desk, silence
@@ -73,6 +73,7 @@ def torn(frame: dict[str, Any]) -> list[dict[str, Any]]:
 
 @rule("K-127", broken_by=told(torn, APPEND))
 @given(sizes=st.lists(st.integers(1, 4800), min_size=1, max_size=8))
+@example(sizes=[3, 4])
 @any_input
 def test_half_a_sample_does_not_shift_what_follows(planted: Breakage | None, sizes: list[int]) -> None:
     desk = Desk(planted)

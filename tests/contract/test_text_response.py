@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.contract.breakages import Breakage, delay, drop, put, refuse, said, told, told_with, without
 from tests.contract.desk import Desk
@@ -104,6 +104,7 @@ def test_the_answer_opens_as_an_empty_item_after_the_last_one(desk: Desk) -> Non
 @rule("K-98", broken_by=put(PART_DONE, "part.text", ""))
 @rule("K-98", broken_by=put(ITEM_DONE, "item.content.0.text", lambda text: text[:3]))
 @given(words=pieces)
+@example(words=["Hi", " there. "])
 @any_input
 def test_the_pieces_make_the_text_wherever_it_is_shown(planted: Breakage | None, words: list[str]) -> None:
     desk = Desk(planted)
@@ -125,6 +126,7 @@ def cut_in_the_middle_of_a_letter(frame: dict[str, Any]) -> list[dict[str, Any]]
 
 @rule("K-99", broken_by=said(cut_in_the_middle_of_a_letter, DELTA))
 @given(words=pieces)
+@example(words=["é漢😀"])
 @any_input
 def test_no_piece_is_empty_and_none_cuts_a_letter(planted: Breakage | None, words: list[str]) -> None:
     desk = Desk(planted)
