@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.breakages import (
     Breakage,
@@ -23,6 +23,7 @@ from tests.contract.breakages import (
 )
 from tests.contract.desk import Desk
 from tests.contract.manifest import rule
+from tests.contract.properties import any_input
 
 from kaiwa.events import engine
 from kaiwa.events.items import Message, OutputAudio
@@ -249,12 +250,7 @@ def test_words_that_were_not_heard_are_forgotten(speaking: Desk, audio_end_ms: i
 
 
 @rule("K-211", broken_by=told_with("conversation.item.truncate", "audio_end_ms", lambda ms: min(ms, 1000)))
-@settings(
-    max_examples=25,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@any_input
 @given(audio_end_ms=st.integers(1001, 10**7))
 def test_an_item_cannot_be_cut_behind_its_end(planted: Breakage | None, audio_end_ms: int) -> None:
     desk = Desk(planted)

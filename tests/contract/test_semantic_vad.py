@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.breakages import Breakage, answered, drop, put, told_with
 from tests.contract.desk import Desk
 from tests.contract.manifest import rule
+from tests.contract.properties import any_input
 
 from kaiwa.events import engine
 
@@ -17,14 +18,6 @@ STARTED, STOPPED = "input_audio_buffer.speech_started", "input_audio_buffer.spee
 COMMITTED, TIMED_OUT = "input_audio_buffer.committed", "input_audio_buffer.timeout_triggered"
 DETECTION = "session.audio.input.turn_detection"
 LONGEST_MS = {"high": 2000, "medium": 4000, "low": 8000}
-
-universal = settings(
-    max_examples=30,
-    deadline=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 def semantic(planted: Breakage | None, **settings: Any) -> Desk:
@@ -59,7 +52,7 @@ def test_a_semantic_turn_has_the_events_of_any_other(planted: Breakage | None) -
 
 
 @rule("K-157", broken_by=put(STOPPED, "audio_end_ms", 3000))
-@universal
+@any_input
 @given(
     eagerness=st.sampled_from(sorted(LONGEST_MS)),
     complete=st.floats(0.5, 1.0),
@@ -119,7 +112,7 @@ def test_speech_calls_the_timeout_off(desk: Desk) -> None:
 
 
 @rule("K-163", broken_by=told_with("session.update", f"{DETECTION}.idle_timeout_ms", 5000))
-@universal
+@any_input
 @given(wrong=st.integers(-(10**9), 4999) | st.integers(30_001, 10**9))
 def test_an_idle_timeout_is_five_to_thirty_seconds(planted: Breakage | None, wrong: int) -> None:
     desk = Desk(planted)
