@@ -12,14 +12,17 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from kaiwa.server.admission import Admission
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
+from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.server.listing import Listing
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.routes import Answers, routes_to
 from kaiwa.server.settings import Settings
 
 MAX_FRAME_BYTES = 24 * 1024 * 1024
@@ -33,12 +36,14 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
+    admission = Admission(settings, directory, EphemeralKeys())
+    listing = Listing(directory)
     endpoints: list[RealtimeEndpoint] = []
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         answers = answerer or CascadeAnswerer(settings, await asyncio.to_thread(load_shared, settings, _tell))
-        endpoints.append(RealtimeEndpoint(settings, directory, answers))
+        endpoints.append(RealtimeEndpoint(admission, answers))
         try:
             yield
         finally:
@@ -48,27 +53,14 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
     async def realtime(socket: WebSocket) -> None:
         await endpoints[0](socket)
 
-    async def models(request: Request) -> Response:
-        entries = [{"id": name, "object": "model", "owned_by": "kaiwa"} for name in directory.names]
-        return JSONResponse({"object": "list", "data": entries})
-
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "sessions": endpoints[0].live})
 
     async def welcome(request: Request) -> Response:
         return HTMLResponse(welcome_page(request.headers.get("host", ""), directory.names))
 
-    return Starlette(
-        routes=[
-            Route("/", welcome),
-            Route("/healthz", health),
-            Route("/v1/models", models),
-            Route("/openai/v1/models", models),
-            WebSocketRoute("/v1/realtime", realtime),
-            WebSocketRoute("/openai/v1/realtime", realtime),
-        ],
-        lifespan=lifespan,
-    )
+    answers = Answers(welcome, health, listing.all, listing.one, realtime)
+    return Starlette(routes=routes_to(answers), lifespan=lifespan)
 
 
 def serve(settings: Settings) -> None:

@@ -18,6 +18,8 @@ class Directory:
 
     def __init__(self, settings: Settings) -> None:
         database = Path(settings.database)
+        self._more_names = settings.model_names
+        self.plain = PLAIN
         self._agents = {PLAIN.name: PLAIN, **builtin_agents(database.parent, database=database)}
         self.default = PLAIN
         if settings.agent is not None:
@@ -33,4 +35,5 @@ class Directory:
     def find(self, model: str) -> Agent | None:
         if (agent := self._agents.get(model)) is not None:
             return agent
-        return self.default if model.startswith(_SERVICE_NAMES) else None
+        known = model.startswith(_SERVICE_NAMES) or model in self._more_names or "*" in self._more_names
+        return self.default if known else None

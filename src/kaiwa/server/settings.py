@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     """Required of every peer when set; must be set to listen beyond loopback."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins that may connect besides pages of this machine; with commas between them, or JSON."""
+    model_names: Annotated[tuple[str, ...], NoDecode] = ()
+    """More names that the default agent answers to, as those of deployments; `*` for every name."""
     database: Path = Path("rentacar.db")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     time_zone: str = "Asia/Tokyo"
@@ -68,14 +70,14 @@ class Settings(BaseSettings):
         str | None, Field(validation_alias=_names("azure_openai_api_version", "AZURE_OPENAI_API_VERSION"))
     ] = None
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "model_names", mode="before")
     @classmethod
     def _as_list(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
             return json.loads(value)
-        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return tuple(name.strip() for name in value.split(",") if name.strip())
 
     @model_validator(mode="after")
     def _listen_wide_only_with_a_key(self) -> Self:

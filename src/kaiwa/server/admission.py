@@ -1,0 +1,124 @@
+"""From an upgrade request to a peer that is let in, or to the reason why not. Opens and sends nothing.
+
+Source: reference A1.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+from starlette.websockets import WebSocket
+
+from kaiwa.events.config import AudioOutput, SessionAudio, SessionConfig
+from kaiwa.protocol.realtime.dialects import Dialect
+from kaiwa.server.access import key_fits, offered_keys, origin_fits
+from kaiwa.server.conversations import Admitted
+from kaiwa.server.directory import Directory
+from kaiwa.server.ephemeral import EphemeralKeys, Minted
+from kaiwa.server.ids import new_id
+from kaiwa.server.settings import Settings
+from kaiwa.tools.agent import Agent
+
+SHOWN_LETTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An `error` event and the close code that follows it."""
+
+    code: str
+    message: str
+    close_code: int
+    type: str = "invalid_request_error"
+
+
+BAD_KEY = Refusal("invalid_api_key", "Incorrect API key provided.", 3000)
+BAD_ORIGIN = Refusal(
+    "insufficient_permissions", "This origin may not connect. Add it to KAIWA_ALLOWED_ORIGINS.", 3000
+)
+NO_MODEL = Refusal(
+    "missing_model",
+    "You must provide a model parameter, for example ws://127.0.0.1:8000/v1/realtime?model=gpt-realtime",
+    4000,
+)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The rules of the door: key, origin, call, room, model, in this order."""
+
+    settings: Settings
+    directory: Directory
+    keys: EphemeralKeys
+
+    def judge(self, socket: WebSocket, dialect: Dialect, live: int) -> Admitted | Refusal:
+        """Decide about a peer while `live` sessions are open."""
+        offered = offered_keys(socket)
+        minted = self.keys.find(offered)
+        if minted is None and not key_fits(self.settings.api_key, offered):
+            return BAD_KEY
+        if not origin_fits(socket, self.settings.allowed_origins):
+            return BAD_ORIGIN
+        call_id = socket.query_params.get("call_id")
+        if call_id is not None:
+            return _no_call(call_id)
+        if live >= self.settings.max_sessions:
+            return self._no_room()
+        return self._session(socket, dialect, minted)
+
+    def first_session(self, agent: Agent, model: str) -> SessionConfig:
+        """Return the session that a peer of this agent begins with."""
+        output = AudioOutput(voice=agent.voice) if agent.voice else AudioOutput()
+        return SessionConfig(
+            id=new_id("sess"),
+            model=model,
+            instructions=agent.instructions,
+            expires_at=self._end(),
+            audio=SessionAudio(output=output),
+        )
+
+    def first_transcription(self) -> SessionConfig:
+        """Return what a session begins with that only writes down what it hears."""
+        return SessionConfig(
+            type="transcription",
+            object="realtime.transcription_session",
+            id=new_id("sess"),
+            expires_at=self._end(),
+        )
+
+    def _session(self, socket: WebSocket, dialect: Dialect, minted: Minted | None) -> Admitted | Refusal:
+        if minted is not None:
+            return self._as_minted(dialect, minted)
+        query = socket.query_params
+        if query.get("intent") == "transcription":
+            return Admitted(self.directory.plain, dialect, self.first_transcription())
+        model = query.get("model") or query.get("deployment")
+        if not model:
+            return NO_MODEL
+        agent = self.directory.find(model)
+        if agent is None:
+            return self._no_such_model(model)
+        return Admitted(agent, dialect, self.first_session(agent, model))
+
+    def _as_minted(self, dialect: Dialect, minted: Minted) -> Admitted:
+        """The key says what the session is, whatever the address says besides."""
+        config = msgspec.structs.replace(minted.config, id=new_id("sess"), expires_at=self._end())
+        return Admitted(self.directory.find(config.model) or self.directory.plain, dialect, config)
+
+    def _end(self) -> int:
+        return int(time.time() + self.settings.session_minutes * 60)
+
+    def _no_such_model(self, model: str) -> Refusal:
+        known = ", ".join(self.directory.names)
+        text = f"The model '{model[:SHOWN_LETTERS]}' does not exist. Known: {known}."
+        return Refusal("model_not_found", text, 4004)
+
+    def _no_room(self) -> Refusal:
+        text = f"All {self.settings.max_sessions} sessions are in use. Try again later (KAIWA_MAX_SESSIONS)."
+        return Refusal("server_busy", text, 1013, "server_error")
+
+
+def _no_call(call_id: str) -> Refusal:
+    return Refusal("call_not_found", f"No live call has the id '{call_id[:SHOWN_LETTERS]}'.", 4004)
