@@ -278,6 +278,22 @@ def door_then_endless(command: EngineCommand) -> Sequence[EngineEvent]:
     return door_on_request(command) if asks_for_door else endless(command)
 
 
+async def test_a_tool_nobody_stopped_ends_with_its_conversation() -> None:
+    """A slow peer is closed by the runner itself: no session has asked to stop the call."""
+    door = Door()
+    talk = Conversation(
+        ScriptedEngine(door_then_endless),
+        tools=[door.tool],
+        transport=DeafPeer(takes=50),
+        bounds=Bounds(outbox_bytes=60_000, close_s=0.05),
+    )
+    await talk.ask("door")
+    await door.entered.wait()
+    await talk.ask("go on")
+    assert await talk.end() == "slow consumer"
+    assert door.left_early
+
+
 class BrokenPipe(MemoryTransport):
     """Takes a few events; then the connection is found to be dead, in writing only."""
 
