@@ -11,7 +11,7 @@ from tests.clients.outcomes import recorded
 from tests.clients.place import Place
 from tests.clients.program import run_program
 from tests.clients.turns import TURNS, check
-from tests.contract.breakages import Breakage, put
+from tests.contract.breakages import Breakage, drop, put
 from tests.contract.manifest import rule
 
 pytestmark = pytest.mark.clients
@@ -56,3 +56,17 @@ async def test_openai_agents_with_handoff_guardrail_and_approval(
     await completes_every_turn(
         "openai-agents", "openai-agents", "openai_agents.py", ["GA"], place, planted, turns
     )
+
+
+@rule("K-310", broken_by=failed_answers)
+async def test_livekit_in_its_flavours(place: Place, planted: Breakage | None) -> None:
+    surfaces = ["OpenAI", "Azure v1", "Azure v1, Entra", "Azure with api-version"]
+    await completes_every_turn(
+        "livekit", "livekit-plugins-openai", "livekit_plugin.py", surfaces, place, planted
+    )
+
+
+@rule("K-311", broken_by=drop("response.done"))  # pipecat looks at no status
+async def test_pipecat_with_openai_and_azure(place: Place, planted: Breakage | None) -> None:
+    surfaces = ["OpenAI", "Azure", "Azure, Entra"]
+    await completes_every_turn("pipecat", "pipecat-ai", "pipecat_services.py", surfaces, place, planted)
