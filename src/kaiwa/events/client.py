@@ -18,6 +18,7 @@ from kaiwa.events.config import (
     Voice,
 )
 from kaiwa.events.items import Item, ItemReference
+from kaiwa.events.relay import PassedFrame
 from kaiwa.events.value import Value
 
 EventId = Annotated[str, Meta(max_length=512)]
@@ -135,4 +136,4 @@ class PeerGone(Value, kw_only=True):
     reason: str = ""
 
 
-ClientEvent = WireEvent | FrameRejected | PeerGone
+ClientEvent = WireEvent | FrameRejected | PeerGone | PassedFrame

@@ -9,6 +9,7 @@ from typing import Literal
 from kaiwa.events.config import MaxTokens, Modality, ToolChoice
 from kaiwa.events.items import Item
 from kaiwa.events.logprobs import TokenLogprob
+from kaiwa.events.relay import Forward, RelayEvent
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolSpec
 from kaiwa.events.usage import TranscriptionUsage, Usage
@@ -114,7 +115,19 @@ class Stop(Value, kw_only=True):
     response_id: str
 
 
-EngineCommand = Listen | Hear | Discard | Commit | Remember | Transcribe | Generate | Prepare | Abandon | Stop
+EngineCommand = (
+    Listen
+    | Hear
+    | Discard
+    | Commit
+    | Remember
+    | Transcribe
+    | Generate
+    | Prepare
+    | Abandon
+    | Stop
+    | Forward
+)
 
 # --- events -----------------------------------------------------------------------------------
 
@@ -217,4 +230,5 @@ EngineEvent = (
     | ToolCalled
     | GenerationEnded
     | EngineFailed
+    | RelayEvent
 )

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.items import Item
 from kaiwa.events.logprobs import TokenLogprob
+from kaiwa.events.relay import PassedFrame
 from kaiwa.events.response import Response
 from kaiwa.events.usage import TranscriptionUsage
 from kaiwa.events.value import Value
@@ -239,7 +240,7 @@ class Failed(_ServerEvent, tag="error", kw_only=True):
     error: ErrorDetail
 
 
-ServerEvent = (
+WireEvent = (
     SessionCreated
     | SessionUpdated
     | ItemAdded
@@ -275,3 +276,4 @@ ServerEvent = (
     | RateLimitsUpdated
     | Failed
 )
+ServerEvent = WireEvent | PassedFrame

@@ -25,6 +25,11 @@ class Outbox:
         if not self.closed:
             self._actions.append(Send(event=kind(event_id=self.new_id("event"), **fields)))
 
+    def show(self, event: ServerEvent) -> None:
+        """Send an event as it is."""
+        if not self.closed:
+            self._actions.append(Send(event=event))
+
     def fail(self, error: PeerError) -> None:
         self.send(
             Failed,

@@ -36,7 +36,7 @@ class GaCodec:
         self._client = ClientReader(
             WireEvent, tolerance=habits.OF_CLIENTS, parts=rules.PARTS_BY_ROLE, finish=rules.checked
         )
-        self._server = ServerReader(ServerEvent)
+        self._server = ServerReader(server.WireEvent)
         self._encoder = msgspec.json.Encoder()
 
     def decode_client(self, frame: str | bytes, binary: bool = False) -> ClientEvent:
