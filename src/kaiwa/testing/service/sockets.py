@@ -84,6 +84,20 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named, asyncio sends at once (TCP_NODELAY) instead of waiting 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 @asynccontextmanager
 async def listening(
     app: Any,
@@ -107,7 +121,7 @@ async def listening(
         "access_log": False,
         "timeout_graceful_shutdown": 3,
     }
-    with socket.create_server((host, port)) as listener:
+    with _listener(host, port) as listener:
         server = _Server(uvicorn.Config(app, **usual | options))
         serving = asyncio.create_task(server.serve([listener]))
         ready = asyncio.create_task(server.listening.wait())
