@@ -43,11 +43,25 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     database: Annotated[Path | None, typer.Option(help="SQLite file of the bundled agents.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    tls_self_signed: Annotated[
+        bool | None, typer.Option("--tls-self-signed", help="Speak TLS with a certificate made here.")
+    ] = None,
+    tls_port: Annotated[
+        int | None, typer.Option(help="A second port for TLS; --port stays plain then.")
+    ] = None,
 ) -> None:
     """Serve an agent to every Realtime client. Options win over the environment and .env."""
     from kaiwa.cli.serving import serve_agent
 
-    serve_agent(agent=agent, host=host, port=port, database=database, log_level=log_level)
+    serve_agent(
+        agent=agent,
+        host=host,
+        port=port,
+        database=database,
+        log_level=log_level,
+        tls_self_signed=tls_self_signed,
+        tls_port=tls_port,
+    )
 
 
 @app.command()

@@ -22,13 +22,11 @@ def read_settings(**options: Any) -> Settings:
         raise ConfigError(setting, f"{first['msg']}.", "See `kaiwa serve --help` and docs.") from error
 
 
-def serve_agent(
-    *, agent: str | None, host: str | None, port: int | None, database: Path | None, log_level: str | None
-) -> None:
-    """Serve until the process is told to end."""
+def serve_agent(**options: Any) -> None:
+    """Serve until the process is told to end; `options` are settings, None where none was given."""
     from kaiwa.server.app import serve
 
-    serve(read_settings(agent=agent, host=host, port=port, database=database, log_level=log_level))
+    serve(read_settings(**options))
 
 
 def database_path() -> Path:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -18,15 +17,13 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.routes import Answers, routes_to
 from kaiwa.server.settings import Settings
-
-MAX_FRAME_BYTES = 24 * 1024 * 1024
-PING_S = 20.0
 
 
 def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlette:
@@ -64,37 +61,18 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
 
 
 def serve(settings: Settings) -> None:
-    """Serve until the process is told to end. Prints the address once it can be used."""
+    """Serve until the process is told to end. Prints the addresses once they can be used."""
     _log_with_facts(settings.log_level)
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_ping_interval=PING_S,
-        ws_ping_timeout=PING_S,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=3,
-    )
-    _Server(config, settings).run()
+    HouseServer(create_app(settings), settings, ready=_say_where).run()
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens, when it does."""
-
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
-        super().__init__(config)
-        self._settings = settings
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            where = f"{self._settings.host}:{self._settings.port}"
-            sys.stdout.write(f"kaiwa 会話  http://{where}   ws://{where}/v1/realtime?model=gpt-realtime\n")
-            sys.stdout.flush()
+def _say_where(server: HouseServer) -> None:
+    for address in server.addresses:
+        sys.stdout.write(f"kaiwa 会話  {address}   ws{address[4:]}/v1/realtime?model=gpt-realtime\n")
+    if server.authority is not None:
+        sys.stdout.write("Clients trust it with either of these in their environment:\n")
+        sys.stdout.write(f"  NODE_EXTRA_CA_CERTS={server.authority}\n  SSL_CERT_FILE={server.authority}\n")
+    sys.stdout.flush()
 
 
 class _Facts(logging.Formatter):

@@ -42,6 +42,13 @@ class Settings(BaseSettings):
     backchannels: bool = True
     """Words such as はい and うん while the agent speaks are no interruption."""
 
+    tls_self_signed: bool = False
+    """Make a certificate for this machine, and speak TLS with it."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_port: Annotated[int | None, Field(ge=0, le=65535)] = None
+    """A second port, for TLS; None: the one port speaks TLS when there is a certificate."""
+
     speech_model_path: Path | None = None
     cache_directory: Annotated[
         Path | None, Field(validation_alias=_names("cache_directory", "KAIWA_CACHE"))
@@ -87,6 +94,26 @@ class Settings(BaseSettings):
                 f"{self.host} can be reached from other machines, and no key is set.",
                 "Set KAIWA_API_KEY, or listen on 127.0.0.1.",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_certificate_for_tls(self) -> Self:
+        given = self.tls_cert is not None, self.tls_key is not None
+        if given[0] != given[1]:
+            missing = "KAIWA_TLS_CERT" if given[1] else "KAIWA_TLS_KEY"
+            raise ConfigError(missing, "is not set.", "A certificate and its key belong together.")
+        if all(given) and self.tls_self_signed:
+            raise ConfigError(
+                "KAIWA_TLS_SELF_SIGNED", "a certificate is named too.", "Set one of the two, not both."
+            )
+        if self.tls_port is not None and not any((*given, self.tls_self_signed)):
+            raise ConfigError(
+                "KAIWA_TLS_PORT",
+                "there is no certificate for it.",
+                "Add --tls-self-signed, or set KAIWA_TLS_CERT and KAIWA_TLS_KEY.",
+            )
+        if self.tls_port and self.tls_port == self.port:
+            raise ConfigError("KAIWA_TLS_PORT", "is the plain port too.", "Choose two ports.")
         return self
 
 

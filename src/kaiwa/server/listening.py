@@ -1,0 +1,102 @@
+"""The process that serves an application: its ports, plain and TLS, and how it begins and ends.
+
+Knows uvicorn and sockets; nothing of what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from kaiwa.errors import ConfigError
+from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
+from kaiwa.server.settings import Settings
+
+MAX_FRAME_BYTES = 24 * 1024 * 1024
+PING_S = 20.0
+GRACE_S = 3
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """Return the certificate that the settings ask for, if any. Raises ConfigError."""
+    if settings.tls_self_signed:
+        return self_signed(settings.cache_directory or Path.home() / ".cache", settings.host)
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return own_certificate(settings.tls_cert, settings.tls_key)
+
+
+class HouseServer(uvicorn.Server):
+    """Listens where the settings say, and calls `ready` once it does.
+
+    A sole port speaks TLS when there is a certificate; with `tls_port` the first one stays plain.
+    """
+
+    def __init__(
+        self, app: Starlette, settings: Settings, ready: Callable[[HouseServer], None] | None = None
+    ) -> None:
+        self._certificate = certificate_of(settings)
+        self._context = None if self._certificate is None else tls_context(self._certificate)
+        self._tls_port = settings.tls_port
+        self._ready = ready
+        super().__init__(_config(app, settings))
+        self.config.load()
+        if self._tls_port is None:
+            self.config.ssl = self._context
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as http(s)://host:port, the plain one first."""
+        ports = [server.sockets[0].getsockname()[1] for server in self.servers]
+        secure = [False, True] if len(ports) == 2 else [self._context is not None]
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return [f"http{'s' * tls}://{host}:{port}" for tls, port in zip(secure, ports, strict=True)]
+
+    @property
+    def authority(self) -> Path | None:
+        """What clients must trust when kaiwa made its certificate itself."""
+        return self._certificate.authority if self._certificate is not None else None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._tls_port is not None and self._context is not None:
+            self.servers.append(await self._listen_by_tls(self._tls_port, self._context))
+        if self.started and self._ready is not None:
+            self._ready(self)
+
+    async def _listen_by_tls(self, port: int, context: ssl.SSLContext) -> asyncio.Server:
+        def connection() -> asyncio.Protocol:
+            protocol: Any = self.config.http_protocol_class
+            return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(connection, self.config.host, port, ssl=context)
+        except OSError as error:
+            for server in self.servers:
+                server.close()
+            await self.lifespan.shutdown()
+            problem = f"port {port} cannot be used ({error.strerror})."
+            raise ConfigError("KAIWA_TLS_PORT", problem, "Choose another.") from error
+
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
