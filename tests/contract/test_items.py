@@ -310,7 +310,8 @@ def test_a_retrieved_item_shows_what_is_known_by_now(desk: Desk) -> None:
     desk.transcribe("Hello.")
     retrieve(desk, item_id)
     shown = [frame["item"]["content"] for frame in desk.of("conversation.item.retrieved")]
-    assert shown == [[{"type": "input_audio", "transcript": words}] for words in (None, "Hello.")]
+    heard = {"type": "input_audio", "audio": silence(500)}
+    assert shown == [[{**heard, "transcript": words}] for words in (None, "Hello.")]
 
 
 @rule("K-87", broken_by=put("error", "error.event_id", None))

@@ -1,7 +1,7 @@
 """Conversation items and their content parts. Source: Realtime reference B4.
 
 The same values serve items a client sends (no id, no status) and items the server shows.
-On the wire of the server a user's audio part has a transcript and no audio bytes.
+On the wire of the server an audio part has a transcript, and its bytes only in conversation.item.retrieved.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import msgspec
 from kaiwa.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message, OutputAudio
 from kaiwa.session import errors
 from kaiwa.session.alignment import Alignment
+from kaiwa.session.sounds import Sound, Sounds
 
 ROOT = "root"
 
@@ -25,11 +26,13 @@ class Entry:
     audio_ms: float = 0.0
     alignment: Alignment | None = field(default=None)
     heard: str | None = None
+    sound: Sound | None = None
 
 
 class Conversation:
-    def __init__(self, conversation_id: str) -> None:
+    def __init__(self, conversation_id: str, sounds: Sounds) -> None:
         self.id = conversation_id
+        self.sounds = sounds
         self._order: list[str] = []
         self._entries: dict[str, Entry] = {}
         self._answered: set[str] = set()
@@ -83,6 +86,8 @@ class Conversation:
         if entry is None:
             raise errors.unknown_item("delete", item_id)
         self._order.remove(item_id)
+        if entry.sound is not None:
+            entry.sound.forget()
         return entry.item
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
@@ -99,6 +104,8 @@ class Conversation:
         entry.heard = entry.alignment.heard(audio_end_ms) if entry.alignment else ""
         entry.audio_ms = float(audio_end_ms)
         entry.item = with_transcript(entry.item, "")
+        if entry.sound is not None:
+            entry.sound.cut(audio_end_ms)
 
     def set_transcript(self, item_id: str, text: str) -> None:
         entry = self._entries.get(item_id)
@@ -170,6 +177,19 @@ class Conversation:
 def readable(entry: Entry) -> Item:
     """Return the item as a model reads it."""
     return entry.item if entry.heard is None else with_transcript(entry.item, entry.heard)
+
+
+def whole(entry: Entry) -> Item:
+    """Return the item with its sound, as far as that is kept."""
+    item = entry.item
+    if not isinstance(item, Message) or entry.sound is None or not entry.sound.audio:
+        return item
+    heard = [part for part in item.content if isinstance(part, InputAudio | OutputAudio)]
+    if len(heard) != 1:
+        return item
+    full = msgspec.structs.replace(heard[0], audio=bytes(entry.sound.audio))
+    content = tuple(full if part is heard[0] else part for part in item.content)
+    return msgspec.structs.replace(item, content=content)
 
 
 def spoken_by_agent(entry: Entry) -> bool:

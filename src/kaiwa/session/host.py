@@ -34,6 +34,7 @@ from kaiwa.session.paced import PacedOutput
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
 from kaiwa.session.settings import updated
+from kaiwa.session.sounds import Sounds
 from kaiwa.session.transcripts import Transcripts, transcription_of
 from kaiwa.session.user_turns import TurnNews, UserTurns
 
@@ -59,11 +60,11 @@ class HostSession:
     ) -> None:
         self.config = config if config.id else msgspec.structs.replace(config, id=ids("sess"))
         self.policy = policy
-        self.conversation = Conversation(ids("conv"))
+        self.conversation = Conversation(ids("conv"), Sounds(policy.kept_sound_bytes))
         self._own_tools = tuple(msgspec.structs.replace(tool, server=True) for tool in tools)
         self._outbox = Outbox(ids)
         self._floor = Floor()
-        self._input = InputAudio(self.config.audio.input.format)
+        self._input = InputAudio(self.config.audio.input.format, policy.kept_sound_bytes)
         self._turns = UserTurns(policy, self._floor, ids)
         self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, self.conversation)
         self._answers = Answers(policy, self._outbox, self.conversation, self._floor, self._paced)
@@ -228,11 +229,17 @@ class HostSession:
         self._outbox.send(
             server.InputAudioCommitted, previous_item_id=self.conversation.last_id, item_id=item_id
         )
-        self._items.show(item_id, Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms))
+        self._items.show(item_id, self._heard(item_id, start_ms, end_ms))
         self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
         self._input.take(end_ms)
         self._discard()
         self._transcripts.ask(transcription_of(item_id, self.config))
+
+    def _heard(self, item_id: str, start_ms: int, end_ms: int) -> Entry:
+        entry = Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms)
+        if audio := self._input.stretch(start_ms, end_ms):
+            entry.sound = self.conversation.sounds.keep(self.config.audio.input.format, audio)
+        return entry
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
         self._follow(self._turns.abandon(self._input.heard_ms), now)

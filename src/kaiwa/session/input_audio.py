@@ -1,11 +1,12 @@
 """The user's audio that waits for a commit, and the session's audio clock.
 
-Counts samples of everything ever appended (in ticks of 24 kHz); keeps no audio, the engine does.
+Counts samples of everything ever appended (in ticks of 24 kHz). Keeps what waits as it came, for a peer
+that asks for its item later; the engine keeps its own.
 """
 
 from __future__ import annotations
 
-from kaiwa.audio.formats import decoder_for
+from kaiwa.audio.formats import bytes_per_ms, decoder_for
 from kaiwa.events.config import AudioFormat, PcmFormat
 from kaiwa.session import errors
 
@@ -13,7 +14,8 @@ TICKS_PER_MS = 24
 
 
 class InputAudio:
-    def __init__(self, format: AudioFormat) -> None:
+    def __init__(self, format: AudioFormat, kept_bytes: int) -> None:
+        self._kept_bytes = kept_bytes
         self.ticks = 0
         self.start_ms = 0
         self.taken_ms = 0
@@ -23,6 +25,9 @@ class InputAudio:
         self._format = format
         self._pcm = isinstance(format, PcmFormat)
         self._decoder = decoder_for(format)
+        self._bytes_per_ms = bytes_per_ms(format)
+        self._waiting = bytearray()
+        self._waiting_from_ms = self.heard_ms
 
     @property
     def heard_ms(self) -> int:
@@ -43,6 +48,8 @@ class InputAudio:
         if self.buffered_ms + ticks / TICKS_PER_MS > limit_ms:
             raise errors.buffer_full(limit_ms)
         self.ticks += ticks
+        self._waiting += audio
+        self._drop(len(self._waiting) - self._kept_bytes)
         return audio if self._pcm else self._decoder.push(audio)
 
     def whole(self, audio: bytes, param: str) -> bytes:
@@ -66,3 +73,17 @@ class InputAudio:
     def forget(self, until_ms: int) -> None:
         """What lies before `until_ms` is no longer waiting: nobody spoke in it."""
         self.start_ms = max(self.start_ms, min(until_ms, self.heard_ms))
+        self._drop((self.start_ms - self._waiting_from_ms) * self._bytes_per_ms)
+
+    def stretch(self, start_ms: int, end_ms: int) -> bytes:
+        """Return waiting audio as it came; nothing when some of it is no longer kept."""
+        if start_ms < self._waiting_from_ms:
+            return b""
+        begin, end = ((ms - self._waiting_from_ms) * self._bytes_per_ms for ms in (start_ms, end_ms))
+        return bytes(self._waiting[begin:end])
+
+    def _drop(self, size_bytes: int) -> None:
+        if size_bytes > 0:
+            whole_ms = -(-size_bytes // self._bytes_per_ms)
+            del self._waiting[: whole_ms * self._bytes_per_ms]
+            self._waiting_from_ms += whole_ms

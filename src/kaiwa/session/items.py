@@ -12,7 +12,7 @@ from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
 from kaiwa.session import errors
 from kaiwa.session.alignment import Alignment
 from kaiwa.session.calls import CallLedger
-from kaiwa.session.conversation import Conversation, Entry
+from kaiwa.session.conversation import Conversation, Entry, whole
 from kaiwa.session.input_audio import InputAudio
 from kaiwa.session.item_rules import audio_of, check_item, stored, wants_transcript, words_of
 from kaiwa.session.outbox import Outbox
@@ -48,9 +48,12 @@ class Items:
             raise errors.duplicate_item(item.id)
         self._conversation.check_place(after)
         self._check_call(item)
-        pcm = self._audio.whole(audio_of(item), "item.content[0].audio")
+        audio = audio_of(item)
+        pcm = self._audio.whole(audio, "item.content[0].audio")
         item_id = item.id or self._outbox.new_id("item")
         entry = _entry_of(stored(item, item_id, self._outbox.new_id), pcm)
+        if audio:
+            entry.sound = self._conversation.sounds.keep(config.audio.input.format, audio)
         self.show(item_id, entry, after)
         if pcm and wants_transcript(entry.item):
             self._outbox.ask(engine.Remember(item_id=item_id, pcm=pcm))
@@ -60,7 +63,7 @@ class Items:
         entry = self._conversation.entry(item_id)
         if entry is None:
             raise errors.unknown_item("retrieve", item_id)
-        self._outbox.send(server.ItemRetrieved, item=entry.item)
+        self._outbox.send(server.ItemRetrieved, item=whole(entry))
 
     def truncate(self, event: client.ItemTruncateRequested) -> None:
         self._conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)

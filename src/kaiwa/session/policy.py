@@ -24,6 +24,7 @@ class HostPolicy(Value, kw_only=True):
     max_out_of_band: int = 8
     max_buffer_ms: int = 600_000
     min_commit_ms: int = 100
+    kept_sound_bytes: int = 2 * 1024 * 1024
     # turn detection, on the audio clock
     frame_ms: int = 32
     hysteresis: float = 0.15

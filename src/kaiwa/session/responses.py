@@ -158,6 +158,8 @@ class LiveResponse:
             item_id = self._outbox.new_id("item")
             item = Message(id=item_id, status="in_progress", role="assistant", content=())
             entry = Entry(item=item, alignment=Alignment() if self.plan.spoken else None)
+            if self.plan.spoken and self._conversation is not None:
+                entry.sound = self._conversation.sounds.keep(self.plan.format)
             self._message = self._open_item(item_id, entry)
             part = server.AudioPart(transcript="") if self.plan.spoken else server.TextPart(text="")
             self._outbox.send(server.ContentPartAdded, **self._place(self._message), part=part)
@@ -192,6 +194,8 @@ class LiveResponse:
         self.audio_ms = duration_ms(self.plan.format, self._audio_bytes)
         if message.entry.heard is None:
             message.entry.audio_ms = self.audio_ms
+            if self._conversation is not None and message.entry.sound is not None:
+                self._conversation.sounds.add(message.entry.sound, wire)
         assert message.entry.alignment is not None, "a spoken message has an alignment"
         message.entry.alignment.add_audio(audio_ms)
         self._outbox.send(server.AudioDelta, **self._place(message), delta=wire)
