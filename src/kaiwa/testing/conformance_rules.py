@@ -90,7 +90,9 @@ class Conversation:
 
     def _add(self, item: Event, previous: str | None) -> None:
         item_id = item["id"]
-        require(item_id not in self.items, "item.added_once", f"{item_id} was added before")
+        deleted = item_id in self._done and item_id not in self.order
+        require(item_id not in self.items or deleted, "item.added_once", f"{item_id} was added before")
+        self._done.discard(item_id)
         require(
             self.outputs.get(item_id, True), "response.out_of_band", f"{item_id} belongs to no conversation"
         )
