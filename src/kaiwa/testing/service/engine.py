@@ -58,8 +58,8 @@ class ServiceEngine:
                 self._answer(command)
             case engine.Stop(response_id=response_id):
                 self._schedule.drop(lambda event: getattr(event, "response_id", None) == response_id)
-            case engine.Discard() | engine.Abandon():
-                pass
+            case _:
+                pass  # nothing is kept that could be discarded, and frames of a relay never come here
 
     def events(self) -> AsyncIterator[engine.EngineEvent]:
         return self._schedule.events()
