@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 venv=${VENV:-.venv}
 uv=$venv/bin/uv
-locks=tests/clients/frameworks
+locks=tests/clients/programs
 environments=.venv-clients
 
 install_framework() { # install_framework DIRECTORY LOCK

@@ -41,10 +41,12 @@ def read() -> list[Outcome]:
 
 @contextmanager
 def recorded(
-    client: str, version: str, engine: str, surfaces: Iterable[str], turns: Sequence[str] = TURNS
+    client: str, version: str, engine: str, surfaces: Sequence[str], turns: Sequence[str]
 ) -> Iterator[None]:
     """Keep that the surfaces completed their turns when the body ends well; forget what was kept before."""
-    others = [one for one in read() if (one.client, one.engine) != (client, engine)]
+    others = [
+        one for one in read() if (one.client, one.engine) != (client, engine) or one.surface not in surfaces
+    ]
     _keep(others)
     yield
     _keep([*others, *(Outcome(client, version, surface, engine, tuple(turns)) for surface in surfaces)])

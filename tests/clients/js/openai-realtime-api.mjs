@@ -101,4 +101,6 @@ class Caller {
   });
 }
 
-await perform({ beta: (job) => new Caller(job) });
+const caller = (job) => new Caller(job);
+
+await perform({ 'socket of ws': caller, 'global WebSocket': caller });

@@ -27,8 +27,8 @@ const low = (credential) => (job) => turnsOver(job, 'beta', () => openLow(job, c
 const high = (credential) => (job) => rtTurns(job, () => new RTClient(here(job), credential(job), DEPLOYMENT));
 
 await perform({
-  'low level, key': low(byKey),
-  'low level, token': low(byToken),
-  'high level, key': high(byKey),
-  'high level, token': high(byToken),
+  'LowLevelRTClient, key': low(byKey),
+  'LowLevelRTClient, token': low(byToken),
+  'RTClient, key': high(byKey),
+  'RTClient, token': high(byToken),
 });

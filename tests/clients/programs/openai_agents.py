@@ -217,4 +217,4 @@ def turns(job: Job) -> Turns:
 
 
 if __name__ == "__main__":
-    perform({"GA": turns})
+    perform({"RealtimeRunner": turns})

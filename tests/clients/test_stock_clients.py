@@ -1,0 +1,60 @@
+"""The official clients, unmodified: each completes every turn on every engine."""
+
+from __future__ import annotations
+
+from tests.clients.complete import completes_every_turn, in_node, in_python
+from tests.clients.place import Place
+from tests.contract.breakages import Breakage, put
+from tests.contract.manifest import rule
+
+failed_answers = put("response.done", "response.status", "failed")
+
+
+async def test_openai_python_sync_and_async_in_both_dialects_and_on_azure(
+    place: Place, planted: Breakage | None
+) -> None:
+    surfaces = (
+        "AsyncOpenAI",
+        "AsyncOpenAI, Azure v1",
+        "AsyncOpenAI, beta",
+        "AsyncAzureOpenAI, key",
+        "AsyncAzureOpenAI, Entra",
+        "AsyncAzureOpenAI, beta",
+        "OpenAI",
+        "OpenAI, beta",
+        "AzureOpenAI, key",
+    )
+    client = in_python(None, "openai", "openai_python.py", *surfaces)
+    await completes_every_turn(client, place, planted)
+
+
+@rule("K-306", broken_by=failed_answers)
+async def test_rt_client_on_both_levels(place: Place, planted: Breakage | None) -> None:
+    surfaces = ("LowLevelRTClient, key", "LowLevelRTClient, token", "RTClient, key", "RTClient, token")
+    await completes_every_turn(in_node("rt-client", "rt-client.mjs", *surfaces), place, planted)
+
+
+@rule("K-307", broken_by=failed_answers)
+async def test_openai_realtime_api_over_the_socket_of_ws(place: Place, planted: Breakage | None) -> None:
+    client = in_node("openai-realtime-api", "openai-realtime-api.mjs", "socket of ws")
+    await completes_every_turn(client, place, planted)
+
+
+@rule("K-307", broken_by=failed_answers)
+async def test_openai_realtime_api_over_the_global_websocket(place: Place, planted: Breakage | None) -> None:
+    flags = ("--experimental-websocket",)
+    client = in_node("openai-realtime-api", "openai-realtime-api.mjs", "global WebSocket", flags=flags)
+    await completes_every_turn(client, place, planted)
+
+
+@rule("K-308", broken_by=failed_answers)
+async def test_agents_realtime_keeps_its_history_and_counts_tokens(
+    place: Place, planted: Breakage | None
+) -> None:
+    client = in_node("@openai/agents-realtime", "agents-realtime.mjs", "GA")
+    done = {one.turn: one.saw for one in await completes_every_turn(client, place, planted)}
+    assert done["text"]["roles"] == ["user", "assistant"]
+    assert done["audio"]["roles"] == ["user", "assistant"]
+    assert done["tool"]["roles"][0] == "user" and "function_call" in done["tool"]["roles"]
+    assert "晴れ" in done["tool"]["result"]
+    assert all(saw["tokens"] > 0 for saw in done.values())
