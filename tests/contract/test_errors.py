@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.breakages import Breakage, put, without
+from tests.contract.breakages import Breakage, insert, put, without
 from tests.contract.desk import Desk
 from tests.contract.manifest import rule
 from tests.contract.properties import any_input
+
+from kaiwa.events import engine
+from kaiwa.events.response import FailureDetail
+from kaiwa.events.tools import ToolSpec
 
 PATH = re.compile(r"[a-z_]+(\[\d+\])?(\.[a-z_]+(\[\d+\])?)*")
 WRONG: list[dict[str, Any]] = [
@@ -105,3 +110,53 @@ def test_a_refused_response_is_told_to_whoever_asked_for_it(desk: Desk) -> None:
     assert errors(desk)[2]["code"] == "conversation_already_has_active_response"
     desk.answer("Unharmed.")
     assert desk.one("response.done")["response"]["id"] == mine
+
+
+LOST = FailureDetail(type="server_error", code="server_error", message="Something inside broke.")
+UNASKED = {
+    "type": "error",
+    "event_id": "event_x",
+    "error": {"type": "server_error", "message": "By the way."},
+}
+
+
+def fail_transcription(desk: Desk) -> None:
+    for command in desk.asked_for(engine.Transcribe):
+        desk.engine_says(engine.TranscriptFailed(item_id=command.item_id, error=LOST))
+
+
+def answering(act: Callable[[Desk], object]) -> Callable[[Desk], object]:
+    return lambda desk: act(desk) if desk.asked_for(engine.Generate) else None
+
+
+HAPPENINGS: list[Callable[[Desk], object]] = [
+    lambda desk: desk.speak(640),
+    lambda desk: desk.pause(640),
+    lambda desk: desk.say("Hello."),
+    lambda desk: desk.wait(30),
+    lambda desk: desk.settle("call_0000000000000001", '{"error": "The tool broke."}'),
+    fail_transcription,
+    answering(lambda desk: desk.words("Well, ", audio_ms=600)),
+    answering(lambda desk: desk.call("get_weather", '{"city": ')),
+    answering(lambda desk: desk.call("search_slowly")),
+    answering(lambda desk: desk.end()),
+    answering(lambda desk: desk.end("failed", LOST)),
+    answering(lambda desk: desk.end("content_filter")),
+]
+
+
+@rule("K-232", broken_by=insert("response.done", UNASKED))
+@any_input
+@given(happenings=st.lists(st.sampled_from(HAPPENINGS), max_size=15))
+def test_the_first_preview_hears_of_no_error_it_did_not_make(
+    planted: Breakage | None, happenings: list[Callable[[Desk], object]]
+) -> None:
+    ours = ToolSpec(name="search_slowly", description="Search.", parameters={"type": "object"})
+    desk = Desk(planted, dialect="preview-2024-10-01", tools=[ours])
+    desk.update(input_audio_transcription={"model": "whisper-1"})
+    desk.speak(640)
+    desk.pause(640)
+    for happens in happenings:
+        happens(desk)
+    desk.end("failed", LOST)
+    assert desk.of("response.done") and not desk.of("error")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.breakages import Breakage, drop, put, repeat, told_with, told_without, without
+from tests.contract.breakages import Breakage, drop, insert, put, repeat, told_with, told_without, without
 from tests.contract.desk import Desk, silence
 from tests.contract.manifest import rule
 
@@ -91,6 +91,16 @@ def test_the_pieces_make_up_the_transcript(listening: Desk) -> None:
     listening.transcribe("駅まで、お願いします。", "駅まで", "、", "お願い", "します。")
     pieces = [frame["delta"] for frame in listening.of(DELTA)]
     assert "".join(pieces) == listening.one(COMPLETED)["transcript"] == "駅まで、お願いします。"
+
+
+@rule("K-170", broken_by=insert(COMPLETED, {"type": DELTA, "event_id": "event_x", "delta": "駅"}))
+def test_the_first_preview_hears_a_transcript_in_one_piece(planted: Breakage | None) -> None:
+    desk = Desk(planted, dialect="preview-2024-10-01")
+    desk.update(input_audio_transcription={"model": "whisper-1"}, turn_detection=None)
+    speak(desk)
+    desk.transcribe("駅まで。", "駅", "まで。")
+    assert not desk.of(DELTA)
+    assert desk.one(COMPLETED)["transcript"] == "駅まで。"
 
 
 @rule("K-171", broken_by=drop(COMPLETED))
