@@ -247,12 +247,33 @@ async def test_a_voice_that_fails_ends_the_response_as_failed(opened: Any) -> No
         assert events[-1].error.code == "model_broken"
 
 
-async def test_what_a_setting_says_stays_inside(opened: Any) -> None:
-    missing = ConfigError("speech", "the model /srv/voices/en is damaged.", "Install it again.")
-    async with opened(synthesizer=ScriptedSynthesizer(missing)) as desk:
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ConfigError("speech", "the model /srv/voices/en is damaged.", "Install it again."),
+        RuntimeError("the secret of the house"),
+    ],
+)
+async def test_what_broke_inside_stays_inside_and_costs_one_response(opened: Any, broken: Exception) -> None:
+    voice = ScriptedSynthesizer(broken)
+    async with opened(synthesizer=voice) as desk:
         desk.ask(TURN, asked())
-        error = (await desk.until(engine.GenerationEnded))[-1].error
-        assert (error.code, error.message) == ("engine_failed", "The engine failed.")
+        ended = (await desk.until(engine.GenerationEnded))[-1]
+        assert (ended.reason, ended.error.code) == ("failed", "engine_failed")
+        assert ended.error.message == "The engine failed."
+        voice.error = None
+        desk.ask(asked("resp_2"))
+        assert (await desk.until(engine.GenerationEnded))[-1].reason == "completed"
+
+
+async def test_an_answer_that_broke_in_the_making_fails_when_it_is_asked_for(opened: Any) -> None:
+    async with opened(synthesizer=ScriptedSynthesizer(RuntimeError("the secret of the house"))) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        assert await desk.silent()
+        desk.ask(TURN, asked("resp_7"))
+        ended = (await desk.until(engine.GenerationEnded))[-1]
+        assert (ended.response_id, ended.reason) == ("resp_7", "failed")
 
 
 async def test_text_alone_is_never_spoken(opened: Any) -> None:

@@ -60,11 +60,17 @@ class Answer:
 
     def fail(self, error: KaiwaError) -> None:
         """End the response as failed. Only an UpstreamError's sentence is meant for others' ears."""
-        code, message = "engine_failed", "The engine failed."
         if isinstance(error, UpstreamError):
-            code, message = error.code, error.message
+            self._fail(error.code, error.message)
         else:
             log.error("answer failed", exc_info=error)
+            self.break_off()
+
+    def break_off(self) -> None:
+        """End the response as failed, without a reason that anybody outside could use."""
+        self._fail("engine_failed", "The engine failed.")
+
+    def _fail(self, code: str, message: str) -> None:
         detail = FailureDetail(type="server_error", code=code, message=message)
         self._end(ChatEnd(reason="failed", error=detail))
 

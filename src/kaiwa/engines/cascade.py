@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -80,7 +79,6 @@ class CascadeEngine:
         self._prepared: dict[str, _Prepared] = {}
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._recognitions: WeakSet[asyncio.Task[Recognition]] = WeakSet()
         self._unheard = bytearray()
         self._judging: asyncio.Task[None] | None = None
         self._stream = shared.speech.vad.stream()
@@ -117,21 +115,28 @@ class CascadeEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _start(
+        self, work: Coroutine[Any, Any, Any], when_broken: Callable[[], None] | None = None
+    ) -> asyncio.Task[Any]:
+        """Start a task. One that breaks is the end of the engine, unless `when_broken` tells of less."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, when_broken or self._lose_everything))
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, when_broken: Callable[[], None], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None or isinstance(error, KaiwaError):
             return
         log.error("engine task failed", exc_info=error)
-        if task in self._recognitions:  # whoever waits for the words tells what became of them
-            return
+        when_broken()
+
+    def _lose_everything(self) -> None:
         detail = FailureDetail(type="server_error", code="engine_failed", message="The engine failed.")
         self._events.put_nowait(engine.EngineFailed(error=detail))
+
+    def _lose_nothing(self) -> None:
+        """Nobody was promised what is lost, or whoever waits for it tells."""
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -177,9 +182,7 @@ class CascadeEngine:
             prompt=wanted.prompt or None,
             logprobs=wanted.logprobs,
         )
-        words = self._start(run_in(self._shared.lanes.recognition, work))
-        self._recognitions.add(words)
-        return words
+        return self._start(run_in(self._shared.lanes.recognition, work), self._lose_nothing)
 
     def _words_of(self, wanted: engine.Transcribe) -> asyncio.Task[Recognition]:
         """Return the recognition of an item, begun now if the pause before its end did not begin it."""
@@ -223,7 +226,7 @@ class CascadeEngine:
         self._abandon(engine.Abandon(item_id=command.item_id))
         prepared = _Prepared(command)
         self._prepared[command.item_id] = prepared
-        prepared.task = self._start(self._work_ahead(prepared))
+        prepared.task = self._start(self._work_ahead(prepared), self._lose_nothing)
 
     def _abandon(self, command: engine.Abandon) -> None:
         """Drop what was prepared, but not words that a Transcribe or Generate already waits for."""
@@ -245,7 +248,8 @@ class CascadeEngine:
         if command.generate is not None and self._shared.ahead and words.text:
             answer = Answer(command.generate, self._events.put_nowait)
             prepared.answer = answer
-            prepared.answering = self._start(self._answer(answer, {command.item_id: words.text}))
+            known = {command.item_id: words.text}
+            prepared.answering = self._start(self._answer(answer, known), answer.break_off)
         language = wanted.language or self._language
         likelihood = await run_in(
             self._shared.lanes.hearing,
@@ -270,7 +274,7 @@ class CascadeEngine:
             prepared.answer.release(command.response_id)
             return
         answer = Answer(command, self._events.put_nowait)
-        self._answers[command.response_id] = self._start(self._answer(answer, {}))
+        self._answers[command.response_id] = self._start(self._answer(answer, {}), answer.break_off)
 
     def _taken_up(self, command: engine.Generate) -> _Prepared | None:
         """Return what was prepared for the last item, if it was prepared for this very question."""
