@@ -114,6 +114,18 @@ SAMPLES = [
         name="f",
         arguments="{}",
     ),
+    server.McpListToolsInProgress(event_id="event_1", item_id="item_3"),
+    server.McpListToolsCompleted(event_id="event_1", item_id="item_3"),
+    server.McpListToolsFailed(event_id="event_1", item_id="item_3"),
+    server.McpArgumentsDelta(
+        event_id="event_1", response_id="resp_1", item_id="item_4", output_index=0, delta="{"
+    ),
+    server.McpArgumentsDone(
+        event_id="event_1", response_id="resp_1", item_id="item_4", output_index=0, arguments="{}"
+    ),
+    server.McpCallInProgress(event_id="event_1", output_index=0, item_id="item_4"),
+    server.McpCallCompleted(event_id="event_1", output_index=0, item_id="item_4"),
+    server.McpCallFailed(event_id="event_1", output_index=0, item_id="item_4"),
     server.RateLimitsUpdated(
         event_id="event_1",
         rate_limits=(server.RateLimit(name="tokens", limit=9, remaining=8, reset_seconds=0.0),),

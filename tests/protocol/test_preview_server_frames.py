@@ -76,7 +76,7 @@ def test_the_checker_accepts_every_event(event):
 @pytest.mark.parametrize("event", SAMPLES, ids=name_of)
 def test_the_openai_package_s_older_models_read_every_event(event):
     frame = codec.encode_server(event)
-    if not frame:
+    if not frame or "mcp_" in json.loads(frame)["type"]:  # these came after the models
         return
     body = json.loads(frame)
     if "session" in body:

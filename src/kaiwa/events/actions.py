@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaiwa.events.engine import EngineCommand
 from kaiwa.events.server import ServerEvent
-from kaiwa.events.tools import ToolCall
+from kaiwa.events.tools import ToolCall, ToolListing
 from kaiwa.events.value import Value
 
 
@@ -24,6 +24,18 @@ class StopTool(Value, kw_only=True):
     call_id: str
 
 
+class ListTools(Value, kw_only=True):
+    """Connect to an MCP server and keep telling what it offers (ToolsListed)."""
+
+    listing: ToolListing
+
+
+class ForgetTools(Value, kw_only=True):
+    """Close the connection of a listing."""
+
+    listing_id: str
+
+
 class Hang(Value, kw_only=True):
     """End the conversation: close the transport with this code and reason."""
 
@@ -31,4 +43,4 @@ class Hang(Value, kw_only=True):
     reason: str
 
 
-Action = Send | Ask | RunTool | StopTool | Hang
+Action = Send | Ask | RunTool | StopTool | ListTools | ForgetTools | Hang

@@ -17,7 +17,7 @@ from kaiwa.events.config import (
     ToolChoice,
     Voice,
 )
-from kaiwa.events.items import Item, ItemReference
+from kaiwa.events.items import ClientItem, ItemReference
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.value import Value
 
@@ -51,7 +51,7 @@ class OutputAudioCleared(_ClientEvent, tag="output_audio_buffer.clear", kw_only=
 
 
 class ItemCreated(_ClientEvent, tag="conversation.item.create", kw_only=True):
-    item: Item
+    item: ClientItem
     previous_item_id: str | None = None
 
 
@@ -93,7 +93,7 @@ class ResponseParams(Value, kw_only=True):
     conversation: Literal["auto", "none"] | None | UnsetType = UNSET
     metadata: dict[str, Any] | None | UnsetType = UNSET
     prompt: Prompt | None | UnsetType = UNSET
-    input: tuple[Item | ItemReference, ...] | None | UnsetType = UNSET
+    input: tuple[ClientItem | ItemReference, ...] | None | UnsetType = UNSET
     temperature: float | None | UnsetType = UNSET
 
 

@@ -81,17 +81,38 @@ class FunctionTool(Value, tag="function", tag_field="type", kw_only=True):
     parameters: dict[str, Any] | None = None
 
 
+class McpToolFilter(Value, kw_only=True):
+    """Tools by name, or by whether their server says that they only read (`readOnlyHint`), or both."""
+
+    tool_names: tuple[str, ...] | None = None
+    read_only: bool | None = None
+
+
+class McpApproval(Value, kw_only=True):
+    """Which calls wait for the client's word; a tool that neither names waits."""
+
+    always: McpToolFilter | None = None
+    never: McpToolFilter | None = None
+
+
 class McpTool(Value, tag="mcp", tag_field="type", kw_only=True):
-    """A remote MCP server whose tools the model may call."""
+    """A remote MCP server whose tools the model may call.
+
+    Without an address the label names a server of the operator's. `authorization` (a bearer token) and
+    `headers` are secrets: never shown, neither to a peer nor in a log.
+    """
 
     server_label: str
     server_url: str | None = None
     connector_id: str | None = None
     authorization: str | None = None
     headers: dict[str, str] | None = None
-    allowed_tools: Any = None
-    require_approval: Any = None
+    allowed_tools: tuple[str, ...] | McpToolFilter | None = None
+    require_approval: Literal["always", "never"] | McpApproval | None = None
     server_description: str | None = None
+
+    def __repr__(self) -> str:
+        return f"McpTool(server_label={self.server_label!r}, …)"
 
 
 Tool = FunctionTool | McpTool

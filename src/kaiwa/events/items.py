@@ -6,7 +6,7 @@ On the wire of the server an audio part has a transcript, and its bytes only in 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -73,7 +73,83 @@ class FunctionCallOutput(Value, tag="function_call_output", tag_field="type", kw
     output: str
 
 
+class ListedTool(Value, kw_only=True):
+    """A tool as its MCP server describes it. `annotations` are hints such as `readOnlyHint`."""
+
+    name: str
+    description: str | None = None
+    input_schema: dict[str, Any] = {}
+    annotations: dict[str, Any] | None = None
+
+
+class McpListTools(Value, tag="mcp_list_tools", tag_field="type", kw_only=True):
+    """What an MCP server offers. `error` says why the list stayed empty; absent when nothing went wrong."""
+
+    id: str | UnsetType = UNSET
+    object: str | UnsetType = UNSET
+    server_label: str
+    tools: tuple[ListedTool, ...] = ()
+    error: str | UnsetType = UNSET
+
+
+class ProtocolError(Value, tag="protocol_error", tag_field="type", kw_only=True):
+    """The MCP server answered with a JSON-RPC error."""
+
+    code: int
+    message: str
+
+
+class ToolExecutionError(Value, tag="tool_execution_error", tag_field="type", kw_only=True):
+    """The tool ran and failed, or was not run."""
+
+    message: str
+
+
+class HttpError(Value, tag="http_error", tag_field="type", kw_only=True):
+    """The MCP server could not be reached or gave no answer."""
+
+    code: int
+    message: str
+
+
+McpError = ProtocolError | ToolExecutionError | HttpError
+
+
+class McpCall(Value, tag="mcp_call", tag_field="type", kw_only=True):
+    """A call of a tool on an MCP server; ends with an output or an error. Null keys are always shown."""
+
+    id: str | UnsetType = UNSET
+    object: str | UnsetType = UNSET
+    server_label: str
+    name: str
+    arguments: str
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: McpError | None = None
+
+
+class McpApprovalRequest(Value, tag="mcp_approval_request", tag_field="type", kw_only=True):
+    """A call that waits for the client's word."""
+
+    id: str | UnsetType = UNSET
+    object: str | UnsetType = UNSET
+    server_label: str
+    name: str
+    arguments: str
+
+
+class McpApprovalResponse(Value, tag="mcp_approval_response", tag_field="type", kw_only=True):
+    id: str | UnsetType = UNSET
+    object: str | UnsetType = UNSET
+    approval_request_id: str
+    approve: bool
+    reason: str | None = None
+
+
+# What a model reads, what a client may add, and all that a conversation holds.
 Item = Message | FunctionCall | FunctionCallOutput
+ClientItem = Item | McpApprovalResponse
+AnyItem = ClientItem | McpListTools | McpCall | McpApprovalRequest
 
 
 class ItemReference(Value, tag="item_reference", tag_field="type", kw_only=True):

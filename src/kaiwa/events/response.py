@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from kaiwa.events.config import AudioFormat, MaxTokens, Modality, PcmFormat, Voice
-from kaiwa.events.items import Item
+from kaiwa.events.items import AnyItem
 from kaiwa.events.usage import Usage
 from kaiwa.events.value import Value
 
@@ -50,7 +50,7 @@ class Response(Value, kw_only=True):
     id: str
     status: ResponseStatus = "in_progress"
     status_details: StatusDetails | None = None
-    output: tuple[Item, ...] = ()
+    output: tuple[AnyItem, ...] = ()
     conversation_id: str | None
     output_modalities: tuple[Modality, ...]
     max_output_tokens: MaxTokens = "inf"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from kaiwa.events.config import SessionConfig
-from kaiwa.events.items import Item
+from kaiwa.events.items import AnyItem
 from kaiwa.events.logprobs import TokenLogprob
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.response import Response
@@ -32,16 +32,16 @@ class SessionUpdated(_ServerEvent, tag="session.updated", kw_only=True):
 
 class ItemAdded(_ServerEvent, tag="conversation.item.added", kw_only=True):
     previous_item_id: str | None
-    item: Item
+    item: AnyItem
 
 
 class ItemDone(_ServerEvent, tag="conversation.item.done", kw_only=True):
     previous_item_id: str | None
-    item: Item
+    item: AnyItem
 
 
 class ItemRetrieved(_ServerEvent, tag="conversation.item.retrieved", kw_only=True):
-    item: Item
+    item: AnyItem
 
 
 class ItemTruncated(_ServerEvent, tag="conversation.item.truncated", kw_only=True):
@@ -139,13 +139,13 @@ class ResponseDone(_ServerEvent, tag="response.done", kw_only=True):
 class OutputItemAdded(_ServerEvent, tag="response.output_item.added", kw_only=True):
     response_id: str
     output_index: int
-    item: Item
+    item: AnyItem
 
 
 class OutputItemDone(_ServerEvent, tag="response.output_item.done", kw_only=True):
     response_id: str
     output_index: int
-    item: Item
+    item: AnyItem
 
 
 class TextPart(Value, tag="text", tag_field="type", kw_only=True):
@@ -217,6 +217,52 @@ class ArgumentsDone(_ServerEvent, tag="response.function_call_arguments.done", k
     arguments: str
 
 
+class McpListToolsInProgress(_ServerEvent, tag="mcp_list_tools.in_progress", kw_only=True):
+    item_id: str
+
+
+class McpListToolsCompleted(_ServerEvent, tag="mcp_list_tools.completed", kw_only=True):
+    item_id: str
+
+
+class McpListToolsFailed(_ServerEvent, tag="mcp_list_tools.failed", kw_only=True):
+    item_id: str
+
+
+class McpArgumentsDelta(_ServerEvent, tag="response.mcp_call_arguments.delta", kw_only=True):
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class McpArgumentsDone(_ServerEvent, tag="response.mcp_call_arguments.done", kw_only=True):
+    response_id: str
+    item_id: str
+    output_index: int
+    arguments: str
+
+
+class _McpCallEvent(_ServerEvent, kw_only=True):
+    """Comes after response.done of the response that made the call."""
+
+    output_index: int
+    item_id: str
+
+
+class McpCallInProgress(_McpCallEvent, tag="response.mcp_call.in_progress", kw_only=True):
+    pass
+
+
+class McpCallCompleted(_McpCallEvent, tag="response.mcp_call.completed", kw_only=True):
+    pass
+
+
+class McpCallFailed(_McpCallEvent, tag="response.mcp_call.failed", kw_only=True):
+    pass
+
+
 class RateLimit(Value, kw_only=True):
     name: Literal["requests", "tokens"]
     limit: int
@@ -273,6 +319,14 @@ WireEvent = (
     | AudioDone
     | ArgumentsDelta
     | ArgumentsDone
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
+    | McpArgumentsDelta
+    | McpArgumentsDone
+    | McpCallInProgress
+    | McpCallCompleted
+    | McpCallFailed
     | RateLimitsUpdated
     | Failed
 )

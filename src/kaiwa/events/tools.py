@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kaiwa.events.config import McpTool
+from kaiwa.events.items import ListedTool, McpError
 from kaiwa.events.value import Value
 
 
@@ -22,12 +24,27 @@ class ToolSpec(Value, kw_only=True):
 
 
 class ToolCall(Value, kw_only=True):
-    """A call to be carried out. `arguments` is JSON text, not yet validated."""
+    """A call to be carried out. `arguments` is JSON text, not yet validated.
+
+    `listing_id` names the listing whose tool it is; None: a tool of the agent's own functions.
+    """
 
     call_id: str
     name: str
     arguments: str
     response_id: str
+    listing_id: str | None = None
+
+
+class ToolListing(Value, kw_only=True):
+    """An MCP server to connect to, and the name its listing has in this conversation.
+
+    `own` says that the server is one of the agent's, named by its label alone; otherwise a peer named it.
+    """
+
+    listing_id: str
+    server: McpTool
+    own: bool = False
 
 
 class ToolProgress(Value, kw_only=True):
@@ -37,11 +54,23 @@ class ToolProgress(Value, kw_only=True):
 
 
 class ToolSettled(Value, kw_only=True):
-    """The one and only outcome of a call. `output` is what the model reads (JSON text or a sentence)."""
+    """The one and only outcome of a call. `output` is what the model reads (JSON text or a sentence).
+
+    `error` tells what kind of failure it was; only calls of MCP tools have it.
+    """
 
     call_id: str
     output: str
     failed: bool = False
+    error: McpError | None = None
 
 
-ToolEvent = ToolProgress | ToolSettled
+class ToolsListed(Value, kw_only=True):
+    """What an MCP server offers, now and whenever it changes. `error`: why nothing is known of it."""
+
+    listing_id: str
+    tools: tuple[ListedTool, ...] = ()
+    error: str | None = None
+
+
+ToolEvent = ToolProgress | ToolSettled | ToolsListed

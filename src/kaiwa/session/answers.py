@@ -21,6 +21,7 @@ from kaiwa.events.usage import InputTokens, Usage
 from kaiwa.session import errors
 from kaiwa.session.conversation import Conversation, Entry
 from kaiwa.session.floor import Floor
+from kaiwa.session.mcp_calls import AwaitedCall, RemoteCalls
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.paced import PacedOutput
 from kaiwa.session.plan import Plan
@@ -34,13 +35,20 @@ _LOST = FailureDetail(type="server_error", code="server_error", message="The res
 
 class Answers:
     def __init__(
-        self, policy: HostPolicy, outbox: Outbox, conversation: Conversation, floor: Floor, paced: PacedOutput
+        self,
+        policy: HostPolicy,
+        outbox: Outbox,
+        conversation: Conversation,
+        floor: Floor,
+        paced: PacedOutput,
+        remote: RemoteCalls,
     ) -> None:
         self._policy = policy
         self._outbox = outbox
         self._conversation = conversation
         self._floor = floor
         self._paced = paced
+        self._remote = remote
         self._beside: dict[str, LiveResponse] = {}
         self._read_before = InputTokens()
         self.active: LiveResponse | None = None
@@ -64,6 +72,14 @@ class Answers:
         else:
             self._beside[response.id] = response
         self._outbox.ask(plan.generate(response.id, history))
+
+    def make_approved(self, plan: Plan) -> None:
+        """Make the calls the client approved: a response that holds nothing else, and no engine writes."""
+        self.check(plan)
+        self.active = response = LiveResponse(plan, self._outbox, self._conversation, InputTokens())
+        for awaited in self._remote.take_approved():
+            response.add_approved(awaited)
+        self._end(response, "completed", None, Usage())
 
     def foreseen(self, plan: Plan, coming: Entry) -> engine.Generate:
         """Return the command that would follow if the coming item were committed now."""
@@ -92,7 +108,10 @@ class Answers:
         if response is None:
             return None
         call = response.add_call(event.index, event.name, event.arguments, event.call_id)
-        return call if call and response.plan.served_by_us(call.name) else None
+        if isinstance(call, AwaitedCall):
+            self._remote.ask(call)
+            return None
+        return call if call and response.plan.served_by_us(event.name) else None
 
     def finish(self, event: engine.GenerationEnded, now: float) -> bool:
         """End a response as the engine says; True when it was the conversation's."""
@@ -157,6 +176,7 @@ class Answers:
         self.usages.append(counted)
         if self._policy.rate_limits is not None:
             self._outbox.send(server.RateLimitsUpdated, rate_limits=self._policy.rate_limits)
+        self._remote.begin(response.remote_calls)
         return was_active
 
 

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kaiwa.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message, OutputAudio
+from kaiwa.events.items import (
+    AnyItem,
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    McpListTools,
+    Message,
+    OutputAudio,
+)
 from kaiwa.session import errors
 from kaiwa.session.alignment import Alignment
 from kaiwa.session.sounds import Sound, Sounds
@@ -20,13 +28,15 @@ ROOT = "root"
 
 @dataclass(slots=True)
 class Entry:
-    """One item. `heard` replaces the transcript in the model's eyes after a truncation."""
+    """One item. `heard` replaces the transcript in the model's eyes after a truncation; `called` is the name
+    by which a model called a tool that has another on its MCP server."""
 
-    item: Item
+    item: AnyItem
     audio_ms: float = 0.0
     alignment: Alignment | None = field(default=None)
     heard: str | None = None
     sound: Sound | None = None
+    called: str | None = None
 
 
 class Conversation:
@@ -75,13 +85,13 @@ class Conversation:
             place -= 1
         return self._order[place - 1] if place else None
 
-    def replace(self, item_id: str, item: Item) -> None:
+    def replace(self, item_id: str, item: AnyItem) -> None:
         """Show the item's newer state, unless it was deleted. A truncated part keeps its words hidden."""
         entry = self._entries.get(item_id)
         if entry is not None:
             entry.item = item if entry.heard is None else with_transcript(item, "")
 
-    def delete(self, item_id: str) -> Item:
+    def delete(self, item_id: str) -> AnyItem:
         entry = self._entries.pop(item_id, None)
         if entry is None:
             raise errors.unknown_item("delete", item_id)
@@ -171,15 +181,17 @@ class Conversation:
         if isinstance(item, FunctionCall):
             deleted_answer = item.call_id in self._answered and item.call_id not in outputs
             return item.status == "completed" and not deleted_answer
+        if not isinstance(item, Message):
+            return not isinstance(item, McpListTools)
         return item.status != "in_progress" and entry.heard != "" and bool(item.content)
 
 
-def readable(entry: Entry) -> Item:
+def readable(entry: Entry) -> AnyItem:
     """Return the item as a model reads it."""
     return entry.item if entry.heard is None else with_transcript(entry.item, entry.heard)
 
 
-def whole(entry: Entry) -> Item:
+def whole(entry: Entry) -> AnyItem:
     """Return the item with its sound, as far as that is kept."""
     item = entry.item
     if not isinstance(item, Message) or entry.sound is None or not entry.sound.audio:
@@ -202,7 +214,7 @@ def spoken_by_agent(entry: Entry) -> bool:
     return isinstance(item.content[0], OutputAudio)
 
 
-def with_transcript(item: Item, text: str) -> Item:
+def with_transcript(item: AnyItem, text: str) -> AnyItem:
     """Return the item with the words of its audio parts replaced."""
     if not isinstance(item, Message):
         return item

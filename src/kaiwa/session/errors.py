@@ -49,6 +49,11 @@ def wrong_session_type(realtime: bool) -> PeerError:
     return PeerError("invalid_parameter", message, param="session.type")
 
 
+def no_model_here() -> PeerError:
+    message = "You must not provide a model parameter for transcription sessions."
+    return PeerError("invalid_parameter", message, param="session.model")
+
+
 def voice_locked() -> PeerError:
     message = "Cannot update a conversation's voice if assistant audio is present."
     return PeerError("cannot_update_voice", message, param="session.audio.output.voice")
@@ -141,6 +146,16 @@ def session_expired(minutes: int) -> PeerError:
 
 def engine_lost(message: str) -> PeerError:
     return PeerError("server_error", message, type=SERVER_ERROR)
+
+
+def unknown_request(request_id: str) -> PeerError:
+    message = f"Error adding item: no approval request with id '{request_id}' waits for an answer."
+    return PeerError("invalid_value", message, param="item.approval_request_id")
+
+
+def answered_request(request_id: str) -> PeerError:
+    message = f"Error adding item: the approval request with id '{request_id}' was answered before."
+    return PeerError("invalid_value", message, param="item.approval_request_id")
 
 
 def duplicate_call(call_id: str) -> PeerError:

@@ -18,7 +18,7 @@ from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
-from kaiwa.events.items import FunctionCallOutput
+from kaiwa.events.items import FunctionCallOutput, McpApprovalResponse
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
@@ -29,6 +29,9 @@ from kaiwa.session.conversation import Conversation, Entry, user_audio
 from kaiwa.session.floor import Floor
 from kaiwa.session.input_audio import InputAudio
 from kaiwa.session.items import Items
+from kaiwa.session.mcp import Listings
+from kaiwa.session.mcp_calls import RemoteCalls
+from kaiwa.session.mcp_rules import shown
 from kaiwa.session.outbox import Ids, Outbox
 from kaiwa.session.paced import PacedOutput
 from kaiwa.session.plan import Plan, planned
@@ -56,8 +59,10 @@ class HostSession:
         ids: Ids,
         policy: HostPolicy = USUAL,
         tools: Sequence[ToolSpec] = (),
+        servers: Sequence[str] = (),
         now: float,
     ) -> None:
+        """`servers` are the labels of the agent's MCP servers."""
         self.config = config if config.id else msgspec.structs.replace(config, id=ids("sess"))
         self.policy = policy
         self.conversation = Conversation(ids("conv"), Sounds(policy.kept_sound_bytes))
@@ -67,7 +72,12 @@ class HostSession:
         self._input = InputAudio(self.config.audio.input.format, policy.kept_sound_bytes)
         self._turns = UserTurns(policy, self._floor, ids)
         self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, self.conversation)
-        self._answers = Answers(policy, self._outbox, self.conversation, self._floor, self._paced)
+        self._listings = Listings(self._outbox, self.conversation)
+        grace_s = policy.approval_grace_ms / 1000
+        self._remote = RemoteCalls(self._outbox, self.conversation, self._listings, grace_s)
+        self._answers = Answers(
+            policy, self._outbox, self.conversation, self._floor, self._paced, self._remote
+        )
         self._transcripts = Transcripts(self._outbox, self.conversation)
         self._calls = CallLedger(policy.join_ms / 1000)
         self._items = Items(self._outbox, self.conversation, self._input, self._transcripts, self._calls)
@@ -75,7 +85,8 @@ class HostSession:
         self._idle_at: float | None = None
         self._handlers = self._handlers_by_type()
         self._turns.configure(self._detection)
-        self._outbox.send(server.SessionCreated, session=self.config)
+        self._outbox.send(server.SessionCreated, session=shown(self.config))
+        self._listings.begin(servers, self.config.tools)
         self._outbox.ask(engine.Listen(mode=self._listen_mode()))
 
     # --- the doorway ---------------------------------------------------------------------------
@@ -100,6 +111,7 @@ class HostSession:
             self._idle_at,
             self._paced.drained_at(),
             self._calls.due_at() if self._calls.owed and self._floor_is_free() else None,
+            self._remote.due_at if self._answers.active is None else None,
         )
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -113,6 +125,9 @@ class HostSession:
         self._paced.handle_timer(now)
         if self._idle_at is not None and now >= self._idle_at:
             self._time_out(now)
+        due_at = self._remote.due_at
+        if due_at is not None and now >= due_at and self._answers.active is None:
+            self._answers.make_approved(self._plan())
         if self._calls.owed:
             self._answer_what_is_owed(now)
 
@@ -158,6 +173,7 @@ class HostSession:
             engine.EngineFailed: self._lose_engine,
             tools.ToolProgress: lambda event, now: self._calls.report(event),
             tools.ToolSettled: self._settle_call,
+            tools.ToolsListed: lambda event, now: self._listings.take(event),
         }
 
     # --- settings ------------------------------------------------------------------------------
@@ -185,7 +201,9 @@ class HostSession:
             self._idle_at = None
         if self._listen_mode() != mode:
             self._outbox.ask(engine.Listen(mode=self._listen_mode()))
-        self._outbox.send(server.SessionUpdated, session=self.config)
+        self._outbox.send(server.SessionUpdated, session=shown(self.config))
+        if event.session.tools is not UNSET:
+            self._listings.configure(self.config.tools)
 
     # --- the user's audio ----------------------------------------------------------------------
 
@@ -304,7 +322,7 @@ class HostSession:
         detection = self._detection
         if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
             return
-        if self._calls.any_running or not self._floor_is_free():
+        if self._calls.any_running or self._remote.any_running or not self._floor_is_free():
             self._idle_at = now + detection.idle_timeout_ms / 1000
             return
         end_ms = self._input.heard_ms
@@ -320,7 +338,12 @@ class HostSession:
     # --- items ---------------------------------------------------------------------------------
 
     def _create_item(self, event: client.ItemCreated, now: float) -> None:
+        answer = event.item if isinstance(event.item, McpApprovalResponse) else None
+        if answer is not None:
+            self._remote.check_answer(answer)
         self._items.create(event, self.config)
+        if answer is not None:
+            self._remote.answer(answer, now)
 
     def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
         self._items.truncate(event)
@@ -328,13 +351,14 @@ class HostSession:
 
     def _delete_item(self, event: client.ItemDeleteRequested, now: float) -> None:
         stopped = self._items.delete(event.item_id)
+        self._remote.drop(event.item_id)
         if stopped is not None:
             self._outbox.stop_tool(stopped)
 
     # --- responses -----------------------------------------------------------------------------
 
     def _plan(self, params: ResponseParams = AS_CONFIGURED) -> Plan:
-        return planned(self.config, self._own_tools, params, self.conversation)
+        return planned(self.config, self._own_tools, self._listings, params, self.conversation)
 
     def _respond(self) -> None:
         """Answer the conversation as it stands, unless an answer is under way."""
@@ -352,6 +376,9 @@ class HostSession:
             raise errors.no_response_here()
         params = event.response
         plan = self._plan(AS_CONFIGURED if params is None or params is UNSET else params)
+        if plan.in_conversation and plan.history is None and self._remote.due_at is not None:
+            self._answers.make_approved(plan)
+            return
         self._start(plan)
 
     def _cancel_response(self, event: client.ResponseCancelled, now: float) -> None:
@@ -379,7 +406,7 @@ class HostSession:
         self._outbox.run_tool(call)
 
     def _settle_call(self, event: tools.ToolSettled, now: float) -> None:
-        if not self._calls.running(event.call_id):
+        if self._remote.settle(event) or not self._calls.running(event.call_id):
             return
         self._calls.settle(event.call_id, now)
         item_id = self._outbox.new_id("item")
@@ -425,5 +452,5 @@ class HostSession:
 
     def _stop_everything(self) -> None:
         self._answers.stop_all()
-        for call_id in self._calls.stop_all():
+        for call_id in (*self._calls.stop_all(), *self._remote.stop_all()):
             self._outbox.stop_tool(call_id)

@@ -8,12 +8,14 @@ import msgspec
 from msgspec import UNSET
 
 from kaiwa.events.items import (
+    AnyItem,
+    ClientItem,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
     InputImage,
     InputText,
-    Item,
+    McpApprovalResponse,
     Message,
     OutputAudio,
     OutputText,
@@ -35,7 +37,7 @@ _TAGS = {
 }
 
 
-def check_item(item: Item, param: str = "item") -> None:
+def check_item(item: ClientItem, param: str = "item") -> None:
     """Raise PeerError for an id that is too long or content that does not fit the role."""
     if isinstance(item.id, str) and len(item.id) > MAX_ID_LENGTH:
         raise errors.too_long(f"{param}.id", len(item.id), MAX_ID_LENGTH)
@@ -48,8 +50,10 @@ def check_item(item: Item, param: str = "item") -> None:
             raise errors.invalid_value(f"{param}.content[{index}].type", _TAGS[type(part)], supported)
 
 
-def stored(item: Item, item_id: str, new_id: Callable[[str], str]) -> Item:
+def stored(item: ClientItem, item_id: str, new_id: Callable[[str], str]) -> ClientItem:
     """Return the item as the conversation keeps it: with ids, completed, without audio bytes."""
+    if isinstance(item, McpApprovalResponse):
+        return msgspec.structs.replace(item, id=item_id, object=UNSET)
     if isinstance(item, FunctionCallOutput):
         return msgspec.structs.replace(item, id=item_id, object=UNSET, status=UNSET)
     if isinstance(item, FunctionCall):
@@ -62,7 +66,7 @@ def stored(item: Item, item_id: str, new_id: Callable[[str], str]) -> Item:
     return msgspec.structs.replace(item, id=item_id, object=UNSET, status="completed", content=content)
 
 
-def audio_of(item: Item) -> bytes:
+def audio_of(item: AnyItem) -> bytes:
     """Return the audio a message brought with it, in the wire format; empty when there is none."""
     if not isinstance(item, Message):
         return b""
@@ -73,13 +77,13 @@ def audio_of(item: Item) -> bytes:
     )
 
 
-def wants_transcript(item: Item) -> bool:
+def wants_transcript(item: AnyItem) -> bool:
     return isinstance(item, Message) and any(
         isinstance(part, InputAudio) and not part.transcript for part in item.content
     )
 
 
-def words_of(item: Item) -> str:
+def words_of(item: AnyItem) -> str:
     """Return the transcript of a message's audio parts."""
     if not isinstance(item, Message):
         return ""

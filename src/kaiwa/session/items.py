@@ -8,7 +8,7 @@ from __future__ import annotations
 from kaiwa.audio.formats import HOUSE_BYTES_PER_MS
 from kaiwa.events import client, engine, server
 from kaiwa.events.config import SessionConfig
-from kaiwa.events.items import FunctionCall, FunctionCallOutput, Item
+from kaiwa.events.items import AnyItem, ClientItem, FunctionCall, FunctionCallOutput
 from kaiwa.session import errors
 from kaiwa.session.alignment import Alignment
 from kaiwa.session.calls import CallLedger
@@ -83,7 +83,7 @@ class Items:
             return str(item.call_id)
         return None
 
-    def _check_call(self, item: Item) -> None:
+    def _check_call(self, item: ClientItem) -> None:
         if isinstance(item, FunctionCallOutput):
             self._conversation.check_output(item, "item.call_id")
             if self._calls.running(item.call_id):
@@ -92,7 +92,15 @@ class Items:
             raise errors.duplicate_call(item.call_id)
 
 
-def _entry_of(item: Item, pcm: bytes) -> Entry:
+def finish(outbox: Outbox, conversation: Conversation, item_id: str, item: AnyItem) -> None:
+    """Show an item's last state, unless it was deleted."""
+    if item_id in conversation:
+        conversation.replace(item_id, item)
+        previous = conversation.previous_id(item_id)
+        outbox.send(server.ItemDone, previous_item_id=previous, item=item)
+
+
+def _entry_of(item: ClientItem, pcm: bytes) -> Entry:
     audio_ms = len(pcm) / HOUSE_BYTES_PER_MS
     alignment = Alignment()
     alignment.add_text(words_of(item))

@@ -54,6 +54,10 @@ class Outbox:
         if not self.closed:
             self._actions.append(StopTool(call_id=call_id))
 
+    def act(self, action: Action) -> None:
+        if not self.closed:
+            self._actions.append(action)
+
     def hang(self, code: int, reason: str) -> None:
         if not self.closed:
             self._actions.append(Hang(code=code, reason=reason))

@@ -5,8 +5,8 @@ Source: Realtime reference B1 (response.create), K-106 to K-110, K-217 to K-222.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,8 @@ from kaiwa.events.client import ResponseAudioOutput, ResponseParams
 from kaiwa.events.config import (
     AudioFormat,
     CustomVoice,
+    ForcedFunction,
+    ForcedMcp,
     FunctionTool,
     MaxTokens,
     Modality,
@@ -25,11 +27,14 @@ from kaiwa.events.config import (
     Voice,
 )
 from kaiwa.events.engine import Generate
-from kaiwa.events.items import Item, ItemReference
+from kaiwa.events.items import ClientItem, ItemReference
 from kaiwa.events.response import Response, ResponseAudio, ResponseOutputFormat
 from kaiwa.events.tools import ToolSpec
-from kaiwa.session.conversation import Conversation, Entry, readable
+from kaiwa.session.conversation import Conversation, Entry
+from kaiwa.session.history import read
 from kaiwa.session.item_rules import check_item, stored
+from kaiwa.session.mcp import Listings, RemoteTool
+from kaiwa.session.mcp_rules import checked_servers
 from kaiwa.session.settings import check_max_tokens, check_modalities, check_speed
 
 T = TypeVar("T")
@@ -37,7 +42,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`history` None means the conversation as it is when the response begins."""
+    """`history` None means the conversation as it is when the response begins.
+
+    `remote` are those of the tools that MCP servers run, by the names a model calls them.
+    """
 
     in_conversation: bool
     modalities: tuple[Modality, ...]
@@ -52,6 +60,7 @@ class Plan:
     language: str | None
     temperature: float | UnsetType = UNSET
     history: tuple[Entry, ...] | None = None
+    remote: Mapping[str, RemoteTool] = field(default_factory=dict[str, RemoteTool])
 
     @property
     def spoken(self) -> bool:
@@ -63,7 +72,7 @@ class Plan:
     def generate(self, response_id: str, history: Sequence[Entry]) -> Generate:
         return Generate(
             response_id=response_id,
-            history=tuple(readable(entry) for entry in history),
+            history=read(history),
             instructions=self.instructions,
             tools=self.tools,
             tool_choice=self.tool_choice,
@@ -88,7 +97,11 @@ class Plan:
 
 
 def planned(
-    config: SessionConfig, own_tools: Sequence[ToolSpec], params: ResponseParams, conversation: Conversation
+    config: SessionConfig,
+    own_tools: Sequence[ToolSpec],
+    listings: Listings,
+    params: ResponseParams,
+    conversation: Conversation,
 ) -> Plan:
     """Return the plan for a request. Raises PeerError."""
     check_modalities(params.output_modalities, "response.output_modalities")
@@ -99,6 +112,17 @@ def planned(
     check_speed(output.speed, "response.audio.output.speed")
     in_conversation = params.conversation != "none"
     transcription = config.audio.input.transcription
+    given = _or(params.tools, config.tools)
+    functions = _offered(given, own_tools if in_conversation else ())
+    if params.tools:
+        checked_servers(params.tools, (), "response.tools")
+    # Their calls outlive the response, as items of the conversation: beside it there are none.
+    remote = listings.offered(given, {tool.name for tool in functions}) if in_conversation else {}
+    choice, tools = _chosen(
+        _or(params.tool_choice, config.tool_choice),
+        remote,
+        (*functions, *(one.spec for one in remote.values())),
+    )
     return Plan(
         in_conversation=in_conversation,
         modalities=_or(params.output_modalities, config.output_modalities),
@@ -106,13 +130,14 @@ def planned(
         voice=_or(output.voice, config.audio.output.voice),
         format=_or(output.format, config.audio.output.format),
         speed=_or(output.speed, config.audio.output.speed),
-        tools=_offered(_or(params.tools, config.tools), own_tools if in_conversation else ()),
-        tool_choice=_or(params.tool_choice, config.tool_choice),
+        tools=tools,
+        tool_choice=choice,
         max_output_tokens=_or(params.max_output_tokens, config.max_output_tokens),
         metadata=metadata,
         language=transcription.language if transcription else None,
         temperature=_or(params.temperature, config.temperature),
         history=_given_history(params, conversation),
+        remote=remote,
     )
 
 
@@ -138,6 +163,26 @@ def _offered(tools: Sequence[Tool], own_tools: Sequence[ToolSpec]) -> tuple[Tool
     return theirs + tuple(tool for tool in own_tools if tool.name not in names)
 
 
+def _chosen(
+    choice: ToolChoice, remote: Mapping[str, RemoteTool], tools: tuple[ToolSpec, ...]
+) -> tuple[ToolChoice, tuple[ToolSpec, ...]]:
+    """Return a choice that names no MCP server, and the tools it leaves. Of a server not listed: any tool."""
+    if not isinstance(choice, ForcedMcp):
+        return choice, tools
+    meant = [
+        one.spec
+        for one in remote.values()
+        if one.label == choice.server_label and choice.name in (None, one.name)
+    ]
+    match meant:
+        case []:
+            return "auto", tools
+        case [only]:
+            return ForcedFunction(name=only.name), tools
+        case _:
+            return "required", tuple(meant)
+
+
 def _given_history(params: ResponseParams, conversation: Conversation) -> tuple[Entry, ...] | None:
     if params.input is None or params.input is UNSET:
         return None
@@ -147,7 +192,7 @@ def _given_history(params: ResponseParams, conversation: Conversation) -> tuple[
     )
 
 
-def _given_entry(item: Item | ItemReference, param: str, conversation: Conversation) -> Entry:
+def _given_entry(item: ClientItem | ItemReference, param: str, conversation: Conversation) -> Entry:
     if isinstance(item, ItemReference):
         return conversation.referred(item.id, f"{param}.id")
     check_item(item, param)

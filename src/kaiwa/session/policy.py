@@ -43,3 +43,5 @@ class HostPolicy(Value, kw_only=True):
     answer_window_ms: int = 700
     decide_within_ms: int = 1000
     join_ms: int = 400
+    # how long an approved call waits for the response.create that usually follows
+    approval_grace_ms: int = 300

@@ -11,17 +11,31 @@ import msgspec
 
 from kaiwa.audio.formats import duration_ms
 from kaiwa.events import server
-from kaiwa.events.items import FunctionCall, Item, ItemStatus, Message, OutputAudio, OutputText
+from kaiwa.events.items import (
+    AnyItem,
+    FunctionCall,
+    ItemStatus,
+    McpApprovalRequest,
+    McpCall,
+    Message,
+    OutputAudio,
+    OutputText,
+    ToolExecutionError,
+)
 from kaiwa.events.response import ResponseStatus, StatusDetails
 from kaiwa.events.tools import ToolCall
 from kaiwa.events.usage import InputTokens, Usage
 from kaiwa.session.alignment import Alignment
 from kaiwa.session.conversation import Conversation, Entry
+from kaiwa.session.history import is_json
+from kaiwa.session.mcp import RemoteTool
+from kaiwa.session.mcp_calls import AwaitedCall, RemoteCall
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.plan import Plan
 from kaiwa.session.speech_out import SpeechOut
 
 CONTENT_INDEX = 0
+_CUT_OFF = ToolExecutionError(message="The call was cut off; it was not made.")
 
 
 @dataclass(slots=True)
@@ -48,15 +62,17 @@ class LiveResponse:
         self._outbox = outbox
         self._conversation = conversation if plan.in_conversation else None
         self._shown = plan.response(self.id, conversation.id)
-        self._items: list[Item] = []
+        self._items: list[AnyItem] = []
         self._message: _Open | None = None
         self._calls: dict[int, _Open] = {}
         self._closed_calls: set[int] = set()
+        self._awaited: set[int] = set()
         self._speech: SpeechOut | None = None
         self._broken = False
         self.audio_ms = 0.0
         self._audio_bytes = 0
         self.written: list[str] = []
+        self.remote_calls: list[RemoteCall] = []
         outbox.send(server.ResponseCreated, response=self._shown)
 
     @property
@@ -93,51 +109,67 @@ class LiveResponse:
     def add_arguments(self, index: int, name: str, delta: str) -> None:
         if index in self._closed_calls or not delta:
             return
+        tool = self.plan.remote.get(name)
+        if tool is not None and tool.approval:  # shown when it is complete
+            self._awaited.add(index)
+            return
         call = self._calls.get(index) or self._open_call(index, name, None)
         call.pieces.append(delta)
         self.written.append(delta)
-        self._outbox.send(
-            server.ArgumentsDelta,
-            response_id=self.id,
-            item_id=call.item_id,
-            output_index=call.index,
-            call_id=_call(call).call_id,
-            delta=delta,
-        )
+        item, place = _call(call), self._item_place(call)
+        if isinstance(item, McpCall):
+            self._outbox.send(server.McpArgumentsDelta, **place, delta=delta)
+        else:
+            self._outbox.send(server.ArgumentsDelta, **place, call_id=item.call_id, delta=delta)
 
-    def add_call(self, index: int, name: str, arguments: str, call_id: str | None) -> ToolCall | None:
-        """Complete a call and close its item; None when this call was complete already."""
+    def add_call(
+        self, index: int, name: str, arguments: str, call_id: str | None
+    ) -> ToolCall | AwaitedCall | None:
+        """Complete a call and close its item.
+
+        None when it was complete already, and for a call in `remote_calls`: that begins after the response.
+        """
         if index in self._closed_calls:
             return None
+        tool = self.plan.remote.get(name)
+        if tool is not None and tool.approval:
+            return self._add_request(index, tool, arguments)
         call = self._calls.get(index) or self._open_call(index, name, call_id)
         whole = arguments if arguments.strip() else "{}"
         streamed = call.text
-        if not whole.startswith(streamed) and not _is_json(streamed):
+        if not whole.startswith(streamed) and not is_json(streamed):
             self._broken = True
             self._close_call(index, call)
             return None
         self.add_arguments(index, name, whole[len(streamed) :] if whole.startswith(streamed) else "")
-        item = msgspec.structs.replace(_call(call), arguments=call.text, status="completed")
         del self._calls[index]
         self._closed_calls.add(index)
-        self._outbox.send(
-            server.ArgumentsDone,
-            response_id=self.id,
-            item_id=call.item_id,
-            output_index=call.index,
-            call_id=item.call_id,
-            name=item.name,
-            arguments=item.arguments,
+        item = _call(call)
+        if isinstance(item, McpCall):
+            assert tool is not None, "an MCP call was opened for a tool"
+            self._complete_remote(call, item, tool)
+            return None
+        return self._complete_call(call, item, tool)
+
+    def add_approved(self, awaited: AwaitedCall) -> None:
+        """Make a call that the client has approved."""
+        item_id, tool = self._outbox.new_id("item"), awaited.tool
+        item = McpCall(
+            id=item_id,
+            server_label=tool.label,
+            name=tool.name,
+            arguments="",
+            approval_request_id=awaited.request_id,
         )
-        self._close_item(call, item)
-        return ToolCall(
-            call_id=str(item.call_id), name=item.name, arguments=item.arguments, response_id=self.id
-        )
+        call = self._open_item(item_id, Entry(item=item, called=tool.spec.name))
+        call.pieces.append(awaited.arguments)
+        self._outbox.send(server.McpArgumentsDelta, **self._item_place(call), delta=call.text)
+        self._complete_remote(call, item, tool)
 
     @property
     def whole(self) -> bool:
         """False when a call was begun and not completed in good order."""
-        return not self._calls and not self._broken
+        return not self._calls and not self._awaited and not self._broken
 
     def end(self, status: ResponseStatus, details: StatusDetails | None, usage: Usage) -> None:
         """Close what is open, in order, and the response."""
@@ -167,11 +199,60 @@ class LiveResponse:
 
     def _open_call(self, index: int, name: str, call_id: str | None) -> _Open:
         item_id = self._outbox.new_id("item")
+        tool = self.plan.remote.get(name)
+        if tool is not None and not tool.own:
+            remote = McpCall(id=item_id, server_label=tool.label, name=tool.name, arguments="")
+            self._calls[index] = self._open_item(item_id, Entry(item=remote, called=name))
+            return self._calls[index]
         if call_id is None or (self._conversation and self._conversation.knows_call(call_id)):
             call_id = self._outbox.new_id("call")
         item = FunctionCall(id=item_id, status="in_progress", name=name, call_id=call_id, arguments="")
         self._calls[index] = self._open_item(item_id, Entry(item=item))
         return self._calls[index]
+
+    def _add_request(self, index: int, tool: RemoteTool, arguments: str) -> AwaitedCall:
+        self._awaited.discard(index)
+        self._closed_calls.add(index)
+        item_id, whole = self._outbox.new_id("item"), arguments if arguments.strip() else "{}"
+        self.written.append(whole)
+        item = McpApprovalRequest(id=item_id, server_label=tool.label, name=tool.name, arguments=whole)
+        self._close_item(self._open_item(item_id, Entry(item=item, called=tool.spec.name)), item)
+        return AwaitedCall(item_id, tool, whole)
+
+    def _complete_call(self, call: _Open, item: FunctionCall, tool: RemoteTool | None) -> ToolCall:
+        item = msgspec.structs.replace(item, arguments=call.text, status="completed")
+        self._outbox.send(
+            server.ArgumentsDone,
+            **self._item_place(call),
+            call_id=item.call_id,
+            name=item.name,
+            arguments=item.arguments,
+        )
+        self._close_item(call, item)
+        return ToolCall(
+            call_id=str(item.call_id),
+            name=tool.name if tool else item.name,
+            arguments=item.arguments,
+            response_id=self.id,
+            listing_id=tool.listing_id if tool else None,
+        )
+
+    def _complete_remote(self, call: _Open, item: McpCall, tool: RemoteTool) -> None:
+        """Close the call's place in the response; its item is done when the server has answered."""
+        item = msgspec.structs.replace(item, arguments=call.text)
+        self._outbox.send(server.McpArgumentsDone, **self._item_place(call), arguments=item.arguments)
+        self._items[call.index] = item
+        if self._conversation is not None:
+            self._conversation.replace(call.item_id, item)
+        self._outbox.send(server.OutputItemDone, response_id=self.id, output_index=call.index, item=item)
+        wanted = ToolCall(
+            call_id=call.item_id,
+            name=tool.name,
+            arguments=item.arguments,
+            response_id=self.id,
+            listing_id=tool.listing_id,
+        )
+        self.remote_calls.append(RemoteCall(wanted, call.index))
 
     def _open_item(self, item_id: str, entry: Entry) -> _Open:
         opened = _Open(len(self._items), item_id, entry)
@@ -205,7 +286,11 @@ class LiveResponse:
         """Close a call that was cut off: nobody may carry it out."""
         del self._calls[index]
         self._closed_calls.add(index)
-        self._close_item(call, msgspec.structs.replace(_call(call), arguments=call.text, status="incomplete"))
+        item = _call(call)
+        if isinstance(item, McpCall):
+            self._close_item(call, msgspec.structs.replace(item, arguments=call.text, error=_CUT_OFF))
+        else:
+            self._close_item(call, msgspec.structs.replace(item, arguments=call.text, status="incomplete"))
 
     def _close_message(self, message: _Open, status: ItemStatus) -> None:
         place, text = self._place(message), message.text
@@ -220,7 +305,7 @@ class LiveResponse:
         item = message.entry.item
         self._close_item(message, msgspec.structs.replace(item, status=status, content=(content,)))
 
-    def _close_item(self, opened: _Open, item: Item) -> None:
+    def _close_item(self, opened: _Open, item: AnyItem) -> None:
         self._items[opened.index] = item
         if self._conversation is not None:
             self._conversation.replace(opened.item_id, item)
@@ -228,24 +313,14 @@ class LiveResponse:
             self._outbox.send(server.ItemDone, previous_item_id=previous, item=item)
         self._outbox.send(server.OutputItemDone, response_id=self.id, output_index=opened.index, item=item)
 
+    def _item_place(self, opened: _Open) -> dict[str, object]:
+        return {"response_id": self.id, "item_id": opened.item_id, "output_index": opened.index}
+
     def _place(self, opened: _Open) -> dict[str, object]:
-        return {
-            "response_id": self.id,
-            "item_id": opened.item_id,
-            "output_index": opened.index,
-            "content_index": CONTENT_INDEX,
-        }
+        return {**self._item_place(opened), "content_index": CONTENT_INDEX}
 
 
-def _call(opened: _Open) -> FunctionCall:
+def _call(opened: _Open) -> FunctionCall | McpCall:
     item = opened.entry.item
-    assert isinstance(item, FunctionCall), "an open call holds a function call"
+    assert isinstance(item, FunctionCall | McpCall), "an open call holds a call"
     return item
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True

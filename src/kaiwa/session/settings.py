@@ -22,6 +22,7 @@ from kaiwa.events.config import (
     SessionUpdate,
 )
 from kaiwa.session import errors
+from kaiwa.session.mcp_rules import checked_servers
 
 T = TypeVar("T")
 _CLEARED = {
@@ -43,6 +44,8 @@ def updated(config: SessionConfig, update: SessionUpdate, *, voice_locked: bool)
     """
     if update.type != config.type:
         raise errors.wrong_session_type(realtime=config.type == "realtime")
+    if update.type == "transcription" and update.model is not UNSET:
+        raise errors.no_model_here()
     check_modalities(update.output_modalities, "session.output_modalities")
     check_max_tokens(update.max_output_tokens, "session.max_output_tokens")
     changes: dict[str, object] = {}
@@ -50,6 +53,8 @@ def updated(config: SessionConfig, update: SessionUpdate, *, voice_locked: bool)
         value = getattr(update, name)
         if value is not UNSET:
             changes[name] = empty if value is None else value
+    if isinstance(update.tools, tuple):
+        changes["tools"] = checked_servers(update.tools, config.tools, "session.tools")
     if update.output_modalities is not UNSET:
         changes["output_modalities"] = update.output_modalities
     for name in ("reasoning", "parallel_tool_calls", "temperature"):

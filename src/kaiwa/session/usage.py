@@ -9,7 +9,16 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kaiwa.events.items import FunctionCall, FunctionCallOutput, InputImage, InputText, Message, OutputText
+from kaiwa.events.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputImage,
+    InputText,
+    McpApprovalRequest,
+    McpCall,
+    Message,
+    OutputText,
+)
 from kaiwa.events.usage import CachedTokens, InputTokens, OutputTokens, Usage
 from kaiwa.session.conversation import Entry, readable
 from kaiwa.session.item_rules import words_of
@@ -75,6 +84,11 @@ def _item_tokens(entry: Entry) -> tuple[int, int]:
         return text_tokens(item.name) + text_tokens(item.arguments), 0
     if isinstance(item, FunctionCallOutput):
         return text_tokens(item.output), 0
+    if isinstance(item, McpCall | McpApprovalRequest):
+        output = item.output or "" if isinstance(item, McpCall) else ""
+        return text_tokens(item.name) + text_tokens(item.arguments) + text_tokens(output), 0
+    if not isinstance(item, Message):
+        return 0, 0
     text = sum(text_tokens(part.text) for part in item.content if isinstance(part, InputText | OutputText))
     images = sum(IMAGE_TOKENS for part in item.content if isinstance(part, InputImage))
     spoken = text_tokens(words_of(item)) if item.role == "assistant" else 0

@@ -17,7 +17,9 @@ from msgspec import UNSET, structs
 from kaiwa.events import server
 from kaiwa.events.client import AudioAppended, ClientEvent, WireEvent
 from kaiwa.events.server import ServerEvent
+from kaiwa.events.value import Value
 from kaiwa.protocol.realtime import habits, rules
+from kaiwa.protocol.realtime.ga_transcription import transcription_event
 from kaiwa.protocol.realtime.reading import ClientReader, ServerReader, UnknownServerEvent
 from kaiwa.protocol.realtime.writing import append_frame, client_body, holders
 
@@ -70,7 +72,13 @@ class GaCodec:
         return self._server.read(frame)
 
 
-_PADDED = (server.TextDelta, server.TranscriptDelta, server.ArgumentsDelta, server.InputTranscriptionDelta)
+_PADDED = (
+    server.TextDelta,
+    server.TranscriptDelta,
+    server.ArgumentsDelta,
+    server.McpArgumentsDelta,
+    server.InputTranscriptionDelta,
+)
 
 
 def _padding(event_id: str, length: int) -> bytes:
@@ -80,9 +88,11 @@ def _padding(event_id: str, length: int) -> bytes:
     return letters[: _PADDED_TO - length % _PADDED_TO]
 
 
-def _as_ga(event: ServerEvent) -> ServerEvent:
-    """Return the event without the settings that only the preview dialect has."""
+def _as_ga(event: ServerEvent) -> Value:
+    """Return the event without the settings that only the preview dialect or a realtime session has."""
     match event:
+        case server.SessionCreated() | server.SessionUpdated() if event.session.type == "transcription":
+            return transcription_event(event)
         case server.SessionCreated() | server.SessionUpdated() if event.session.temperature is not UNSET:
             return structs.replace(event, session=structs.replace(event.session, temperature=UNSET))
         case server.ResponseCreated() | server.ResponseDone() if event.response.temperature is not UNSET:

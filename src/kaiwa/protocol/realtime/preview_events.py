@@ -184,6 +184,7 @@ _SHOWN: Final[Mapping[type, Callable[[Any, Edition], Any]]] = {
         event_id=event.event_id, response=response_shown(event.response, edition)
     ),
     server.ArgumentsDelta: _unpadded,
+    server.McpArgumentsDelta: _unpadded,
     server.InputTranscriptionDelta: _unpadded,
     server.Failed: _failed_shown,
 }

@@ -29,7 +29,7 @@ class TranscriptionSessionUpdate(_Told, tag="transcription_session.update", kw_o
 
 
 class ItemCreate(_Told, tag="conversation.item.create", kw_only=True):
-    item: shapes.Item
+    item: shapes.ClientItem
     previous_item_id: str | None = None
 
 

@@ -6,7 +6,7 @@ of a connection, the second the client's.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec import UNSET, UnsetType, structs
 
@@ -32,15 +32,15 @@ _SAME: Final = ("instructions", "tools", "temperature", "conversation", "metadat
 # --- items -------------------------------------------------------------------------------------
 
 
-def item_meant(item: shapes.Item, path: str) -> items.Item:
+def item_meant(item: shapes.ClientItem, path: str) -> items.ClientItem:
     """Raises PeerError when a part does not fit the message's role."""
     if isinstance(item, shapes.Message):
         types = [str(part.__struct_config__.tag) for part in item.content]
         rules.check_part_types(item.role, types, path, PARTS_BY_ROLE)
-    return item_read(item)
+    return cast("items.ClientItem", item_read(item))
 
 
-def item_read(item: shapes.Item) -> items.Item:
+def item_read(item: shapes.Item) -> items.AnyItem:
     if not isinstance(item, shapes.Message):
         return structs.replace(item, object=UNSET)
     return items.Message(
@@ -52,7 +52,7 @@ def item_read(item: shapes.Item) -> items.Item:
     )
 
 
-def item_shown(item: items.Item, object: str | UnsetType = _OBJECT) -> shapes.Item:
+def item_shown(item: items.AnyItem, object: str | UnsetType = _OBJECT) -> shapes.Item:
     if not isinstance(item, items.Message):
         return structs.replace(item, object=object)
     return shapes.Message(
@@ -65,8 +65,8 @@ def item_shown(item: items.Item, object: str | UnsetType = _OBJECT) -> shapes.It
     )
 
 
-def item_told(item: items.Item) -> shapes.Item:
-    return item_shown(item, object=UNSET)
+def item_told(item: items.ClientItem) -> shapes.ClientItem:
+    return cast("shapes.ClientItem", item_shown(item, object=UNSET))
 
 
 def _part_read(part: shapes.Part) -> items.ContentPart:
@@ -174,8 +174,8 @@ def _output_meant(params: shapes.ResponseParams) -> client.ResponseAudioParams |
 
 
 def _input_meant(
-    given: tuple[shapes.Item | items.ItemReference, ...],
-) -> tuple[items.Item | items.ItemReference, ...]:
+    given: tuple[shapes.ClientItem | items.ItemReference, ...],
+) -> tuple[items.ClientItem | items.ItemReference, ...]:
     return tuple(
         one if isinstance(one, items.ItemReference) else item_meant(one, f"response.input[{index}]")
         for index, one in enumerate(given)

@@ -30,6 +30,10 @@ from kaiwa.events.items import (
     InputText,
     ItemReference,
     ItemStatus,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
 )
 from kaiwa.events.response import ResponseStatus, StatusDetails
 from kaiwa.events.usage import Usage
@@ -63,7 +67,8 @@ class Message(Value, tag="message", tag_field="type", kw_only=True):
     phase: str | None | UnsetType = UNSET
 
 
-Item = Message | FunctionCall | FunctionCallOutput
+ClientItem = Message | FunctionCall | FunctionCallOutput | McpApprovalResponse
+Item = ClientItem | McpListTools | McpCall | McpApprovalRequest
 
 
 class NoDetection(Value, tag="none", tag_field="type", kw_only=True):
@@ -174,8 +179,8 @@ class ResponseParams(Value, kw_only=True):
     conversation: Literal["auto", "none"] | None | UnsetType = UNSET
     metadata: dict[str, Any] | None | UnsetType = UNSET
     prompt: Prompt | None | UnsetType = UNSET
-    input: tuple[Item | ItemReference, ...] | None | UnsetType = UNSET
-    input_items: tuple[Item | ItemReference, ...] | None | UnsetType = UNSET
+    input: tuple[ClientItem | ItemReference, ...] | None | UnsetType = UNSET
+    input_items: tuple[ClientItem | ItemReference, ...] | None | UnsetType = UNSET
 
 
 class Response(Value, kw_only=True):

@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from kaiwa.events import client
 from kaiwa.events.config import FunctionTool, Tool
-from kaiwa.events.items import InputAudio, Item, ItemReference, Message, OutputAudio
+from kaiwa.events.items import ClientItem, InputAudio, ItemReference, Message, OutputAudio
 from kaiwa.protocol.realtime import faults
 
 APPEND_LIMIT_BYTES: Final = 15 * 1024 * 1024
@@ -81,7 +81,7 @@ def _response_requested(event: client.ResponseRequested) -> None:
             _check_item(f"response.input[{index}]", item)
 
 
-def _check_item(path: str, item: Item | ItemReference) -> None:
+def _check_item(path: str, item: ClientItem | ItemReference) -> None:
     if isinstance(item.id, str):
         if len(item.id) > ITEM_ID_LIMIT:
             raise faults.too_long(f"{path}.id", ITEM_ID_LIMIT, len(item.id))
