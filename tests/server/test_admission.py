@@ -112,7 +112,9 @@ async def test_without_an_offer_no_subprotocol_is_chosen(port: int) -> None:
         assert socket.subprotocol is None
 
 
-@pytest.mark.parametrize("origin", ["https://foreign.example", "http://127.0.0.1.foreign.example", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://foreign.example", "http://127.0.0.1.foreign.example", "null", "http://[::1"]
+)
 async def test_a_page_from_elsewhere_is_refused(port: int, origin: Any) -> None:
     async with knock(port, origin=origin) as socket:
         assert await refusal(socket) == ("insufficient_permissions", 3000)

@@ -49,5 +49,8 @@ def origin_fits(connection: HTTPConnection, allowed: tuple[str, ...]) -> bool:
     origin = connection.headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return True
-    host = urlsplit(origin).hostname
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:  # an address that no browser would send
+        return False
     return host is not None and is_loopback(host)
