@@ -1,7 +1,8 @@
 """An upstream that speaks the preview dialect, as GA events: one value for each connection.
 
-Keeps what the preview says once and GA says twice: where an unfinished item stands in the conversation, and
-the name of a function whose call is being written. Knows nothing of what is done with the events.
+Keeps what the preview says once and GA says twice: the order of the conversation, which of its items are
+unfinished, and the names of functions whose calls are being written. Knows nothing of what becomes of the
+events.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class PreviewUpstream:
 
     def __init__(self, codec: PreviewCodec | None = None) -> None:
         self._codec = codec or PreviewCodec()
-        self._previous: dict[str, str | None] = {}
+        self._order: list[str] = []
+        self._open: set[str] = set()
         self._names: dict[str, str] = {}
 
     def events(self, frame: str | bytes) -> tuple[ServerEvent | UnknownServerEvent, ...]:
@@ -29,6 +31,9 @@ class PreviewUpstream:
         match event:
             case server.ItemAdded():
                 return self._added(event)
+            case server.ItemDeleted(item_id=item_id) if item_id in self._order:
+                self._order.remove(item_id)
+                return (event,)
             case server.OutputItemAdded(item=FunctionCall() as call):
                 self._names[str(call.id)] = call.name
                 return (event,)
@@ -44,18 +49,29 @@ class PreviewUpstream:
                 return (event,)
 
     def _added(self, event: server.ItemAdded) -> tuple[ServerEvent, ...]:
-        self._previous[str(event.item.id)] = event.previous_item_id
-        if _unfinished(event.item):
-            return (event,)
-        return (event, *self._done(event.event_id, event.item))
+        item_id, previous = str(event.item.id), event.previous_item_id
+        if previous is None:
+            self._order.insert(0, item_id)
+        elif previous in self._order:
+            self._order.insert(self._order.index(previous) + 1, item_id)
+        else:
+            self._order += [previous, item_id]
+        self._open.add(item_id)
+        return (event,) if _unfinished(event.item) else (event, *self._done(event.event_id, event.item))
 
     def _done(self, event_id: str, item: Item) -> tuple[ServerEvent, ...]:
         """Say once that an item of the conversation is finished; out-of-band items were never added."""
         item_id = str(item.id)
-        if item_id not in self._previous:
+        if item_id not in self._open:
             return ()
-        previous = self._previous.pop(item_id)
-        return (server.ItemDone(event_id=f"{event_id}_{item_id}", previous_item_id=previous, item=item),)
+        self._open.remove(item_id)
+        previous = self._previous(item_id)
+        done = server.ItemDone(event_id=f"{event_id}_{item_id}", previous_item_id=previous, item=item)
+        return (done,)
+
+    def _previous(self, item_id: str) -> str | None:
+        place = self._order.index(item_id) if item_id in self._order else 0
+        return self._order[place - 1] if place else None
 
 
 def _unfinished(item: Item) -> bool:
