@@ -2,11 +2,12 @@
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.session.test_any_script import DETECTIONS, STEPS, Script
 
-from kaiwa.events import server
+from kaiwa.events import client, server
+from kaiwa.events.config import SessionUpdate
 from kaiwa.protocol.realtime.dialects import codec_for, reader_of
 from kaiwa.protocol.realtime.ga import GaCodec
 from kaiwa.session.policy import HostPolicy
@@ -26,10 +27,22 @@ def plain(event):
     return body
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(DETECTIONS), st.booleans(), st.lists(STEPS, max_size=40))
-def test_any_script_survives_the_preview_dialect(detection, paced, steps):
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    st.sampled_from(DETECTIONS),
+    st.booleans(),
+    st.sampled_from(["text", "audio"]),
+    st.lists(STEPS, max_size=40),
+)
+def test_any_script_survives_the_preview_dialect(detection, paced, modality, steps):
     script = Script(detection, HostPolicy(paced_output=paced, lifetime_s=None))
+    update = SessionUpdate(type="realtime", output_modalities=(modality,), temperature=0.9)
+    script.talk.do(client.SettingsChanged(session=update))
     for step in steps:
         script.play(step)
     script.finish()
