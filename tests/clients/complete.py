@@ -22,7 +22,7 @@ ENVIRONMENTS = HERE.parents[1] / ".venv-clients"
 class Client:
     """One package: the program that uses it, and the ways in which that can."""
 
-    package: str
+    name: str
     version: str
     command: tuple[str | Path, ...]
     surfaces: tuple[str, ...]
@@ -33,7 +33,7 @@ def in_node(package: str, program: str, *surfaces: str, flags: tuple[str, ...] =
     manifest = HERE / "js" / "node_modules" / package / "package.json"
     assert manifest.is_file(), f"{package} is not installed; run scripts/setup.sh dev"
     version: str = json.loads(manifest.read_text(encoding="utf-8"))["version"]
-    return Client(package, version, ("node", *flags, HERE / "js" / program), surfaces)
+    return Client(f"{package} (JavaScript)", version, ("node", *flags, HERE / "js" / program), surfaces)
 
 
 def in_python(
@@ -44,7 +44,9 @@ def in_python(
     assert python.is_file(), f"there is no environment for {package}; run scripts/setup-clients.sh"
     asked = f"from importlib.metadata import version; print(version({package!r}))"
     version = subprocess.run([python, "-c", asked], capture_output=True, check=True, text=True, timeout=60)
-    return Client(package, version.stdout.strip(), (python, HERE / "programs" / program), surfaces, turns)
+    return Client(
+        f"{package} (Python)", version.stdout.strip(), (python, HERE / "programs" / program), surfaces, turns
+    )
 
 
 async def completes_every_turn(client: Client, place: Place, planted: Breakage | None) -> list[Turn]:
@@ -54,7 +56,7 @@ async def completes_every_turn(client: Client, place: Place, planted: Breakage |
         done = await run_program(client.command, place, surfaces, turns)
         check(done, surfaces, turns)
         return done
-    with recorded(client.package, client.version, place.engine, client.surfaces, client.turns):
+    with recorded(client.name, client.version, place.engine, client.surfaces, client.turns):
         done = await run_program(client.command, place, client.surfaces, client.turns)
         check(done, client.surfaces, client.turns)
     return done

@@ -10,12 +10,34 @@ from tests.clients.place import KEY, Place
 from tests.contract.breakages import Breakage
 from tests.server.live_server import live_server
 
+from kaiwa.cli.local_server import free_port
+from kaiwa.server.certificates import Certificate, self_signed
+
 
 @pytest.fixture(scope="session")
-def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def local_server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Place]:
     """kaiwa with its own speech models and dialogue engine."""
-    with live_server(tmp_path_factory.mktemp("local"), {"KAIWA_API_KEY": KEY}) as port:
-        yield Place("local", f"127.0.0.1:{port}")
+    tls_port = free_port()
+    with live_server(tmp_path_factory.mktemp("local"), _settings(certificate, tls_port)) as port:
+        yield _place("local", port, tls_port, certificate)
+
+
+def _settings(certificate: Certificate, tls_port: int) -> dict[str, str]:
+    return {
+        "KAIWA_API_KEY": KEY,
+        "KAIWA_TLS_CERT": str(certificate.chain),
+        "KAIWA_TLS_KEY": str(certificate.key),
+        "KAIWA_TLS_PORT": str(tls_port),
+    }
+
+
+def _place(engine: str, port: int, tls_port: int, certificate: Certificate) -> Place:
+    return Place(engine, f"127.0.0.1:{port}", f"127.0.0.1:{tls_port}", certificate)
 
 
 @pytest.fixture(params=["local"])

@@ -18,6 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from kaiwa.server.certificates import tls_context
+
 BROKEN_PATIENCE_S = 4.0
 _OWN_HEADERS = {"host", "connection", "upgrade"}
 _UNSAYABLE = {1005, 1006}
@@ -28,13 +30,8 @@ async def broken_line(place: Place, planted: Breakage) -> AsyncIterator[Place]:
     """Give the same place behind the breakage; clients there lose patience soon."""
     async with AsyncExitStack() as stack:
         plain = await stack.enter_async_context(_listen(place, planted, None))
-        moved = replace(place, plain=_address(plain), patience_s=BROKEN_PATIENCE_S)
-        if place.certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(place.certificate, place.private_key)
-            secure = await stack.enter_async_context(_listen(place, planted, context))
-            moved = replace(moved, secure=_address(secure))
-        yield moved
+        secure = await stack.enter_async_context(_listen(place, planted, tls_context(place.certificate)))
+        yield replace(place, plain=_address(plain), secure=_address(secure), patience_s=BROKEN_PATIENCE_S)
 
 
 def _listen(place: Place, planted: Breakage, context: ssl.SSLContext | None) -> serve:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+
+from kaiwa.server.certificates import Certificate
 
 KEY = "sk-kaiwa-clients"
 
@@ -15,11 +16,8 @@ class Place:
     engine: str
     plain: str
     """host:port of the plain listener."""
-    secure: str = ""
+    secure: str
     """host:port of the TLS listener."""
-    certificate: Path | None = None
-    """What a client has to trust to use `secure`."""
-    private_key: Path | None = None
-    """The key of that certificate, for a line that stands in for the server."""
+    certificate: Certificate
     patience_s: float = 30.0
     """How long a client waits for one event before it calls the turn failed."""

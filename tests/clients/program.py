@@ -33,7 +33,7 @@ async def run_program(
         job = {
             "plain": place.plain,
             "secure": place.secure,
-            "certificate": str(place.certificate or ""),
+            "authority": str(place.certificate.authority),
             "key": KEY,
             "engine": place.engine,
             "patience_s": place.patience_s,
@@ -68,6 +68,5 @@ def _environment(place: Place) -> dict[str, str]:
     """The clients' own environment: no key, endpoint or proxy of the person who runs the tests."""
     names = ("PATH", "HOME", "LANG", "TMPDIR")
     kept = {name: os.environ[name] for name in names if name in os.environ}
-    if place.certificate is not None:
-        kept |= {"NODE_EXTRA_CA_CERTS": str(place.certificate), "SSL_CERT_FILE": str(place.certificate)}
-    return kept
+    authority = str(place.certificate.authority)
+    return kept | {"NODE_EXTRA_CA_CERTS": authority, "SSL_CERT_FILE": authority}

@@ -18,7 +18,7 @@ CLIENTS = [
 ]
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.package)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 async def test_a_line_without_a_breakage_changes_nothing(local_server: Place, client: Client) -> None:
     async with broken_line(local_server, Breakage()) as place:
         done = await run_program(client.command, place, client.surfaces, ["text"])

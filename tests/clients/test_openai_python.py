@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from tests.server.live_server import live_server
+from tests.clients.place import KEY, Place
 
 from kaiwa.audio.wav import house_audio_of
 from kaiwa.testing.conformance import check_transcript
@@ -41,10 +41,9 @@ WEATHER_RESULT = json.dumps(
 TEXT_SESSION: Any = {"type": "realtime", "output_modalities": ["text"]}
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with live_server(tmp_path_factory.mktemp("server")) as port:
-        yield port
+@pytest.fixture
+def port(local_server: Place) -> int:
+    return int(local_server.plain.rpartition(":")[2])
 
 
 class Heard:
@@ -67,7 +66,7 @@ class Heard:
 @asynccontextmanager
 async def talking(port: int, path: str = "/v1", model: str = "gpt-realtime") -> AsyncIterator[Heard]:
     async with (
-        AsyncOpenAI(api_key="any", base_url=f"http://127.0.0.1:{port}{path}") as client,
+        AsyncOpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{port}{path}") as client,
         client.realtime.connect(model=model) as connection,
     ):
         heard = Heard(connection)
@@ -206,7 +205,7 @@ class SyncHeard:
 @pytest.mark.parametrize("path", PATHS)
 def test_the_synchronous_client_has_a_text_turn_and_a_tool_turn(port: int, path: str) -> None:
     with (
-        OpenAI(api_key="any", base_url=f"http://127.0.0.1:{port}{path}") as client,
+        OpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{port}{path}") as client,
         client.realtime.connect(model="gpt-realtime") as connection,
     ):
         heard = SyncHeard(connection)

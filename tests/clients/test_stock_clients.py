@@ -28,6 +28,30 @@ async def test_openai_python_sync_and_async_in_both_dialects_and_on_azure(
     await completes_every_turn(client, place, planted)
 
 
+@rule("K-305", broken_by=failed_answers)
+async def test_openai_node_over_tls_and_the_socket_of_ws(place: Place, planted: Breakage | None) -> None:
+    surfaces = (
+        "OpenAIRealtimeWS",
+        "OpenAIRealtimeWS, Azure v1",
+        "OpenAIRealtimeWS, beta",
+        "OpenAIRealtimeWS, Azure key",
+        "OpenAIRealtimeWS, Azure token",
+    )
+    await completes_every_turn(in_node("openai", "openai-node.mjs", *surfaces), place, planted)
+
+
+@rule("K-305", broken_by=failed_answers)
+async def test_openai_node_over_tls_and_the_global_websocket(place: Place, planted: Breakage | None) -> None:
+    surfaces = (
+        "OpenAIRealtimeWebSocket",
+        "OpenAIRealtimeWebSocket, beta",
+        "OpenAIRealtimeWebSocket, Azure key",
+        "OpenAIRealtimeWebSocket, Azure token",
+    )
+    client = in_node("openai", "openai-node.mjs", *surfaces, flags=("--experimental-websocket",))
+    await completes_every_turn(client, place, planted)
+
+
 @rule("K-306", broken_by=failed_answers)
 async def test_rt_client_on_both_levels(place: Place, planted: Breakage | None) -> None:
     surfaces = ("LowLevelRTClient, key", "LowLevelRTClient, token", "RTClient, key", "RTClient, token")

@@ -1,7 +1,7 @@
 // The five turns of a RealtimeSession of @openai/agents-realtime, in node and in a page.
 // `library` is the package, so that a page can bring the bundle that is made for pages.
 import {
-  GREETING, Inbox, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf,
+  GREETING, Inbox, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays,
 } from './job.mjs';
 
 const NO_DETECTION = { audio: { input: { turnDetection: null, transcription: { model: 'whisper-1' } } } };
@@ -37,6 +37,7 @@ export class SessionTurns {
   });
 
   interruption = () => this.#talk({ ...NO_DETECTION }, async (session) => {
+    session.transport.sendEvent({ type: 'conversation.item.create', item: userSays(LONG_WISH) });
     session.transport.sendEvent({ type: 'response.create', response: { instructions: longAnswer() } });
     await this.inbox.next('sound', ({ name }) => name === 'audio');
     session.interrupt();

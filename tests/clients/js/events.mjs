@@ -1,7 +1,7 @@
 // The five turns as a client does them that hands its user the plain events, in either dialect.
 // `wire` is { send(event), inbox, close() }: the client, opened, with every server event put into its inbox.
 import {
-  GREETING, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays,
+  GREETING, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays,
 } from './job.mjs';
 
 const DETECTION = { type: 'server_vad', create_response: true, interrupt_response: false };
@@ -79,6 +79,7 @@ class Talk {
 
   async interruption() {
     await this.#update(this.names.aloud);
+    await this.wire.send({ type: 'conversation.item.create', item: userSays(LONG_WISH) });
     await this.wire.send({ type: 'response.create', response: { instructions: longAnswer() } });
     await this.wire.inbox.next('sound', (event) => event.type === this.names.sound);
     await this.wire.send({ type: 'response.cancel' });

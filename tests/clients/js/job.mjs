@@ -19,6 +19,9 @@ export const WEATHER = {
   },
 };
 
+// What the service's stand-in takes as the wish for a long answer; the embedded engine follows instructions.
+export const LONG_WISH = 'long answer, please';
+
 /** Instructions for an answer that is long enough to be stopped in the middle, and new to every cache. */
 export function longAnswer() {
   const first = Math.floor(Math.random() * 8000) + 1000;

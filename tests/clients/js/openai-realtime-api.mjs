@@ -3,7 +3,7 @@
 import { RealtimeClient } from 'openai-realtime-api';
 
 import {
-  GREETING, Inbox, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, within,
+  GREETING, Inbox, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, within,
 } from './job.mjs';
 import { perform } from './perform.mjs';
 
@@ -83,7 +83,7 @@ class Caller {
 
   interruption = () => this.talk(async () => {
     this.client.updateSession({ instructions: longAnswer() });
-    this.client.createResponse();
+    this.client.sendUserMessageContent(say(LONG_WISH));
     const speaking = await this.next('sound', ({ delta }) => delta?.audio);
     this.client.cancelResponse(speaking.updated.id, 2400);
     const cut = await this.answer('end of the answer');

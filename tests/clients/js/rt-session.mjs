@@ -1,6 +1,6 @@
 // The five turns of an RTClient of rt-client: items, responses and audio as objects that are awaited.
 import {
-  GREETING, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays, within,
+  GREETING, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays, within,
 } from './job.mjs';
 
 const HEARING = { turn_detection: { type: 'none' }, input_audio_transcription: { model: 'whisper-1' } };
@@ -39,6 +39,7 @@ export function rtTurns(job, open) {
     }),
     interruption: one(async (client) => {
       await client.configure({ instructions: longAnswer() });
+      await client.sendItem(userSays(LONG_WISH));
       const response = await client.generateResponse();
       await collect(response, () => response.cancel());
       await client.configure({ instructions: '', modalities: ['text'] });

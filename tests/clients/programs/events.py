@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from job import (
     GREETING,
+    LONG_WISH,
     THANKS,
     WEATHER_DESCRIPTION,
     WEATHER_NAME,
@@ -121,6 +122,7 @@ class _Talk:
 
     async def interruption(self) -> Saw:
         await self._update(self._names.aloud)
+        await self._wire.send({"type": "conversation.item.create", "item": _user_says(LONG_WISH)})
         await self._wire.send({"type": "response.create", "response": {"instructions": long_answer()}})
         await self._wire.inbox.until("sound", lambda event: event["type"] == self._names.sound)
         await self._wire.send({"type": "response.cancel"})
@@ -142,9 +144,7 @@ class _Talk:
         await self._until("session.updated")
 
     async def _ask(self, text: str) -> Saw:
-        content = [{"type": "input_text", "text": text}]
-        item = {"type": "message", "role": "user", "content": content}
-        await self._wire.send({"type": "conversation.item.create", "item": item})
+        await self._wire.send({"type": "conversation.item.create", "item": _user_says(text)})
         return await self._respond()
 
     async def _respond(self) -> Saw:
@@ -175,6 +175,10 @@ class _Talk:
             "words": words,
             "sound_bytes": sum(map(len, sound)),
         }
+
+
+def _user_says(text: str) -> Event:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
 def _told(summary: Saw) -> Saw:

@@ -15,6 +15,8 @@ from typing import Any
 
 GREETING = "こんにちは"
 THANKS = "ありがとう"
+LONG_WISH = "long answer, please"
+"""What the service's stand-in takes as the wish for a long answer; the embedded engine follows instructions."""
 WEATHER_QUESTION = "東京の天気は？"
 WEATHER_RESULT = {"location": "東京", "temperature": 21, "unit": "c", "condition": "晴れ"}
 WEATHER_NAME = "get_weather_for_location"
@@ -41,7 +43,7 @@ class Job:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.plain: str = given["plain"]
         self.secure: str = given["secure"]
-        self.certificate: str = given["certificate"]
+        self.authority: str = given["authority"]
         self.key: str = given["key"]
         self.patience_s: float = given["patience_s"]
         self.sound = Path(given["speech"]).read_bytes()

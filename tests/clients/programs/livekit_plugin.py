@@ -9,6 +9,7 @@ from typing import Any
 
 from job import (
     GREETING,
+    LONG_WISH,
     MODEL,
     THANKS,
     WEATHER_DESCRIPTION,
@@ -120,6 +121,7 @@ def turns(job: Job, model: Callable[..., RealtimeModel]) -> Turns:
 
     async def interruption() -> Saw:
         async with talking(job, model()) as talk:
+            await talk.add(llm.ChatMessage(role="user", content=[LONG_WISH]))
             reply = await talk.session.generate_reply(instructions=long_answer())
             cut = await talk.collect(reply, stop=True)
             return without_calls(await talk.ask(THANKS)) | {"interrupted": cut["status"]}

@@ -13,6 +13,7 @@ from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession, real
 from agents.realtime.model_inputs import RealtimeModelSendRawMessage
 from job import (
     GREETING,
+    LONG_WISH,
     MODEL,
     SILENT_PIECE,
     THANKS,
@@ -77,6 +78,12 @@ class Talk:
     async def raw(self, kind: str, **fields: Any) -> None:
         message: Any = {"type": kind, "other_data": fields}
         await self.session.model.send_event(RealtimeModelSendRawMessage(message=message))
+
+    async def add(self, text: str) -> None:
+        """Put a message into the conversation without asking for an answer, as `send_message` would."""
+        content = [{"type": "input_text", "text": text}]
+        item = {"type": "message", "role": "user", "content": content}
+        await self.raw("conversation.item.create", item=item)
 
     async def until(self, what: str, fits: Callable[[Any], Any]) -> Any:
         def checked(event: Any) -> Any:
@@ -154,6 +161,7 @@ def turns(job: Job) -> Turns:
 
     async def interruption() -> Saw:
         async with talking(job, clerk, {}) as talk:
+            await talk.add(LONG_WISH)
             await talk.raw("response.create", response={"instructions": long_answer()})
             await talk.until("sound", lambda event: event.type == "audio")
             for piece in job.pieces():
@@ -175,10 +183,7 @@ def turns(job: Job) -> Turns:
         desk = RealtimeAgent(name="billing", instructions="あなたは中央レンタカーの受付です。")
         front = RealtimeAgent(name="front", instructions="", handoffs=[realtime_handoff(desk, **HANDOFF)])
         async with talking(job, front, TEXT_ONLY) as talk:
-            content = [{"type": "input_text", "text": "請求について聞きたいです"}]
-            await talk.raw(
-                "conversation.item.create", item={"type": "message", "role": "user", "content": content}
-            )
+            await talk.add("請求について聞きたいです")
             forced = {"type": "function", "name": HANDOFF["tool_name_override"]}
             await talk.raw("response.create", response={"tool_choice": forced})
             moved = await talk.until("handoff", lambda event: event.type == "handoff")
@@ -192,6 +197,7 @@ def turns(job: Job) -> Turns:
         settings = {"debounce_text_length": 1}
         config: Any = {"output_guardrails": [guard], "guardrails_settings": settings}
         async with talking(job, clerk, {}, **config) as talk:
+            await talk.add(LONG_WISH)
             await talk.raw("response.create", response={"instructions": long_answer()})
             tripped = await talk.until("guardrail", lambda event: event.type == "guardrail_tripped")
             cut = await talk.answer()

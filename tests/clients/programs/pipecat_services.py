@@ -9,6 +9,7 @@ from typing import Any
 
 from job import (
     GREETING,
+    LONG_WISH,
     MODEL,
     THANKS,
     WEATHER_DESCRIPTION,
@@ -169,7 +170,7 @@ def turns(job: Job, service: Maker) -> Turns:
     async def interruption() -> Saw:
         speaking = events.SessionProperties(instructions=long_answer(), audio=HEARING)
         async with talking(job, service(speaking)) as talk:
-            talk.context.add_message({"role": "user", "content": GREETING})
+            talk.context.add_message({"role": "user", "content": LONG_WISH})
             await talk.worker.queue_frame(LLMRunFrame())
             await talk.behind.until("sound", lambda frame: isinstance(frame, TTSAudioRawFrame))
             await talk.speak(job)
