@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import UNSET, structs
 
 from kaiwa.events import server
-from kaiwa.events.items import FunctionCall, Item, Message
+from kaiwa.events.items import AnyItem, FunctionCall, Message
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime.preview import PreviewCodec
 from kaiwa.protocol.realtime.reading import UnknownServerEvent
@@ -59,7 +59,7 @@ class PreviewUpstream:
         self._open.add(item_id)
         return (event,) if _unfinished(event.item) else (event, *self._done(event.event_id, event.item))
 
-    def _done(self, event_id: str, item: Item) -> tuple[ServerEvent, ...]:
+    def _done(self, event_id: str, item: AnyItem) -> tuple[ServerEvent, ...]:
         """Say once that an item of the conversation is finished; out-of-band items were never added."""
         item_id = str(item.id)
         if item_id not in self._open:
@@ -74,7 +74,8 @@ class PreviewUpstream:
         return self._order[place - 1] if place else None
 
 
-def _unfinished(item: Item) -> bool:
+def _unfinished(item: AnyItem) -> bool:
     """Whether a response is still writing the item."""
-    written = isinstance(item, FunctionCall) or (isinstance(item, Message) and item.role == "assistant")
-    return written and item.status is not UNSET and item.status == "in_progress"
+    if isinstance(item, FunctionCall) or (isinstance(item, Message) and item.role == "assistant"):
+        return item.status is not UNSET and item.status == "in_progress"
+    return False
