@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.websockets import WebSocket
 
-from kaiwa.events.config import AudioOutput, SessionAudio, SessionConfig
+from kaiwa.events.config import AudioInput, AudioOutput, SessionAudio, SessionConfig, Transcription
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.server.access import key_fits, offered_keys, origin_fits
 from kaiwa.server.conversations import Admitted
@@ -22,6 +22,7 @@ from kaiwa.server.settings import Settings
 from kaiwa.tools.agent import Agent
 
 SHOWN_LETTERS = 64
+TRANSCRIBER = "whisper-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Admission:
             object="realtime.transcription_session",
             id=new_id("sess"),
             expires_at=self._end(),
+            audio=SessionAudio(input=AudioInput(transcription=Transcription(model=TRANSCRIBER))),
         )
 
     def _session(self, socket: WebSocket, dialect: Dialect, minted: Minted | None) -> Admitted | Refusal:
@@ -105,7 +107,8 @@ class Admission:
     def _as_minted(self, dialect: Dialect, minted: Minted) -> Admitted:
         """The key says what the session is, whatever the address says besides."""
         config = msgspec.structs.replace(minted.config, id=new_id("sess"), expires_at=self._end())
-        return Admitted(self.directory.find(config.model) or self.directory.plain, dialect, config)
+        agent = self.directory.find(config.model) if config.type == "realtime" else None
+        return Admitted(agent or self.directory.plain, dialect, config)
 
     def _end(self) -> int:
         return int(time.time() + self.settings.session_minutes * 60)

@@ -14,15 +14,18 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.server.admission import Admission
+from kaiwa.server.calls import act_on_call
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
+from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
-from kaiwa.server.routes import Answers, routes_to
+from kaiwa.server.routes import ACTS, BASES, PORTAL, REALTIME, Entry, routes_of, under
 from kaiwa.server.settings import Settings
 
 
@@ -34,7 +37,7 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
     """
     directory = Directory(settings)
     admission = Admission(settings, directory, EphemeralKeys())
-    listing = Listing(directory)
+    gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
 
     @asynccontextmanager
@@ -56,8 +59,36 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
     async def welcome(request: Request) -> Response:
         return HTMLResponse(welcome_page(request.headers.get("host", ""), directory.names))
 
-    answers = Answers(welcome, health, listing.all, listing.one, realtime)
-    return Starlette(routes=routes_to(answers), lifespan=lifespan)
+    table = [
+        Entry("GET", ("/",), welcome),
+        Entry("GET", ("/healthz",), health),
+        *_lists_models(gate, Listing(directory)),
+        *_mints(gate, Minting(admission)),
+        Entry(
+            "POST", under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in ACTS)), gate.keyed(act_on_call)
+        ),
+    ]
+    return Starlette(
+        routes=routes_of(table, realtime, gate.preflight),
+        lifespan=lifespan,
+        exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
+    )
+
+
+def _lists_models(gate: Gate, listing: Listing) -> list[Entry]:
+    return [
+        Entry("GET", under(BASES, "models"), gate.open(listing.all)),
+        Entry("GET", under(BASES, "models/{model:path}"), gate.open(listing.one)),
+    ]
+
+
+def _mints(gate: Gate, minting: Minting) -> list[Entry]:
+    preview = (*REALTIME, PORTAL)
+    return [
+        Entry("POST", under(REALTIME, "client_secrets"), gate.keyed(minting.client_secret)),
+        Entry("POST", under(preview, "sessions"), gate.keyed(minting.preview_session)),
+        Entry("POST", under(preview, "transcription_sessions"), gate.keyed(minting.preview_transcription)),
+    ]
 
 
 def serve(settings: Settings) -> None:

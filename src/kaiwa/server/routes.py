@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -13,26 +13,32 @@ from starlette.websockets import WebSocket
 Answer = Callable[[Request], Awaitable[Response]]
 Open = Callable[[WebSocket], Awaitable[None]]
 
-REALTIME = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
-MODELS = ("/v1/models", "/openai/v1/models", "/openai/models")
+# OpenAI's base, Azure OpenAI's, and that of Azure's dated api-versions.
+OPENAI, AZURE, AZURE_DATED = "/v1", "/openai/v1", "/openai"
+BASES = (OPENAI, AZURE, AZURE_DATED)
+REALTIME = tuple(f"{base}/realtime" for base in BASES)
+# The name of the Azure portal for minting with the preview.
+PORTAL = "/openai/realtimeapi"
+ACTS = ("accept", "reject", "refer", "hangup")
 
 
-class Answers(NamedTuple):
-    """What answers at each group of addresses."""
+class Entry(NamedTuple):
+    """One kind of request: its addresses, and who answers."""
 
-    welcome: Answer
-    health: Answer
-    models: Answer
-    model: Answer
-    realtime: Open
+    method: str
+    paths: Sequence[str]
+    answer: Answer
 
 
-def routes_to(answers: Answers) -> list[BaseRoute]:
-    table: list[tuple[str, tuple[str, ...], Answer]] = [
-        ("GET", ("/",), answers.welcome),
-        ("GET", ("/healthz",), answers.health),
-        ("GET", MODELS, answers.models),
-        ("GET", tuple(f"{path}/{{model:path}}" for path in MODELS), answers.model),
+def under(bases: Sequence[str], *names: str) -> tuple[str, ...]:
+    return tuple(f"{base}/{name}" for base in bases for name in names)
+
+
+def routes_of(table: Sequence[Entry], realtime: Open, preflight: Answer) -> list[BaseRoute]:
+    """Return the routes; every address that takes a POST answers a browser's question about it too."""
+    asked = {path: Route(path, preflight, methods=["OPTIONS"]) for entry in table for path in entry.paths}
+    return [
+        *(Route(path, entry.answer, methods=[entry.method]) for entry in table for path in entry.paths),
+        *asked.values(),
+        *(WebSocketRoute(path, realtime) for path in REALTIME),
     ]
-    requests = [Route(path, answer, methods=[method]) for method, paths, answer in table for path in paths]
-    return [*requests, *(WebSocketRoute(path, answers.realtime) for path in REALTIME)]

@@ -1,0 +1,52 @@
+"""Bodies of requests: read up to a bound, and read as what a route expects. Raises PeerError otherwise."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+import msgspec
+import msgspec.inspect as kinds
+from starlette.requests import Request
+
+from kaiwa.errors import PeerError
+from kaiwa.protocol.realtime.shape import STRICT, Tolerance, fit
+
+T = TypeVar("T")
+MAX_JSON_BYTES = 1024 * 1024
+
+
+class TooLarge(PeerError):
+    """A body beyond its bound; answered with 413."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__("request_too_large", f"The request is larger than {limit_bytes} bytes.")
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """Return the whole body. Raises TooLarge before more than the limit is held."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit_bytes:
+            raise TooLarge(limit_bytes)
+    return bytes(body)
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """Return the JSON object of the body, {} when there is none."""
+    body = await read_body(request, MAX_JSON_BYTES)
+    if not body.strip():
+        return {}
+    try:
+        raw = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise PeerError("invalid_json", "We could not parse the JSON body of your request.") from None
+    if not isinstance(raw, dict):
+        raise PeerError("invalid_type", "The body of your request must be a JSON object.")
+    return cast(dict[str, Any], raw)
+
+
+def fitted(raw: Any, kind: type[T], path: str = "", tolerance: Tolerance = STRICT) -> T:
+    """Return the JSON value as a struct. Raises PeerError that names where it does not fit."""
+    kept = fit(raw, kinds.type_info(kind), path, tolerance)
+    return msgspec.convert(kept, kind)
