@@ -1,0 +1,92 @@
+"""A kaiwa server without models on a real socket, and whoever throws frames at it, in one event loop.
+
+The loop turns only while `run` does, so examples follow one another and nothing runs behind a test's back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kaiwa.server.app import create_app
+from kaiwa.server.conversations import Answerer, HostAnswerer
+from kaiwa.server.settings import Settings
+from kaiwa.testing.service.engine import ServiceEngine
+from kaiwa.testing.service.script import Script
+from kaiwa.testing.service.sockets import listening
+
+T = TypeVar("T")
+KEY = "the-key-of-this-house"
+
+
+class House:
+    def __init__(self, runner: asyncio.Runner, port: int) -> None:
+        self._runner = runner
+        self.port = port
+        self.complaints: list[str] = []
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def complained(self) -> list[str]:
+        """Return and forget what was logged as an error: a crash leaves a trace there."""
+        complaints, self.complaints = self.complaints, []
+        return complaints
+
+
+# uvicorn closes with 1007, as the protocol wants, and logs the peer's fault as if it were its own.
+_NO_CRASH = ("Invalid UTF-8 sequence received from client.",)
+
+
+class _Complaints(logging.Handler):
+    def __init__(self, house: House) -> None:
+        super().__init__(logging.ERROR)
+        self._house = house
+        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg not in _NO_CRASH:
+            self._house.complaints.append(self.format(record))
+
+
+def settings_in(directory: Path) -> Settings:
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        agent="weather",
+        api_key=KEY,  # type: ignore[arg-type]
+        database=directory / "desk.db",
+        max_sessions=1000,
+    )
+
+
+def scripted_answerer(settings: Settings) -> HostAnswerer:
+    return HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
+
+
+@contextmanager
+def open_house(
+    directory: Path, answerer: Answerer | None = None, *, around: Callable[[Any], Any] | None = None
+) -> Iterator[House]:
+    """Serve until the block is left. `answerer` None: a host session over the scripted engine.
+
+    `around` puts something between the socket and the application.
+    """
+    settings = settings_in(directory)
+    app: Any = create_app(settings, answerer or scripted_answerer(settings))
+    if around is not None:
+        app = around(app)
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        port = runner.run(stack.enter_async_context(listening(app)))
+        house = House(runner, port)
+        handler = _Complaints(house)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield house
+        finally:
+            runner.run(stack.aclose())
+            logging.getLogger().removeHandler(handler)
