@@ -16,6 +16,7 @@ from typing import Any
 from kaiwa.events import client, server
 from kaiwa.events.actions import Action, Ask, Hang, RunTool, Send, StopTool
 from kaiwa.events.items import Message
+from kaiwa.events.relay import PassedFrame
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
 from kaiwa.interfaces import Engine, Session, ToolBox, Transport
 
@@ -194,6 +195,8 @@ class _Conversation:
 def _size(event: server.ServerEvent) -> int:
     if type(event) is server.AudioDelta:
         return len(event.delta) * 4 // 3 + _FRAME_BYTES
+    if isinstance(event, PassedFrame) and event.frame is not None:
+        return len(event.frame)
     if type(event) is server.ItemRetrieved and isinstance(event.item, Message):
         parts = (getattr(part, "audio", b"") for part in event.item.content)
         return sum(len(audio) for audio in parts if isinstance(audio, bytes)) * 4 // 3 + _FRAME_BYTES

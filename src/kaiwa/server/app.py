@@ -22,9 +22,11 @@ from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
 from kaiwa.server.minting import Minting
+from kaiwa.server.metering import Totals
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.relay import relay_from
 from kaiwa.server.routes import ACTS, BASES, PORTAL, REALTIME, Entry, routes_of, under
 from kaiwa.server.settings import Settings
 
@@ -42,7 +44,9 @@ def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlett
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        answers = answerer or CascadeAnswerer(settings, await asyncio.to_thread(load_shared, settings, _tell))
+        answers = answerer or relay_from(settings)
+        if answers is None:
+            answers = CascadeAnswerer(settings, await asyncio.to_thread(load_shared, settings, _tell))
         endpoints.append(RealtimeEndpoint(admission, answers))
         try:
             yield
@@ -109,7 +113,16 @@ def _say_where(server: HouseServer) -> None:
 class _Facts(logging.Formatter):
     """Message first, then the facts that came as fields."""
 
-    _FIELDS = ("session_id", "reason", "elapsed_ms")
+    _FIELDS = (
+        "session_id",
+        "reason",
+        "elapsed_ms",
+        *Totals.__slots__,
+        "upstream",
+        "cause",
+        "status",
+        "code",
+    )
 
     def format(self, record: logging.LogRecord) -> str:
         facts = [f"{name}={getattr(record, name)}" for name in self._FIELDS if hasattr(record, name)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,12 +32,16 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What `runner.converse` needs besides the transport, and how that transport reads frames."""
+    """What `runner.converse` needs besides the transport, and how that transport reads frames.
+
+    `ready`, when it is there, is waited for before more is read of the peer.
+    """
 
     session: Session
     engine: Engine
     tools: ToolBox
     codec: Codec
+    ready: Callable[[], Awaitable[None]] | None = None
 
 
 class Answerer(Protocol):

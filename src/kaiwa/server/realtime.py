@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -15,6 +15,7 @@ from kaiwa.server.access import subprotocols
 from kaiwa.server.admission import Admission, Refusal
 from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.ids import new_id
+from kaiwa.server.metering import Meter, Totals
 from kaiwa.transports.websocket import WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -27,6 +28,8 @@ class RealtimeEndpoint:
     admission: Admission
     answerer: Answerer
     live: int = 0
+    totals: Totals = field(default_factory=Totals)
+    """What all conversations cost since the process began."""
 
     async def __call__(self, socket: WebSocket) -> None:
         offered = subprotocols(socket)
@@ -47,12 +50,12 @@ class RealtimeEndpoint:
         session_id = admitted.config.id
         log.info("session opened", extra={"session_id": session_id})
         parts = await self.answerer.open(admitted)
-        transport = WebSocketTransport(socket, parts.codec)
+        meter = Meter(self.totals)
+        transport = WebSocketTransport(socket, meter.over(parts.codec), parts.ready)
         reason = await converse(parts.session, transport, parts.engine, parts.tools)
         elapsed_ms = round((time.monotonic() - began) * 1000)
-        log.info(
-            "session closed", extra={"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
-        )
+        facts = {"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
+        log.info("session closed", extra=facts | meter.totals.as_facts())
 
 
 async def _refuse(socket: WebSocket, refusal: Refusal, dialect: Dialect) -> None:

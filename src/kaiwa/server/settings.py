@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kaiwa.errors import ConfigError
@@ -15,6 +23,24 @@ from kaiwa.errors import ConfigError
 
 def _names(own: str, *known: str) -> AliasChoices:
     return AliasChoices(own, f"KAIWA_{own.upper()}", *known)
+
+
+class UpstreamEntry(BaseModel):
+    """One deployment of Azure OpenAI (`endpoint`), or OpenAI and what is compatible (`base_url`).
+
+    Without `api_key` an endpoint is entered with a token of Microsoft Entra ID. `models` are the names
+    clients may ask it for; empty: any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    endpoint: str | None = None
+    base_url: str | None = None
+    deployment: str | None = None
+    api_key: SecretStr | None = None
+    api_version: str | None = None
+    models: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -77,7 +103,34 @@ class Settings(BaseSettings):
         str | None, Field(validation_alias=_names("azure_openai_api_version", "AZURE_OPENAI_API_VERSION"))
     ] = None
 
-    @field_validator("allowed_origins", "model_names", mode="before")
+    engine: Literal["local", "relay"] | None = None
+    """Who answers; None: the service when a realtime deployment is named, else this machine."""
+    azure_openai_realtime_deployment: Annotated[
+        str | None,
+        Field(
+            validation_alias=_names("azure_openai_realtime_deployment", "AZURE_OPENAI_REALTIME_DEPLOYMENT")
+        ),
+    ] = None
+    realtime_api_version: str | None = None
+    """Speak the preview protocol to the service, of this version; None: GA."""
+    realtime_upstreams: tuple[UpstreamEntry, ...] = ()
+    """Several deployments that stand in for each other; JSON. Wins over the single ones."""
+    openai_api_key: Annotated[
+        SecretStr | None, Field(validation_alias=_names("openai_api_key", "OPENAI_API_KEY"))
+    ] = None
+    openai_base_url: Annotated[str, Field(validation_alias=_names("openai_base_url", "OPENAI_BASE_URL"))] = (
+        "https://api.openai.com/v1"
+    )
+    openai_realtime_model: str = "gpt-realtime"
+    """What OpenAI is asked for when a peer names an agent."""
+    pinned: Annotated[tuple[str, ...] | None, NoDecode] = None
+    """Settings no client may change; None: the instructions of an agent that has some."""
+    relay_session: dict[str, Any] = {}
+    """What every relayed session begins with: a `session` of session.update, GA names; JSON."""
+    show_tool_calls: bool = False
+    """Show clients of a relayed agent the calls that kaiwa carries out itself."""
+
+    @field_validator("allowed_origins", "model_names", "pinned", mode="before")
     @classmethod
     def _as_list(cls, value: object) -> object:
         if not isinstance(value, str):

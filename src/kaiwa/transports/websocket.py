@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -22,13 +22,19 @@ class Codec(Protocol):
 class WebSocketTransport:
     """An accepted WebSocket. Frame size and pings are the server's affair."""
 
-    def __init__(self, socket: WebSocket, codec: Codec) -> None:
+    def __init__(
+        self, socket: WebSocket, codec: Codec, ready: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`ready` is waited for before each frame is read: while it waits, so does the peer."""
         self._socket = socket
         self._codec = codec
+        self._ready = ready
 
     async def receive(self) -> AsyncIterator[ClientEvent]:
         decode = self._codec.decode_client
         while True:
+            if self._ready is not None:
+                await self._ready()
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return

@@ -1,0 +1,191 @@
+"""Conversations relayed to Azure OpenAI or OpenAI: from settings to the parts of one conversation.
+
+Knows settings, agents and deployments; frames are the codec's, the conversation is the relay session's.
+"""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from typing import Any, Final, cast
+
+import msgspec
+
+from kaiwa.engines.realtime import RealtimeEngine, Upstreams
+from kaiwa.errors import ConfigError
+from kaiwa.events.config import SessionConfig
+from kaiwa.protocol.realtime.passing import client_side
+from kaiwa.server.conversations import Admitted, Parts
+from kaiwa.server.ids import new_id
+from kaiwa.server.settings import Settings, UpstreamEntry
+from kaiwa.session.relay.pins import PINNABLE
+from kaiwa.session.relay.profile import RelayProfile, Remedies
+from kaiwa.session.relay.session import RelaySession, looks_at
+from kaiwa.tools.agent import Agent
+from kaiwa.tools.toolbox import AgentToolBox
+from kaiwa.upstream.credentials import INSTALL_HINT, ApiKey, Credential, EntraToken
+from kaiwa.upstream.realtime import RealtimeTarget, azure_realtime, openai_realtime
+from kaiwa.upstream.realtime_pool import RealtimePool
+
+# Of the conversation, not of how it is held: the service gives its own.
+_OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
+
+
+def relay_from(settings: Settings) -> RelayAnswerer | None:
+    """Return who relays conversations; None when this machine answers. Raises ConfigError."""
+    _check(settings)
+    if settings.engine == "local":
+        return None
+    targets, remedies = _targets(settings)
+    if not targets:
+        if settings.engine == "relay":
+            raise ConfigError(
+                "KAIWA_ENGINE",
+                "is relay, and no service is named.",
+                "Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_REALTIME_DEPLOYMENT, or OPENAI_API_KEY.",
+            )
+        return None
+    return RelayAnswerer(settings, Upstreams(RealtimePool(targets)), remedies)
+
+
+class RelayAnswerer:
+    """Fits `server.conversations.Answerer`."""
+
+    def __init__(self, settings: Settings, upstreams: Upstreams, remedies: Remedies) -> None:
+        self._settings = settings
+        self._upstreams = upstreams
+        self._remedies = remedies
+
+    async def open(self, admitted: Admitted) -> Parts:
+        agent, config = admitted.agent, admitted.config
+        box = AgentToolBox(agent, language=agent.language)
+        specs = () if config.type == "transcription" else box.specs
+        profile = self._profile(agent, config)
+        heard, said = looks_at(profile, specs)
+        session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
+        named = config.model if config.model != agent.name else self._settings.openai_realtime_model
+        model = None if config.type == "transcription" else named
+        engine = RealtimeEngine(self._upstreams, model, said)
+        return Parts(session, engine, box, client_side(admitted.dialect, heard), engine.ready)
+
+    async def close(self) -> None:
+        await self._upstreams.close()
+
+    def _profile(self, agent: Agent, config: SessionConfig) -> RelayProfile:
+        usual = ("instructions",) if agent.instructions else ()
+        return RelayProfile(
+            type=config.type,
+            session=merged(_wishes(config), self._settings.relay_session),
+            pinned=usual if self._settings.pinned is None else self._settings.pinned,
+            hide_tools=not self._settings.show_tool_calls,
+            remedies=self._remedies,
+            lifetime_s=self._settings.session_minutes * 60,
+        )
+
+
+def merged(first: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `first` with the values of `over`, objects merged key by key."""
+    result = dict(first)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[key] = merged(cast(dict[str, Any], old), cast(dict[str, Any], value)) if both else value
+    return result
+
+
+def _wishes(config: SessionConfig) -> dict[str, Any]:
+    """Return what the first session says beyond the defaults: its agent's settings, or a minted key's."""
+    usual = msgspec.to_builtins(SessionConfig(type=config.type))
+    return {
+        key: value
+        for key, value in _difference(msgspec.to_builtins(config), usual).items()
+        if key not in _OWN_KEYS
+    }
+
+
+def _difference(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    wishes: dict[str, Any] = {}
+    for key, value in given.items():
+        if value == usual.get(key):
+            continue
+        if key in ("audio", "input", "output") and isinstance(value, dict):
+            value = _difference(cast(dict[str, Any], value), cast(dict[str, Any], usual.get(key) or {}))
+        wishes[key] = value
+    return wishes
+
+
+# --- from settings to targets ------------------------------------------------------------------
+
+
+def _check(settings: Settings) -> None:
+    for name in settings.pinned or ():
+        if name not in PINNABLE:
+            raise ConfigError(
+                "KAIWA_PINNED", f"{name!r} cannot be pinned.", f"There are: {', '.join(PINNABLE)}."
+            )
+
+
+def _targets(settings: Settings) -> tuple[list[RealtimeTarget], Remedies]:
+    if settings.realtime_upstreams:
+        setting = "KAIWA_REALTIME_UPSTREAMS"
+        targets = [_entered(entry, number) for number, entry in enumerate(settings.realtime_upstreams, 1)]
+        if len({target.name for target in targets}) < len(targets):
+            raise ConfigError(setting, "two upstreams have one name.", "Give one another name.")
+        return targets, Remedies(key=setting, address=setting, deployment=setting)
+    if settings.azure_openai_endpoint is not None and (deployment := _deployment(settings)) is not None:
+        key = settings.azure_openai_api_key
+        credential = _entra() if key is None else ApiKey(key.get_secret_value(), bearer=False)
+        endpoint, version = settings.azure_openai_endpoint, settings.realtime_api_version
+        return [azure_realtime("azure", endpoint, deployment, credential, api_version=version)], Remedies()
+    if settings.openai_api_key is not None and settings.engine == "relay":
+        # Many programs leave this key in the environment: alone it is no wish to spend money.
+        credential = ApiKey(settings.openai_api_key.get_secret_value(), bearer=True)
+        remedies = Remedies(
+            key="OPENAI_API_KEY", address="OPENAI_BASE_URL", deployment="KAIWA_OPENAI_REALTIME_MODEL"
+        )
+        return [openai_realtime("openai", settings.openai_base_url, credential)], remedies
+    return [], Remedies()
+
+
+def _deployment(settings: Settings) -> str | None:
+    """The bare AZURE_OPENAI_DEPLOYMENT counts when the relay was asked for by name."""
+    named = settings.azure_openai_realtime_deployment
+    return named or (settings.azure_openai_chat_deployment if settings.engine == "relay" else None)
+
+
+def _entered(entry: UpstreamEntry, number: int) -> RealtimeTarget:
+    setting, name = "KAIWA_REALTIME_UPSTREAMS", entry.name or f"upstream-{number}"
+    key = entry.api_key.get_secret_value() if entry.api_key else None
+    if entry.endpoint is not None and entry.deployment is not None:
+        credential: Credential = _entra() if key is None else ApiKey(key, bearer=False)
+        return azure_realtime(
+            name,
+            entry.endpoint,
+            entry.deployment,
+            credential,
+            api_version=entry.api_version,
+            models=entry.models,
+            setting=setting,
+        )
+    if entry.base_url is not None and key is not None:
+        credential = ApiKey(key, bearer=True)
+        return openai_realtime(
+            name, entry.base_url, credential, model=entry.deployment, models=entry.models, setting=setting
+        )
+    raise ConfigError(
+        setting,
+        f"{name} does not say enough.",
+        'Give "endpoint" and "deployment" (Azure), or "base_url" and "api_key".',
+    )
+
+
+def _entra() -> EntraToken:
+    try:
+        found = find_spec("azure.identity") is not None
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        raise ConfigError(
+            "AZURE_OPENAI_API_KEY", "is not set, and azure-identity is not installed.", INSTALL_HINT
+        )
+    return EntraToken()

@@ -1,0 +1,110 @@
+"""Who kaiwa is towards the service: a key, or a token of Microsoft Entra ID. Knows headers; opens no socket.
+
+Secrets travel in headers only and show in no repr, message or log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+from kaiwa.errors import ConfigError, UpstreamError
+
+log = logging.getLogger(__name__)
+
+SCOPE: Final = "https://cognitiveservices.azure.com/.default"
+_REFRESH_BEFORE_S: Final = 300.0
+_USABLE_FOR_S: Final = 30.0
+
+
+class Credential(Protocol):
+    async def headers(self) -> dict[str, str]:
+        """Return what proves who we are. Raises UpstreamError when nothing can be had."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ApiKey:
+    """A key of Azure (`api-key`) or of OpenAI and what is compatible (`Authorization: Bearer`)."""
+
+    def __init__(self, key: str, *, bearer: bool) -> None:
+        self._headers = {"Authorization": f"Bearer {key}"} if bearer else {"api-key": key}
+
+    async def headers(self) -> dict[str, str]:
+        return self._headers
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+
+class AccessToken(Protocol):
+    @property
+    def token(self) -> str: ...
+    @property
+    def expires_on(self) -> int: ...
+
+
+class TokenSource(Protocol):
+    """What azure-identity's asynchronous credentials have."""
+
+    async def get_token(self, *scopes: str) -> AccessToken: ...
+
+    async def close(self) -> None: ...
+
+
+class EntraToken:
+    """Tokens of Entra ID: fetched once, kept, and renewed before they expire.
+
+    While a new one cannot be had, the old one serves as long as it is valid.
+    """
+
+    def __init__(
+        self, source: Callable[[], TokenSource] | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._make = source or default_source
+        self._clock = clock
+        self._source: TokenSource | None = None
+        self._token: AccessToken | None = None
+        self._renewal = asyncio.Lock()
+
+    async def headers(self) -> dict[str, str]:
+        async with self._renewal:
+            if not self._valid_for(_REFRESH_BEFORE_S):
+                await self._renew()
+            assert self._token is not None, "a renewal gives a token or raises"
+            return {"Authorization": f"Bearer {self._token.token}"}
+
+    async def close(self) -> None:
+        if self._source is not None:
+            await self._source.close()
+
+    async def _renew(self) -> None:
+        if self._source is None:
+            self._source = self._make()
+        try:
+            self._token = await self._source.get_token(SCOPE)
+        except Exception as refused:  # noqa: BLE001 - whatever the identity library raises, with tenants in it
+            if not self._valid_for(_USABLE_FOR_S):
+                log.warning("no token from Entra ID", extra={"cause": type(refused).__name__})
+                raise UpstreamError("upstream_unauthorized", "No token could be had.") from None
+
+    def _valid_for(self, seconds: float) -> bool:
+        return self._token is not None and self._token.expires_on - self._clock() > seconds
+
+
+def default_source() -> TokenSource:
+    """Return azure-identity's DefaultAzureCredential: environment, managed identity, `az login` and so on."""
+    try:
+        from azure.identity.aio import DefaultAzureCredential
+    except ImportError as missing:
+        raise ConfigError(
+            "AZURE_OPENAI_API_KEY", "is not set, and azure-identity is not installed.", INSTALL_HINT
+        ) from missing
+    return cast(TokenSource, DefaultAzureCredential())
+
+
+INSTALL_HINT: Final = "Set the key, or install kaiwa[azure] to use Microsoft Entra ID."

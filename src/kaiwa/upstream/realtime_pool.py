@@ -1,0 +1,68 @@
+"""Several deployments behind one name: who is asked first, and who rests after a failure.
+
+Knows counts of live sessions and the time; opens no connection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kaiwa.upstream.realtime import RealtimeTarget
+
+REST_S: Final = 30.0
+
+
+class RealtimePool:
+    """The target with the fewest live sessions is first, in turn when they are equal."""
+
+    def __init__(
+        self, targets: Sequence[RealtimeTarget], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        assert len({target.name for target in targets}) == len(targets), "names tell targets apart"
+        self._targets = tuple(targets)
+        self._clock = clock
+        self._live = {target.name: 0 for target in targets}
+        self._resting = {target.name: 0.0 for target in targets}
+        self._turn = 0
+        self._used_in = {target.name: 0 for target in targets}
+
+    @property
+    def targets(self) -> tuple[RealtimeTarget, ...]:
+        return self._targets
+
+    @property
+    def live(self) -> dict[str, int]:
+        return dict(self._live)
+
+    def serves(self, model: str | None) -> bool:
+        return any(target.serves(model) for target in self._targets)
+
+    def candidates(self, model: str | None) -> list[RealtimeTarget]:
+        """Return who may be asked, in order. Those that failed just now come last, for want of better."""
+        now = self._clock()
+        fitting = [target for target in self._targets if target.serves(model)]
+        return sorted(
+            fitting or self._targets,
+            key=lambda target: (
+                self._resting[target.name] > now,
+                self._live[target.name],
+                self._used_in[target.name],
+            ),
+        )
+
+    def take(self, target: RealtimeTarget) -> None:
+        """A session with this target begins, or tries to."""
+        self._turn += 1
+        self._live[target.name] += 1
+        self._used_in[target.name] = self._turn
+
+    def give_back(self, target: RealtimeTarget, *, failed: bool = False) -> None:
+        self._live[target.name] -= 1
+        if failed:
+            self._resting[target.name] = self._clock() + REST_S
+
+    async def close(self) -> None:
+        for credential in {id(target.credential): target.credential for target in self._targets}.values():
+            await credential.close()
