@@ -21,8 +21,8 @@ from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
-from kaiwa.server.minting import Minting
 from kaiwa.server.metering import Totals
+from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
