@@ -1,6 +1,7 @@
 """One correct value of every event, for the tests of the codec."""
 
 from kaiwa.events import client, config, items, server
+from kaiwa.events.logprobs import TokenLogprob
 from kaiwa.events.response import Cancelled, FailedStatus, FailureDetail, Response
 from kaiwa.events.usage import DurationUsage, TokenTranscriptionUsage, Usage
 
@@ -69,6 +70,7 @@ SAMPLES = [
         content_index=0,
         transcript="a",
         usage=TokenTranscriptionUsage(total_tokens=2, input_tokens=1, output_tokens=1),
+        logprobs=(TokenLogprob(token="a", logprob=-0.5, bytes=(97,)),),
     ),
     server.InputTranscriptionFailed(
         event_id="event_1",
