@@ -13,7 +13,7 @@ codec = GaCodec()
 CLIENT_BODIES = [json.loads(codec.encode_client(event)) for event in CLIENT_SAMPLES]
 SERVER_BODIES = [json.loads(codec.encode_server(event)) for event in SAMPLES]
 CLIENT_EVENTS = client.WireEvent.__args__
-SERVER_EVENTS = server.ServerEvent.__args__
+SERVER_EVENTS = server.WireEvent.__args__
 
 json_values = st.recursive(
     st.none()

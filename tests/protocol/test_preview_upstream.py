@@ -114,5 +114,5 @@ BODIES = [json.loads(one) for event in SAMPLES if (one := codec.encode_server(ev
 @given(mutated(BODIES))
 def test_a_mutated_frame_gives_events_that_ga_can_write(body):
     for event in reader_of("preview")(body):
-        assert isinstance(event, (UnknownServerEvent, *server.ServerEvent.__args__))
+        assert isinstance(event, (UnknownServerEvent, *server.WireEvent.__args__))
         GaCodec().encode_server(event)
