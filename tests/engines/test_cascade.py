@@ -127,6 +127,13 @@ async def test_the_words_found_in_the_pause_are_not_recognised_again(opened: Any
         assert recognizer.calls == 1
 
 
+async def test_a_turn_that_ends_with_its_first_pause_is_heard_whole(opened: Any) -> None:
+    async with opened() as desk:  # as audio comes that is faster than real time
+        pause = msgspec.structs.replace(PAUSE, generate=None)
+        desk.ask(pause, TURN, engine.Discard(until_ms=1000), WANTED)
+        assert (await desk.until(engine.TranscriptDone))[-1].usage.seconds == 1
+
+
 async def test_a_different_question_drops_what_was_prepared(opened: Any) -> None:
     chat = ScriptedChatModel()
     async with opened(chat) as desk:

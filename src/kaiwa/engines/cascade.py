@@ -51,10 +51,11 @@ class Shared:
 
 
 class _Prepared:
-    """The work on one pause."""
+    """The work on one pause, with its audio: that may be discarded before the work begins."""
 
-    def __init__(self, command: engine.Prepare) -> None:
+    def __init__(self, command: engine.Prepare, pcm: bytes) -> None:
         self.command = command
+        self.pcm = pcm
         self.answer: Answer | None = None
         self.words: asyncio.Task[Recognition] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -224,7 +225,7 @@ class CascadeEngine:
 
     def _prepare(self, command: engine.Prepare) -> None:
         self._abandon(engine.Abandon(item_id=command.item_id))
-        prepared = _Prepared(command)
+        prepared = _Prepared(command, self._recall.stretch(command.start_ms, command.end_ms))
         self._prepared[command.item_id] = prepared
         prepared.task = self._start(self._work_ahead(prepared), self._lose_nothing)
 
@@ -237,8 +238,7 @@ class CascadeEngine:
         prepared.cancel()
 
     async def _work_ahead(self, prepared: _Prepared) -> None:
-        command, speech = prepared.command, self._shared.speech
-        pcm = self._recall.stretch(command.start_ms, command.end_ms)
+        command, pcm, speech = prepared.command, prepared.pcm, self._shared.speech
         expected = Expectation()
         if command.generate is not None:
             expected = await self._expect(command.generate)
