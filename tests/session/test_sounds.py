@@ -77,11 +77,13 @@ def test_audio_of_the_telephone_comes_back_as_telephone_audio():
 
 
 def test_the_oldest_sounds_go_first_and_none_is_kept_in_part():
-    talk = Talk(policy=HostPolicy(kept_sound_bytes=48 * 500))
+    talk = Talk(policy=HostPolicy(kept_sound_bytes=48 * 500, item_sound_bytes=48 * 450))
     old, new, too_long = committed(talk, noise(300)), committed(talk, noise(300)), committed(talk, noise(600))
     assert all(not isinstance(retrieved(talk, item_id), bytes) for item_id in (old, too_long))
     assert retrieved(talk, new) == noise(300)
     speech = spoken(talk, noise(400), noise(400), noise(400))
     talk.do(engine.GenerationEnded(response_id=talk.of(engine.Generate)[-1].response_id))
     assert not isinstance(retrieved(talk, speech), bytes)
+    newest = committed(talk, noise(400))
+    assert retrieved(talk, newest) == noise(400)
     assert not isinstance(retrieved(talk, new), bytes)

@@ -65,11 +65,12 @@ class HostSession:
         """`servers` are the labels of the agent's MCP servers."""
         self.config = config if config.id else msgspec.structs.replace(config, id=ids("sess"))
         self.policy = policy
-        self.conversation = Conversation(ids("conv"), Sounds(policy.kept_sound_bytes))
+        sounds = Sounds(policy.kept_sound_bytes, policy.item_sound_bytes)
+        self.conversation = Conversation(ids("conv"), sounds)
         self._own_tools = tuple(msgspec.structs.replace(tool, server=True) for tool in tools)
         self._outbox = Outbox(ids)
         self._floor = Floor()
-        self._input = InputAudio(self.config.audio.input.format, policy.kept_sound_bytes)
+        self._input = InputAudio(self.config.audio.input.format, policy.item_sound_bytes)
         self._turns = UserTurns(policy, self._floor, ids)
         self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, self.conversation)
         self._listings = Listings(self._outbox, self.conversation)

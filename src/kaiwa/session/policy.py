@@ -25,6 +25,8 @@ class HostPolicy(Value, kw_only=True):
     max_buffer_ms: int = 600_000
     min_commit_ms: int = 100
     kept_sound_bytes: int = 2 * 1024 * 1024
+    # In base64 below 1 MiB: clients on Python's websockets take no longer frame unless told to.
+    item_sound_bytes: int = 720 * 1024
     # turn detection, on the audio clock
     frame_ms: int = 32
     hysteresis: float = 0.15

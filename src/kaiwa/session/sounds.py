@@ -1,7 +1,7 @@
 """The sound of items, kept for a peer that asks to have an item back. Source: Realtime reference B1.
 
-In the wire's format, as it came or went. Bounded for the whole conversation: the oldest items lose theirs
-first, and an item has all of its sound or none. Does not know items.
+In the wire's format, as it came or went. Bounded for an item and for the whole conversation, where the oldest
+lose theirs first; an item has all of its sound or none. Does not know items.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class Sound:
 
 
 class Sounds:
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, item_limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
+        self._item_limit_bytes = item_limit_bytes
         self._kept: deque[Sound] = deque()
 
     def keep(self, format: AudioFormat, audio: bytes = b"") -> Sound:
@@ -44,5 +45,7 @@ class Sounds:
         if sound.forgotten:
             return
         sound.audio += audio
+        if len(sound.audio) > self._item_limit_bytes:
+            sound.forget()
         while sum(len(kept.audio) for kept in self._kept) > self._limit_bytes:
             self._kept.popleft().forget()
