@@ -57,15 +57,17 @@ MORE = (
     b": no name",
     b" folded: line",
 )
+ANNOUNCES_A_BODY = (b"Content-Length", b"Transfer-Encoding")
 METHODS = (b"GET", b"POST", b"OPTIONS", b"HEAD", b"CONNECT", b"G\xffT")
 VERSIONS = (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/9", b"")
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """The bytes in the pieces they are sent in."""
+    """The bytes in the pieces they are sent in. `whole`: the request has a proper end."""
 
     pieces: tuple[bytes, ...]
+    whole: bool
 
 
 @st.composite
@@ -85,11 +87,16 @@ def upgrades(draw: st.DrawFn) -> Upgrade:
     first = b" ".join(draw(usual[part] | odd[part]) for part in range(3))
     line_end = draw(st.sampled_from([b"\r\n"] * 8 + [b"\n", b"\r"]))
     request = line_end.join([first, *headers, b"", b""])
+    # Whoever announces a body may wait for being asked to send it.
+    whole = line_end == b"\r\n" and not any(line.startswith(ANNOUNCES_A_BODY) for line in headers)
     if draw(st.integers(0, 5)) == 0:
+        whole = False
         at = draw(st.integers(0, len(request)))
         request = request[:at] + draw(st.binary(max_size=3)) + request[at + draw(st.integers(0, 2)) :]
     cuts = sorted(draw(st.lists(st.integers(0, len(request)), max_size=3)))
-    return Upgrade(tuple(request[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)))
+    return Upgrade(
+        tuple(request[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)), whole
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,35 +105,41 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
-async def knock(port: int, pieces: tuple[bytes, ...], until: bytes = b"") -> bytes:
-    """Send the pieces; return all that comes until the server closes, which saying no more makes it do.
+async def knock(
+    port: int, pieces: tuple[bytes, ...], until: bytes | None = None, *, patience_s: float = PATIENCE_S
+) -> bytes:
+    """Send the pieces; return all that comes until the server closes, which hanging up makes it do.
 
-    With `until`, stay on the line until that has come.
+    With `until`, stay on the line until that, or anything when it is empty, has come.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             with suppress(OSError):  # it may have closed already
                 for piece in pieces:
                     writer.write(piece)
                     await writer.drain()
                     await asyncio.sleep(0)
-                if not until:
+                if until is None:
                     writer.write_eof()
             while piece := await reader.read(65536):
                 heard += piece
-                if until and until in heard:
+                if until is not None and until in heard:
                     break
     except ConnectionError:
         pass
+    except TimeoutError:
+        raise AssertionError(f"silent: neither an answer nor a close within {patience_s} s") from None
     finally:
         writer.close()
     return heard
 
 
-def check_upgrade(house: House, upgrade: Upgrade) -> None:
-    answer = house.run(knock(house.port, upgrade.pieces))
+def check_upgrade(house: House, upgrade: Upgrade, *, patience_s: float = PATIENCE_S) -> None:
+    answer = house.run(
+        knock(house.port, upgrade.pieces, b"" if upgrade.whole else None, patience_s=patience_s)
+    )
     crashes = house.complained()
     assert not crashes, f"crashed: {crashes[0]}"
     if answer:
