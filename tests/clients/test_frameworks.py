@@ -33,3 +33,11 @@ async def test_livekit_in_its_flavours(place: Place, planted: Breakage | None) -
 async def test_pipecat_with_openai_and_azure(place: Place, planted: Breakage | None) -> None:
     client = in_python("pipecat", "pipecat-ai", "pipecat_services.py", "OpenAI", "Azure", "Azure, Entra")
     await completes_every_turn(client, place, planted)
+
+
+@rule("K-312", broken_by=failed_answers)
+async def test_litellm_in_front_of_openai_and_azure(place: Place, planted: Breakage | None) -> None:
+    surfaces = ("OpenAI", "OpenAI, TLS", "OpenAI, beta", "Azure", "Azure, Entra", "Azure, beta")
+    await completes_every_turn(
+        in_python("litellm", "litellm", "litellm_gateway.py", *surfaces), place, planted
+    )
