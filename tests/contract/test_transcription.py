@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.contract.breakages import Breakage, drop, insert, put, repeat, told_with, told_without, without
 from tests.contract.desk import Desk, silence
 from tests.contract.manifest import rule
+from tests.contract.properties import any_input
 
 from kaiwa.events import engine
 from kaiwa.events.logprobs import TokenLogprob
@@ -85,12 +88,16 @@ def test_words_that_cannot_be_written_down_leave_the_answer_alone(listening: Des
     assert listening.one("response.done")["response"]["status"] == "completed"
 
 
-@rule("K-169", broken_by=drop(DELTA, nth=2))
-def test_the_pieces_make_up_the_transcript(listening: Desk) -> None:
-    speak(listening)
-    listening.transcribe("駅まで、お願いします。", "駅まで", "、", "お願い", "します。")
-    pieces = [frame["delta"] for frame in listening.of(DELTA)]
-    assert "".join(pieces) == listening.one(COMPLETED)["transcript"] == "駅まで、お願いします。"
+@rule("K-169", broken_by=drop(DELTA))
+@any_input
+@given(pieces=st.lists(st.text(max_size=12), min_size=1, max_size=6).filter("".join))
+def test_the_pieces_make_up_the_transcript(planted: Breakage | None, pieces: list[str]) -> None:
+    desk = Desk(planted)
+    desk.update(audio={"input": {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": None}})
+    speak(desk)
+    desk.transcribe("".join(pieces), *pieces)
+    assert "".join(frame["delta"] for frame in desk.of(DELTA)) == desk.one(COMPLETED)["transcript"]
+    assert all(frame["delta"] for frame in desk.of(DELTA))
 
 
 @rule("K-170", broken_by=insert(COMPLETED, {"type": DELTA, "event_id": "event_x", "delta": "駅"}))
