@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
 from kaiwa.errors import PeerError
-from kaiwa.events import client, relay, tools
+from kaiwa.events import client, relay
 from kaiwa.events.actions import Action
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolSettled, ToolSpec
 from kaiwa.session.outbox import Ids, Outbox
 from kaiwa.session.relay import endings, hidden, pins
 from kaiwa.session.relay.endings import Ending
@@ -64,6 +64,7 @@ class RelaySession:
         self._held: list[PassedFrame] = []
         self._lent_ids: set[str] = set()
         self._apart: set[str] = set()  # responses outside the conversation
+        self._apart_asked = 0
         self._told: tuple[str, float] | None = None
         self._expires_at = None if profile.lifetime_s is None else now + profile.lifetime_s
         self._hearers = self._hearers_by_type()
@@ -107,7 +108,7 @@ class RelaySession:
     def _receive_other(self, event: Any, now: float) -> None:
         remedies = self._profile.remedies
         match event:
-            case tools.ToolSettled():
+            case ToolSettled():
                 item_id = self._calls.settle(event)
                 if item_id is not None and self._profile.hide_tools:
                     self._hidden.hide(item_id)
@@ -174,18 +175,18 @@ class RelaySession:
     def _request(self, frame: PassedFrame, body: Mapping[str, Any], now: float) -> None:
         given = body.get("response")
         params = cast(dict[str, Any], given) if isinstance(given, dict) else {}
-        if params.get("conversation") != "none":
-            self._calls.response_expected(now)
-            if self._tools and params.get("tools") is not None:
-                self._forward(
-                    frame.type, {**body, "response": {**params, "tools": self._tools.beside(params["tools"])}}
-                )
-                return
-        elif self._tools and params.get("tools") is None:
+        offered: Any = params.get("tools")
+        if params.get("conversation") == "none":
             # A response outside the conversation is the peer's alone.
-            self._forward(frame.type, {**body, "response": {**params, "tools": self._tools.theirs}})
-            return
-        self._out.ask(Forward(frame=frame))
+            self._apart_asked += 1
+            tools = self._tools.theirs if offered is None else offered
+        else:
+            self._calls.response_expected(now)
+            tools = None if offered is None else self._tools.beside(offered)
+        if self._tools and tools != offered:
+            self._forward(frame.type, {**body, "response": {**params, "tools": tools}})
+        else:
+            self._out.ask(Forward(frame=frame))
 
     def _id_of(self, frame: PassedFrame) -> str:
         """Return the frame's id; one without gets ours, so that its error can be told apart."""
@@ -272,7 +273,9 @@ class RelaySession:
     def _hear_response(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         response = _part(body, "response")
         response_id = str(response.get("id"))
-        if response.get("conversation_id", "") is None:
+        # Old services name no conversation at all.
+        if self._apart_asked and response.get("conversation_id") is None:
+            self._apart_asked -= 1
             self._apart.add(response_id)
         else:
             self._calls.response_began(response_id)
