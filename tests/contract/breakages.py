@@ -37,6 +37,15 @@ class Breakage:
         """Change an HTTP answer; header names are in lower case, a JSON body is decoded."""
         return status, headers, body
 
+    def knock(
+        self, path: str, headers: dict[str, str], offered: list[str]
+    ) -> tuple[str, dict[str, str], list[str]]:
+        """Change an upgrade request: its address, its headers, its subprotocols."""
+        return path, headers, offered
+
+    def serve(self, server: Any) -> None:
+        """Change a server that is about to begin: its settings, its limits, what it remembers."""
+
 
 class _Said(Breakage):
     def __init__(self, change: Callable[[Frame], list[Frame]], type: str | None, nth: int | None) -> None:
@@ -209,6 +218,30 @@ def answering(status: int | None = None, **changes: Any) -> Maker:
             return old if status is None else status, headers, body
 
     return Answering
+
+
+def knocking(
+    change: Callable[[str, dict[str, str], list[str]], tuple[str, dict[str, str], list[str]]],
+) -> Maker:
+    """Change the upgrade requests that the server gets."""
+
+    class Knocking(Breakage):
+        def knock(
+            self, path: str, headers: dict[str, str], offered: list[str]
+        ) -> tuple[str, dict[str, str], list[str]]:
+            return change(path, headers, offered)
+
+    return Knocking
+
+
+def serving(change: Callable[[Any], None]) -> Maker:
+    """Change the server before it begins."""
+
+    class Serving(Breakage):
+        def serve(self, server: Any) -> None:
+            change(server)
+
+    return Serving
 
 
 def _holder(frame: Any, path: str) -> tuple[Any, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from kaiwa.server.app import create_app
 from kaiwa.server.conversations import Answerer, HostAnswerer
+from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service.engine import ServiceEngine
@@ -29,20 +30,35 @@ class InThisLoop(HouseServer):
         super().__init__(*given)
         self.leave = asyncio.Event()
 
+    async def serve_here(self) -> None:
+        await self._serve()
+
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self.leave.wait()
 
 
 @asynccontextmanager
-async def running(settings: Settings, answerer: Answerer | None = None) -> AsyncIterator[InThisLoop]:
-    """Serve until the block is left. Without an answerer: host sessions over a scripted engine."""
+async def running(
+    settings: Settings,
+    answerer: Answerer | None = None,
+    *,
+    keys: EphemeralKeys | None = None,
+    change: Callable[[InThisLoop], None] | None = None,
+) -> AsyncIterator[InThisLoop]:
+    """Serve until the block is left. Without an answerer: host sessions over a scripted engine.
+
+    `change` may alter the server before it begins.
+    """
     answers = answerer or HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
-    listens: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    app = create_app(settings, answers)
-    server = InThisLoop(app, settings, lambda _: listens.set_result(None))
-    serving = asyncio.create_task(server._serve())
-    await asyncio.wait([serving, listens], return_when=asyncio.FIRST_COMPLETED)
+    listens = asyncio.Event()
+    server = InThisLoop(create_app(settings, answers, keys), settings, lambda _: listens.set())
+    if change is not None:
+        change(server)
+    serving = asyncio.create_task(server.serve_here())
+    heard = asyncio.create_task(listens.wait())
+    await asyncio.wait([serving, heard], return_when=asyncio.FIRST_COMPLETED)
+    heard.cancel()
     try:
         if not serving.done():
             yield server

@@ -31,14 +31,16 @@ from kaiwa.server.routes import ACTS, BASES, PORTAL, REALTIME, Entry, routes_of,
 from kaiwa.server.settings import Settings
 
 
-def create_app(settings: Settings, answerer: Answerer | None = None) -> Starlette:
+def create_app(
+    settings: Settings, answerer: Answerer | None = None, keys: EphemeralKeys | None = None
+) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
-    `answerer` None: the one that the settings ask for.
+    `answerer` None: the one that the settings ask for; `keys`: where ephemeral keys are kept.
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
-    admission = Admission(settings, directory, EphemeralKeys())
+    admission = Admission(settings, directory, keys or EphemeralKeys())
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
 
