@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.engine import EngineCommand, EngineEvent
 from kaiwa.events.server import ServerEvent
-from kaiwa.events.tools import ToolCall, ToolEvent, ToolSpec
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolsListed, ToolSpec
 
 
 class Session(Protocol):
@@ -69,4 +69,19 @@ class ToolBox(Protocol):
 
     async def run(self, call: ToolCall, report: Callable[[ToolEvent], None]) -> None:
         """Carry out the call; report any progress and exactly one ToolSettled. Raises nothing."""
+        ...
+
+
+class ToolServers(Protocol):
+    """Who lists and runs the tools that are elsewhere: the MCP servers of one conversation."""
+
+    async def serve(self, listing: ToolListing, report: Callable[[ToolsListed], Awaitable[None]]) -> None:
+        """Connect, report what the server offers, now and whenever it changes; cancelling ends it.
+
+        Raises nothing.
+        """
+        ...
+
+    async def run(self, call: ToolCall, report: Callable[[ToolEvent], None]) -> None:
+        """Carry out a call of a listing's tool, as `ToolBox.run` does."""
         ...

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaiwa.events import client, server
-from kaiwa.events.actions import Action, Ask, Hang, RunTool, Send, StopTool
+from kaiwa.events.actions import Action, Ask, ForgetTools, Hang, ListTools, RunTool, Send, StopTool
 from kaiwa.events.items import Message
 from kaiwa.events.relay import PassedFrame
-from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
-from kaiwa.interfaces import Engine, Session, ToolBox, Transport
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled, ToolsListed
+from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers, Transport
 
 log = logging.getLogger("kaiwa.conversation")
 
@@ -40,13 +40,21 @@ USUAL = Bounds()
 
 
 async def converse(
-    session: Session, transport: Transport, engine: Engine, tools: ToolBox, *, bounds: Bounds = USUAL
+    session: Session,
+    transport: Transport,
+    engine: Engine,
+    tools: ToolBox,
+    *,
+    servers: ToolServers | None = None,
+    bounds: Bounds = USUAL,
 ) -> str:
     """Run the conversation to its end and return why it ended. Frees engine, tools and transport.
 
+    `servers` None: the session's wishes for tools from elsewhere are answered with a sentence.
+
     The edge of a conversation: a bug inside ends this conversation (close 1011), never the process.
     """
-    conversation = _Conversation(session, transport, engine, tools, bounds)
+    conversation = _Conversation(session, transport, engine, tools, servers, bounds)
     try:
         return await conversation.run()
     except Exception:
@@ -59,12 +67,19 @@ async def converse(
 
 class _Conversation:
     def __init__(
-        self, session: Session, transport: Transport, engine: Engine, tools: ToolBox, bounds: Bounds
+        self,
+        session: Session,
+        transport: Transport,
+        engine: Engine,
+        tools: ToolBox,
+        servers: ToolServers | None,
+        bounds: Bounds,
     ) -> None:
         self._session = session
         self._transport = transport
         self._engine = engine
         self._tools = tools
+        self._servers = servers
         self._bounds = bounds
         self._inbox: asyncio.Queue[Any] = asyncio.Queue(bounds.inbox_events)
         self._outbox: deque[server.ServerEvent] = deque()
@@ -72,6 +87,7 @@ class _Conversation:
         self._something_to_send = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._listings: dict[str, asyncio.Task[None]] = {}
         self._ended: str | None = None
         self._hang: Hang | None = None
 
@@ -85,7 +101,7 @@ class _Conversation:
             ]
             await self._loop()
             await self._part()
-            for task in (*around, *self._calls.values()):
+            for task in (*around, *self._calls.values(), *self._listings.values()):
                 task.cancel()
         assert self._ended is not None, "the loop ends with a reason"
         return self._ended
@@ -128,6 +144,11 @@ class _Conversation:
             elif isinstance(action, StopTool):
                 if task := self._calls.get(action.call_id):
                     task.cancel()
+            elif isinstance(action, ListTools):
+                self._list_tools(action)
+            elif isinstance(action, ForgetTools):
+                if listing := self._listings.pop(action.listing_id, None):
+                    listing.cancel()
             elif isinstance(action, Hang):
                 self._hang, self._ended = action, action.reason or "hung up"
 
@@ -161,6 +182,15 @@ class _Conversation:
         if ends:
             await self._inbox.put(client.PeerGone())
 
+    def _list_tools(self, action: ListTools) -> None:
+        listing = action.listing
+        if self._servers is None:
+            told = ToolsListed(listing_id=listing.listing_id, error="This server reaches no MCP servers.")
+            serving = self._inbox.put(told)
+        else:
+            serving = self._servers.serve(listing, self._inbox.put)
+        self._listings[listing.listing_id] = self._group.create_task(serving)
+
     async def _run_tool(self, call: ToolCall) -> None:
         settled: list[ToolSettled] = []
 
@@ -171,7 +201,8 @@ class _Conversation:
                 self._inbox.put_nowait(event)
 
         try:
-            await self._tools.run(call, report)
+            runs = self._tools.run if call.listing_id is None or self._servers is None else self._servers.run
+            await runs(call, report)
             for event in settled:
                 await self._inbox.put(event)
         finally:
