@@ -10,13 +10,16 @@ from typing import Protocol
 from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.events.config import SessionConfig
-from kaiwa.interfaces import Engine, Session, ToolBox
+from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.session.host import HostSession
 from kaiwa.session.policy import HostPolicy
 from kaiwa.tools.agent import Agent
+from kaiwa.tools.mcp import McpServers
+from kaiwa.tools.mcp_client import require_mcp
+from kaiwa.tools.mcp_servers import read_servers
 from kaiwa.tools.toolbox import AgentToolBox
 from kaiwa.transports.websocket import Codec
 
@@ -42,6 +45,7 @@ class Parts:
     tools: ToolBox
     codec: Codec
     ready: Callable[[], Awaitable[None]] | None = None
+    servers: ToolServers | None = None
 
 
 class Answerer(Protocol):
@@ -53,19 +57,32 @@ class Answerer(Protocol):
 
 
 class HostAnswerer:
-    """Conversations that are held here: a host session over an engine of this process."""
+    """Conversations that are held here: a host session over an engine of this process.
+
+    Raises ConfigError for MCP servers that cannot be used.
+    """
 
     def __init__(self, settings: Settings, engine_for: Callable[[Agent], Engine]) -> None:
         self._settings = settings
         self._engine_for = engine_for
+        secret = settings.mcp_servers
+        self._mcp_allowed = read_servers(secret.get_secret_value() if secret else "")
+        if secret:
+            require_mcp()
 
     async def open(self, admitted: Admitted) -> Parts:
         agent = admitted.agent
         box = AgentToolBox(agent, language=agent.language)
         session = HostSession(
-            admitted.config, ids=new_id, policy=self._policy(), tools=box.specs, now=time.monotonic()
+            admitted.config,
+            ids=new_id,
+            policy=self._policy(),
+            tools=box.specs,
+            servers=[server.label for server in agent.mcp],
+            now=time.monotonic(),
         )
-        return Parts(session, self._engine_for(agent), box, codec_for(admitted.dialect))
+        servers = McpServers(agent.mcp, self._mcp_allowed)
+        return Parts(session, self._engine_for(agent), box, codec_for(admitted.dialect), servers=servers)
 
     async def close(self) -> None:
         """There is nothing to free: engines end with their conversations."""

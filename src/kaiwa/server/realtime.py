@@ -52,7 +52,7 @@ class RealtimeEndpoint:
         parts = await self.answerer.open(admitted)
         meter = Meter(self.totals)
         transport = WebSocketTransport(socket, meter.over(parts.codec), parts.ready)
-        reason = await converse(parts.session, transport, parts.engine, parts.tools)
+        reason = await converse(parts.session, transport, parts.engine, parts.tools, servers=parts.servers)
         elapsed_ms = round((time.monotonic() - began) * 1000)
         facts = {"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
         log.info("session closed", extra=facts | meter.totals.as_facts())

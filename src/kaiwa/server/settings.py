@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """Web origins that may connect besides pages of this machine; with commas between them, or JSON."""
     model_names: Annotated[tuple[str, ...], NoDecode] = ()
     """More names that the default agent answers to, as those of deployments; `*` for every name."""
+    mcp_servers: SecretStr | None = None
+    """MCP servers that clients may name in their session: URLs, label=URL, or JSON with commands."""
     database: Path = Path("rentacar.db")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     time_zone: str = "Asia/Tokyo"

@@ -10,14 +10,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from kaiwa.errors import ConfigError
 from kaiwa.events.tools import ToolSpec
 from kaiwa.tools.function import Tool
+from kaiwa.tools.mcp_client import require_mcp
+from kaiwa.tools.mcp_servers import McpServer
 
 
 @dataclass(frozen=True)
 class Agent:
     """An assistant to serve.
 
+    `mcp` are servers whose tools the agent may use as its own, for every client.
     `voice`, `language` ("ja", "en") and `time_zone` (IANA name) None: the server's default.
-    Raises ConfigError for a tool that is none, or two tools of one name.
+    Raises ConfigError for a tool that is none, or two tools of one name or MCP servers of one label.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Agent:
     voice: str | None = None
     language: str | None = None
     time_zone: str | None = None
+    mcp: Sequence[McpServer] = ()
 
     def __post_init__(self) -> None:
         setting = f"agent {self.name}"
@@ -38,6 +42,11 @@ class Agent:
             if entry.name in seen:
                 raise ConfigError(setting, f"two tools are named {entry.name}.", "Give one another name.")
             seen.add(entry.name)
+        object.__setattr__(self, "mcp", tuple(self.mcp))
+        if self.mcp:
+            require_mcp(setting)
+        if len({server.label for server in self.mcp}) < len(self.mcp):
+            raise ConfigError(setting, "two MCP servers have one label.", "Give one another label.")
         if self.time_zone is not None:
             _check_time_zone(setting, self.time_zone)
 
