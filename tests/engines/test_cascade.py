@@ -292,6 +292,26 @@ async def test_text_alone_is_never_spoken(opened: Any) -> None:
         assert not voice.said
 
 
+async def test_a_long_call_holds_no_more_than_a_short_one(opened: Any) -> None:
+    async with opened() as desk:
+        for turn in range(20):
+            item_id = f"item_{turn}"
+            said = Message(id=item_id, role="user", content=(InputAudio(),))
+            desk.ask(
+                engine.Hear(pcm=SECOND),
+                engine.Prepare(item_id=item_id, start_ms=turn * 1000, end_ms=turn * 1000 + 1000),
+                engine.Commit(item_id=item_id, start_ms=turn * 1000, end_ms=turn * 1000 + 1000),
+            )
+            await desk.until(engine.TurnLikelihood)
+            if turn % 2:
+                desk.ask(asked(f"resp_{turn}", history=(said,)))
+                await desk.until(engine.GenerationEnded)
+        assert await desk.silent()
+        await asyncio.sleep(0)
+        assert not desk.engine._answers
+        assert len(desk.engine._prepared) <= 4
+
+
 async def test_closing_in_the_middle_of_everything_leaves_no_task(opened: Any) -> None:
     chat = ScriptedChatModel(before=asyncio.Event().wait)
     async with opened(chat) as desk:

@@ -33,6 +33,7 @@ from kaiwa.events.usage import DurationUsage
 
 log = logging.getLogger("kaiwa.cascade")
 _KEPT_TEXTS = 256
+_KEPT_PAUSES = 4
 _NOTHING_IN_PARTICULAR = Expectation()
 _UNHEARD = "The speech could not be recognised."
 
@@ -228,6 +229,8 @@ class CascadeEngine:
         prepared = _Prepared(command, self._recall.stretch(command.start_ms, command.end_ms))
         self._prepared[command.item_id] = prepared
         prepared.task = self._start(self._work_ahead(prepared), self._lose_nothing)
+        while len(self._prepared) > _KEPT_PAUSES:  # turns that nobody asked to answer
+            self._abandon(engine.Abandon(item_id=next(iter(self._prepared))))
 
     def _abandon(self, command: engine.Abandon) -> None:
         """Drop what was prepared, but not words that a Transcribe or Generate already waits for."""
@@ -270,11 +273,15 @@ class CascadeEngine:
     def _generate(self, command: engine.Generate) -> None:
         prepared = self._taken_up(command)
         if prepared is not None and prepared.answer is not None and prepared.answering is not None:
-            self._answers[command.response_id] = prepared.answering
+            self._answer_with(command.response_id, prepared.answering)
             prepared.answer.release(command.response_id)
             return
         answer = Answer(command, self._events.put_nowait)
-        self._answers[command.response_id] = self._start(self._answer(answer, {}), answer.break_off)
+        self._answer_with(command.response_id, self._start(self._answer(answer, {}), answer.break_off))
+
+    def _answer_with(self, response_id: str, task: asyncio.Task[None]) -> None:
+        self._answers[response_id] = task
+        task.add_done_callback(lambda _: self._answers.pop(response_id, None))
 
     def _taken_up(self, command: engine.Generate) -> _Prepared | None:
         """Return what was prepared for the last item, if it was prepared for this very question."""
