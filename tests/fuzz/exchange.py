@@ -158,7 +158,7 @@ def check_what_was_said(outcome: Outcome, dialect: Dialect, frames: Sequence[Fra
 
 def _at_front(outcome: Outcome, frames: Sequence[Frame]) -> list[str]:
     """Whoever asks for the front gets it; without asking, only the first item follows nothing."""
-    if not any(isinstance(frame, str) and "root" in frame for frame in frames):
+    if not any("root" in str(frame) for frame in frames):
         return []
     added = (event for event in outcome.events if event["type"] == "conversation.item.added")
     return [event["item"]["id"] for event in added if event["previous_item_id"] is None]
