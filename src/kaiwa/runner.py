@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
+from kaiwa.errors import SERVER_ERROR
 from kaiwa.events import client, server
 from kaiwa.events.actions import Action, Ask, ForgetTools, Hang, ListTools, RunTool, Send, StopTool
 from kaiwa.events.items import Message
@@ -59,7 +61,7 @@ async def converse(
         return await conversation.run()
     except Exception:
         log.exception("conversation failed")
-        await _close(transport, INTERNAL_ERROR, "internal error", bounds.close_s)
+        await _apologise(transport, bounds.close_s)
         return "internal error"
     finally:
         await engine.close()
@@ -212,7 +214,7 @@ class _Conversation:
         """Say the last words and close, unless the peer went first."""
         if self._hang is None:
             return
-        if self._hang.code != SLOW_CONSUMER:
+        if self._ended != "slow consumer":  # nothing more fits into its connection
             try:
                 async with asyncio.timeout(self._bounds.close_s):
                     if self._outbox:
@@ -232,6 +234,20 @@ def _size(event: server.ServerEvent) -> int:
         parts = (getattr(part, "audio", b"") for part in event.item.content)
         return sum(len(audio) for audio in parts if isinstance(audio, bytes)) * 4 // 3 + _FRAME_BYTES
     return _FRAME_BYTES
+
+
+async def _apologise(transport: Transport, within_s: float) -> None:
+    """Tell the peer that the fault was ours, without what it was, and close."""
+    text = "The server had an error while processing your request."
+    error = server.ErrorDetail(
+        type=SERVER_ERROR, code="server_error", message=text, param=None, event_id=None
+    )
+    try:
+        async with asyncio.timeout(within_s):
+            await transport.send(server.Failed(event_id=f"event_{uuid4().hex[:21]}", error=error))
+    except (ConnectionError, TimeoutError):
+        log.info("the peer did not take the error")
+    await _close(transport, INTERNAL_ERROR, "internal error", within_s)
 
 
 async def _close(transport: Transport, code: int, reason: str, within_s: float) -> None:
