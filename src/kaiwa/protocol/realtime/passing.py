@@ -192,6 +192,8 @@ class _GaUpstream:
             body = _body(frame) if head.type in self._looks else None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return ()
+        if not head.type:
+            return ()
         return (UpstreamSaid(type=head.type, event_id=head.event_id, frame=frame, body=body),)
 
 
