@@ -68,11 +68,17 @@ class Talk:
         tools=(),
         at_front=(),
         kind=HostSession,
+        **options: Any,
     ) -> None:
         self.now = 0.0
         self.audio_ms = 0
         self.session = kind(
-            config or configured(), ids=counted(), policy=policy or HostPolicy(), tools=tools, now=0.0
+            config or configured(),
+            ids=counted(),
+            policy=policy or HostPolicy(),
+            tools=tools,
+            now=0.0,
+            **options,
         )
         self.all: list[actions.Action] = []
         self.at_front = at_front
@@ -148,6 +154,8 @@ def shown(action: actions.Action) -> str:
             return f"run {call.call_id} {call.name}({call.arguments})"
         case actions.StopTool(call_id=call_id):
             return f"stop {call_id}"
+        case actions.ListTools() | actions.ForgetTools():
+            return ""
         case actions.Hang(code=code, reason=reason):
             return f"hang {code} {reason}"
 
@@ -170,13 +178,18 @@ def _detail(event: server.ServerEvent) -> str:
         case server.ItemAdded() | server.ItemDone():
             return f"{event.item.id} after {event.previous_item_id}"
         case server.OutputItemAdded() | server.OutputItemDone():
-            return f"{event.item.id} {event.item.status}"
+            return f"{event.item.id} {getattr(event.item, 'status', '')}".strip()
         case server.ResponseCreated(response=response):
             return response.id
         case server.ResponseDone(response=response):
             reason = getattr(response.status_details, "reason", "")
             return f"{response.id} {response.status} {reason}".strip()
-        case server.TextDelta() | server.TranscriptDelta() | server.ArgumentsDelta():
+        case (
+            server.TextDelta()
+            | server.TranscriptDelta()
+            | server.ArgumentsDelta()
+            | server.McpArgumentsDelta()
+        ):
             return event.delta
         case server.AudioDelta(delta=delta):
             return f"{len(delta)} bytes"

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, cast
 
+from kaiwa.testing.conformance_mcp import McpWork
 from kaiwa.testing.conformance_rules import (
     ConformanceError,
     Conversation,
@@ -32,10 +33,10 @@ _ITEM_KEYS: Final = {
     "message": frozenset({"id", "status", "role", "content"}),
     "function_call": frozenset({"id", "status", "name", "call_id", "arguments"}),
     "function_call_output": frozenset({"id", "call_id", "output"}),
-    "mcp_list_tools": frozenset({"id"}),
-    "mcp_call": frozenset({"id"}),
-    "mcp_approval_request": frozenset({"id"}),
-    "mcp_approval_response": frozenset({"id"}),
+    "mcp_list_tools": frozenset({"id", "server_label", "tools"}),
+    "mcp_call": frozenset({"id", "server_label", "name", "arguments", "output", "error"}),
+    "mcp_approval_request": frozenset({"id", "server_label", "name", "arguments"}),
+    "mcp_approval_response": frozenset({"id", "approval_request_id", "approve"}),
 }
 _PARTS_BY_ROLE: Final = {
     "system": frozenset({"input_text"}),
@@ -200,6 +201,7 @@ def check_transcript(
         Speech(conversation),
         Transcriptions(conversation),
         Playback(),
+        McpWork(),
     ]
     events: list[dict[str, Any]] = []
     ids: set[str] = set()

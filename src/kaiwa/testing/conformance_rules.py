@@ -121,7 +121,7 @@ class Conversation:
             now = self.order[place - 1] if place else None
             allowed = (now, self._added_after[item_id])
             require(previous in allowed, "item.previous", f"{item_id} follows {now!r}, not {previous!r}")
-        if item_id not in self.outputs:
+        if item_id not in self.outputs and item["type"] != "mcp_list_tools":
             status = item.get("status", "completed")
             require(status == "completed", "item.status", f"a client's item is completed, not {status}")
             require(item == self.items[item_id], "item.same", f"{item_id} changed between added and done")
@@ -198,7 +198,12 @@ class _Output:
         self._arguments = ""
         self._arguments_done = False
         self._bytes_per_ms = bytes_per_ms
-        require(item.get("status") == "in_progress", "output.opens_empty", f"{self.id} is not in_progress")
+        # Items of MCP carry no status, and a request for approval is whole when it is shown.
+        self._mcp = str(item["type"]).startswith("mcp_")
+        opens = self._mcp or item.get("status") == "in_progress"
+        require(opens, "output.opens_empty", f"{self.id} is not in_progress")
+        if item["type"] == "mcp_approval_request":
+            return
         empty = item.get("content", []) == [] and item.get("arguments", "") == ""
         require(empty, "output.opens_empty", f"{self.id} has content before its parts")
 
@@ -206,7 +211,7 @@ class _Output:
         name: str = event["type"]
         require(self.final is None, "output.done_last", f"{name} after output_item.done of {self.id}")
         require(event["item_id"] == self.id, "output.ids", f"{name} names {event['item_id']}, not {self.id}")
-        if "function_call_arguments" in name:
+        if "call_arguments" in name:
             self._see_arguments(event)
         elif name == "response.content_part.added":
             right = event["content_index"] == len(self._parts)
@@ -221,9 +226,11 @@ class _Output:
             opened.finish(event["part"]) if name == "response.content_part.done" else opened.see(event)
 
     def _see_arguments(self, event: Event) -> None:
-        require(self._first["type"] == "function_call", "call.kind", f"{self.id} is no function call")
-        same = event["call_id"] == self._first["call_id"]
-        require(same, "call.id", f"{event['call_id']} is not {self._first['call_id']}")
+        kind = "mcp_call" if "mcp" in event["type"] else "function_call"
+        require(self._first["type"] == kind, "call.kind", f"{self.id} is no {kind}")
+        if not self._mcp:
+            same = event["call_id"] == self._first["call_id"]
+            require(same, "call.id", f"{event['call_id']} is not {self._first['call_id']}")
         require(not self._arguments_done, "call.done_once", "arguments after their done")
         if "delta" in event:
             self._arguments += event["delta"]
@@ -233,23 +240,24 @@ class _Output:
         require(
             said == self._arguments, "call.arguments", f"deltas say {self._arguments!r}, done says {said!r}"
         )
-        require(
-            event["name"] == self._first["name"], "call.name", f"{event['name']} is not {self._first['name']}"
-        )
+        named = event.get("name", self._first["name"])
+        require(named == self._first["name"], "call.name", f"{named} is not {self._first['name']}")
 
     def check_final(self, item: Event) -> None:
         """Check the item as shown by any of the events that close it."""
         require(item["id"] == self.id, "output.ids", f"{item['id']} closes {self.id}")
-        require(
-            item.get("status") in ("completed", "incomplete"), "output.status", f"{self.id} is still open"
-        )
+        closed = self._mcp or item.get("status") in ("completed", "incomplete")
+        require(closed, "output.status", f"{self.id} is still open")
         require(
             all(part.done for part in self._parts),
             "output.closing_order",
             f"{self.id} closes before its parts",
         )
-        if item["type"] == "function_call":
+        if item["type"] in ("function_call", "mcp_call"):
             self._check_call(item)
+            return
+        if item["type"] == "mcp_approval_request":
+            require(item == self._first, "output.same", f"{self.id} changed after it was shown")
             return
         texts = [part.text for part in self._parts]
         content: list[Event] = item.get("content", [])
@@ -257,9 +265,9 @@ class _Output:
         require(shown == texts, "output.text", f"{self.id} shows {shown!r}, its parts said {texts!r}")
 
     def _check_call(self, item: Event) -> None:
-        for key in ("call_id", "name"):
+        for key in ("server_label", "name") if self._mcp else ("call_id", "name"):
             require(item[key] == self._first[key], f"call.{key}", f"{item[key]} is not {self._first[key]}")
-        if item["status"] == "completed":
+        if item.get("error") is None if self._mcp else item["status"] == "completed":
             require(self._arguments_done, "output.closing_order", f"{self.id} closes before its arguments")
             require(item["arguments"] == self._arguments, "call.arguments", "the item has other arguments")
             try:
@@ -309,6 +317,10 @@ class _Response:
         output.check_final(item)
         if self.default:
             first = self._conversation.is_done(output.id)
+            if item["type"] == "mcp_call" and item.get("error") is None:
+                require(not first, "mcp.item_done", f"{output.id} is done before it was called")
+                output.final = item
+                return
             require(first, "output.closing_order", "conversation.item.done comes before output_item.done")
             same = self._conversation.items[output.id] == item
             require(same, "output.same", f"{output.id} differs from conversation.item.done")
@@ -328,7 +340,7 @@ class _Response:
         require(None not in finals, "response.closing_order", "response.done before its items are done")
         require(done["output"] == finals, "response.output", "output differs from the items (K-102)")
         if done["status"] == "completed":
-            statuses = {item.get("status") for item in done["output"]}
+            statuses = {item.get("status", "completed") for item in done["output"]}
             require(statuses <= {"completed"}, "response.output", "a completed response has an open item")
 
 
@@ -353,7 +365,7 @@ class Responses:
         elif name == "conversation.item.done":
             for response in self._active.values():
                 response.item_done(event["item"])
-        elif name.startswith("response.") and "response_id" in event and "mcp" not in name:
+        elif name.startswith("response.") and "response_id" in event:
             self._one_of(event["response_id"], name).see(event)
 
     def end(self) -> None:
