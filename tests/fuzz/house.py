@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kaiwa.server.app import create_app
+from tests.server.running import InThisLoop, at_home, running
+
 from kaiwa.server.conversations import Answerer, HostAnswerer
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service.engine import ServiceEngine
 from kaiwa.testing.service.script import Script
-from kaiwa.testing.service.sockets import listening
 
 T = TypeVar("T")
 KEY = "the-key-of-this-house"
@@ -38,6 +38,8 @@ class House:
         return complaints
 
 
+# uvicorn keeps its records from the root.
+_LOGS = (None, "uvicorn")
 # uvicorn closes with 1007, as the protocol wants, and logs the peer's fault as if it were its own.
 _NO_CRASH = ("Invalid UTF-8 sequence received from client.",)
 
@@ -54,13 +56,7 @@ class _Complaints(logging.Handler):
 
 
 def settings_in(directory: Path) -> Settings:
-    return Settings(
-        _env_file=None,  # type: ignore[call-arg]
-        agent="weather",
-        api_key=KEY,  # type: ignore[arg-type]
-        database=directory / "desk.db",
-        max_sessions=1000,
-    )
+    return at_home(directory, agent="weather", api_key=KEY, max_sessions=1000)
 
 
 def scripted_answerer(settings: Settings) -> HostAnswerer:
@@ -75,18 +71,22 @@ def open_house(
 
     `around` puts something between the socket and the application.
     """
-    settings = settings_in(directory)
-    app: Any = create_app(settings, answerer or scripted_answerer(settings))
-    if around is not None:
-        app = around(app)
+
+    def change(server: InThisLoop) -> None:
+        if around is not None:
+            server.config.loaded_app = around(server.config.loaded_app)
+
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        port = runner.run(stack.enter_async_context(listening(app)))
-        house = House(runner, port)
+        serving = running(settings_in(directory), answerer, change=change)
+        server = runner.run(stack.enter_async_context(serving))
+        house = House(runner, int(server.addresses[0].rpartition(":")[2]))
         handler = _Complaints(house)
-        logging.getLogger().addHandler(handler)
+        for name in _LOGS:
+            logging.getLogger(name).addHandler(handler)
         try:
             yield house
         finally:
             runner.run(stack.aclose())
-            logging.getLogger().removeHandler(handler)
+            for name in _LOGS:
+                logging.getLogger(name).removeHandler(handler)

@@ -145,7 +145,7 @@ def check_upgrade(house: House, upgrade: Upgrade, *, patience_s: float = PATIENC
     if answer:
         version, status, *_ = answer.split(b" ", 2)
         assert version == b"HTTP/1.1"
-        assert int(status) < 500, answer[:200]
+        assert int(status) < 500, f"crashed: {answer[:200]!r}"
     assert "localhost" in house.run(_served(house.port)), "the next caller is not served"
 
 

@@ -1,0 +1,69 @@
+"""What a connection may cost before it has asked for anything: so many bytes of a request, so many seconds.
+
+Knows uvicorn's HTTP connection; nothing of requests. Without it a head without end is kept until its sender
+tires, and a silent connection for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.transports import BaseTransport
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+class BoundedHandshake(AutoHTTPProtocol):
+    """uvicorn's connection, closed when the head of a request is too long or does not come."""
+
+    head_s: ClassVar[float] = 15.0
+    # uvicorn's attributes are not known to be typed through its automatic choice of a parser.
+    cycle: Any
+    transport: Any
+    _timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _begun: Any = None
+
+    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer is None and self._is_idle():
+            self._await_head()
+        super().data_received(data)
+        if self.transport.get_protocol() is not self:
+            self._stop_waiting()  # it is a WebSocket now
+        elif self.cycle is not self._begun:
+            self._begun = self.cycle
+            self._stop_waiting()
+        elif self._timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._timer = asyncio.get_running_loop().call_later(self.head_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        self.transport.close()
