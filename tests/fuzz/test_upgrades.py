@@ -159,7 +159,7 @@ async def _served(port: int) -> str:
 
 
 def test_any_upgrade_request_is_answered_or_closed(house: House) -> None:
-    hold(lambda upgrade: check_upgrade(house, upgrade), upgrades(), count=600, seconds=6)
+    hold(lambda upgrade: check_upgrade(house, upgrade), upgrades(), count=500, seconds=4)
 
 
 def test_a_handshake_that_comes_byte_by_byte_is_served(house: House) -> None:
