@@ -134,6 +134,19 @@ async def test_a_wav_makes_a_turn_and_is_answered_aloud(flavour: Any) -> None:
     check_transcript(peer.frames)
 
 
+async def test_a_transcription_session_writes_down_and_does_not_answer() -> None:
+    async with running_service(Script(hears=("good morning",))) as service:
+        url = f"{service.url}/v1/realtime?intent=transcription".replace("http", "ws", 1)
+        async with talking(service, url=url) as peer:
+            assert (await peer.hear())["session"]["type"] == "transcription"
+            await peer.play(house_audio_of(SPEECH.read_bytes()) + SECOND_OF_SILENCE)
+            events = await peer.until("conversation.item.input_audio_transcription.completed")
+            assert events[-1]["transcript"] == "good morning"
+            await peer.send("input_audio_buffer.clear")
+            events += await peer.until("input_audio_buffer.cleared")
+    assert not [event for event in events if event["type"].startswith("response.")]
+
+
 async def test_silence_makes_no_turn(service: Service) -> None:
     async with talking(service) as peer:
         await peer.play(2 * SECOND_OF_SILENCE)

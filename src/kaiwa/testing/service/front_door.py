@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from kaiwa.events.config import SessionConfig
+from kaiwa.events.config import AudioInput, SessionAudio, SessionConfig, Transcription
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.testing.service.faults import split_model
 from kaiwa.testing.service.flavours import Flavour, offered_keys
@@ -20,6 +20,7 @@ from kaiwa.testing.service.records import RecordedRequest
 from kaiwa.testing.service.state import EphemeralKey, Service
 
 SESSION_S = 3600
+TRANSCRIBER = "gpt-4o-mini-transcribe"
 INSTRUCTIONS = "You are a stand-in. Answer as your script says."
 
 
@@ -67,8 +68,21 @@ def admit(
     if flavour == "azure" and (dialect == "ga") == ("api-version" in query):
         return Refused("invalid_api_version", "This path and this api-version do not belong together.", 401)
     minted = service.ephemeral_of(offered_keys(flavour, connection))
+    if query.get("intent") == "transcription":
+        return _transcription(service)
     named = query.get("deployment" if flavour == "azure" and dialect != "ga" else "model", "")
     return begin(service, flavour, named or (minted.config.model if minted else ""), minted)
+
+
+def _transcription(service: Service) -> SessionConfig:
+    """A session that only writes down; it names no model."""
+    return SessionConfig(
+        type="transcription",
+        object="realtime.transcription_session",
+        id=service.new_id("sess"),
+        expires_at=int(time.time()) + SESSION_S,
+        audio=SessionAudio(input=AudioInput(transcription=Transcription(model=TRANSCRIBER))),
+    )
 
 
 def begin(
