@@ -17,9 +17,10 @@ from starlette.routing import BaseRoute, Route
 from kaiwa.testing.service.faults import NO_FAULTS, Faults
 from kaiwa.testing.service.state import Service
 
-# What a client sends here may be a real key; the last letters tell which.
+# What a client sends here may be a real key; its last letters tell which, unless they are most of it.
 _SECRETS = ("authorization", "api-key", "sec-websocket-protocol")
 _SHOWN_LETTERS = 4
+_LONG_ENOUGH = 20
 
 
 def control_routes(service: Service) -> Sequence[BaseRoute]:
@@ -54,4 +55,6 @@ def _masked(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mask(name: str, value: str) -> tuple[str, str]:
-    return (name, f"…{value[-_SHOWN_LETTERS:]}") if name.lower() in _SECRETS else (name, value)
+    if name.lower() not in _SECRETS:
+        return name, value
+    return name, f"…{value[-_SHOWN_LETTERS:]}" if len(value) >= _LONG_ENOUGH else "…"
