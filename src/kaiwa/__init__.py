@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kaiwa.tools.context import ToolContext
     from kaiwa.tools.function import Tool, tool
     from kaiwa.tools.loading import load_agent
+    from kaiwa.tools.mcp_servers import McpServer
     from kaiwa.tools.toolbox import AgentToolBox
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigError",
     "HostSession",
     "KaiwaError",
+    "McpServer",
     "PeerError",
     "Settings",
     "Tool",
@@ -62,6 +64,7 @@ _HOMES: Final = {
     "kaiwa.tools.context": ("ToolContext",),
     "kaiwa.tools.function": ("Tool", "tool"),
     "kaiwa.tools.loading": ("load_agent",),
+    "kaiwa.tools.mcp_servers": ("McpServer",),
     "kaiwa.tools.toolbox": ("AgentToolBox",),
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
