@@ -60,7 +60,7 @@ class Records:
         request = RecordedRequest(
             number=self._count,
             method=connection.scope.get("method", "GET"),
-            path=connection.url.path,
+            path=connection.scope["path"],
             query=tuple(connection.query_params.multi_items()),
             headers=tuple(connection.headers.items()),
         )
