@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kaiwa.server.certificates import Certificate
 
 KEY = "sk-kaiwa-clients"
+SERVICE_KEY = "sk-service-behind"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""From recorded voice to a row: the real server in its own process, the real models, the real WebSocket."""
+"""From recorded voice to a row: the real server in its own process, the real models, the real WebSocket.
+
+One whole call belongs to `make test`, the others to `make test-clients`: a call takes as long as it is spoken.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from kaiwa.apps.demo.script import bundled_script
 
@@ -35,6 +40,7 @@ async def test_the_demo_books_the_car_from_audio_alone_in_under_two_minutes(tmp_
     assert (tmp_path / "call.wav").stat().st_size > 1_000_000
 
 
+@pytest.mark.clients
 async def test_the_english_demo_books_the_car_from_audio_alone(tmp_path: Path) -> None:
     code, document = await demo(tmp_path, "--lang", "en")
 
@@ -42,6 +48,7 @@ async def test_the_english_demo_books_the_car_from_audio_alone(tmp_path: Path) -
     assert document["row"]["customer_name"] == "John Smith"
 
 
+@pytest.mark.clients
 async def test_another_voice_with_another_order_of_answers_books_another_car(tmp_path: Path) -> None:
     code, document = await demo(tmp_path, "--script", str(HERE / "second_caller" / "script.json"))
 
@@ -49,6 +56,7 @@ async def test_another_voice_with_another_order_of_answers_books_another_car(tmp
     assert document["row"]["location"] == "羽田空港店"
 
 
+@pytest.mark.clients
 async def test_a_wrong_line_fails_the_demo_and_is_named(tmp_path: Path) -> None:
     shutil.copytree(bundled_script("ja").parent, tmp_path / "script")
     shutil.copy(HERE / "wrong_line" / "minivan.wav", tmp_path / "script" / "3-vehicle.wav")

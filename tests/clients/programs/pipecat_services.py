@@ -31,6 +31,7 @@ from pipecat.frames.frames import (
     Frame,
     FunctionCallResultFrame,
     InputAudioRawFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMRunFrame,
     LLMTextFrame,
@@ -48,6 +49,8 @@ from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
 
 RATE_HZ = 24_000
+BEGINNING = 9
+"""So many pieces of 100 ms are enough to be noticed, and are within the first words."""
 HEARING = events.AudioConfiguration(
     input=events.AudioInput(
         transcription=events.InputAudioTranscription(model="whisper-1"), turn_detection=events.TurnDetection()
@@ -94,8 +97,11 @@ class Talk:
         return await self.answer()
 
     async def speak(self, job: Job) -> None:
-        for piece in job.pieces():
-            await self.worker.queue_frame(InputAudioRawFrame(piece, RATE_HZ, 1))
+        """Begin to speak, and go on when the pipeline has noticed: sound comes faster than in life here."""
+        pieces = [InputAudioRawFrame(piece, RATE_HZ, 1) for piece in job.pieces()]
+        await self.worker.queue_frames(pieces[:BEGINNING])
+        await self.behind.until("interruption", lambda frame: isinstance(frame, InterruptionFrame))
+        await self.worker.queue_frames(pieces[BEGINNING:])
 
     async def answer(self) -> Saw:
         """Wait for the end of an answer that has words: one with nothing but a call has none."""
@@ -174,8 +180,8 @@ def turns(job: Job, service: Maker) -> Turns:
             await talk.worker.queue_frame(LLMRunFrame())
             await talk.behind.until("sound", lambda frame: isinstance(frame, TTSAudioRawFrame))
             await talk.speak(job)
-            cut = await talk.answer()
-            return await talk.answer() | {"interrupted": cut["status"]}
+            cut = await talk.ending()
+            return await talk.answer() | {"interrupted": cut}
 
     async def error() -> Saw:
         async with talking(job, service(TEXT_ONLY)) as talk:
