@@ -201,5 +201,20 @@ async def test_a_service_that_reads_slowly_slows_the_peer_down(service: Service)
         await peer.end()
 
 
+async def test_the_name_of_a_deployment_is_a_model_here_too(service: Service) -> None:
+    async with (
+        relaying(settings_for(service)) as address,
+        peer_of(address, "/v1/realtime?model=voice") as peer,
+    ):
+        await peer.until("session.created")
+
+
+async def test_a_transcription_is_relayed_as_one(service: Service) -> None:
+    path = "/v1/realtime?intent=transcription"
+    async with relaying(settings_for(service)) as address, peer_of(address, path) as peer:
+        await asyncio.wait_for(peer.socket.recv(), 5)
+    assert ("intent", "transcription") in service.requests[-1].query
+
+
 async def test_without_a_service_this_machine_answers() -> None:
     assert relay_from(Settings(_env_file=None, openai_api_key="sk-lying-around")) is None  # type: ignore[call-arg,arg-type]

@@ -18,7 +18,7 @@ class Directory:
 
     def __init__(self, settings: Settings) -> None:
         database = Path(settings.database)
-        self._more_names = settings.model_names
+        self._more_names = (*settings.model_names, *settings.relayed_names)
         self.plain = PLAIN
         self._agents = {PLAIN.name: PLAIN, **builtin_agents(database.parent, database=database)}
         self.default = PLAIN

@@ -132,6 +132,16 @@ class Settings(BaseSettings):
     show_tool_calls: bool = False
     """Show clients of a relayed agent the calls that kaiwa carries out itself."""
 
+    @property
+    def relayed_names(self) -> tuple[str, ...]:
+        """The deployments and models that clients may name because a service behind kaiwa has them."""
+        if self.engine == "local":
+            return ()
+        named = [self.azure_openai_realtime_deployment]
+        for entry in self.realtime_upstreams:
+            named += [entry.deployment, *entry.models]
+        return tuple(name for name in named if name)
+
     @field_validator("allowed_origins", "model_names", "pinned", mode="before")
     @classmethod
     def _as_list(cls, value: object) -> object:
