@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.clients.place import KEY, Place
 from tests.clients.turns import Turn
@@ -23,24 +24,31 @@ SILENCE = bytes(48_000)
 WHOLE_RUN_S = 240.0
 
 
+def question() -> bytes:
+    """Return the recorded words, with silence behind them, as PCM16 at 24 kHz."""
+    return house_audio_of(QUESTION.read_bytes()) + SILENCE
+
+
+def job_at(place: Place, surfaces: Sequence[str], turns: Sequence[str]) -> dict[str, Any]:
+    return {
+        "plain": place.plain,
+        "secure": place.secure,
+        "authority": str(place.certificate.authority),
+        "key": KEY,
+        "patience_s": place.patience_s,
+        "surfaces": list(surfaces),
+        "turns": list(turns),
+    }
+
+
 async def run_program(
     command: Sequence[str | Path], place: Place, surfaces: Sequence[str], turns: Sequence[str]
 ) -> list[Turn]:
     """Have a program do these turns on each surface at a place; return them in the order they happened."""
     with TemporaryDirectory() as directory:
         speech = Path(directory) / "speech.pcm"
-        speech.write_bytes(house_audio_of(QUESTION.read_bytes()) + SILENCE)
-        job = {
-            "plain": place.plain,
-            "secure": place.secure,
-            "authority": str(place.certificate.authority),
-            "key": KEY,
-            "engine": place.engine,
-            "patience_s": place.patience_s,
-            "speech": str(speech),
-            "surfaces": list(surfaces),
-            "turns": list(turns),
-        }
+        speech.write_bytes(question())
+        job = job_at(place, surfaces, turns) | {"speech": str(speech)}
         code, out, err = await _run([str(part) for part in command], json.dumps(job), _environment(place))
     done = [Turn(**json.loads(line)) for line in out.splitlines() if line.startswith('{"surface"')]
     assert code == 0, f"{command[-1]} ended with {code}:\n{out[-2000:]}\n{err[-4000:]}"

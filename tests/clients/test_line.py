@@ -14,7 +14,7 @@ CLIENTS = [
     in_python(None, "openai", "openai_python.py", "AsyncOpenAI", "AsyncAzureOpenAI, key"),
     in_node("rt-client", "rt-client.mjs", "LowLevelRTClient, key", "RTClient, token"),
     in_node("openai-realtime-api", "openai-realtime-api.mjs", "socket of ws"),
-    in_node("@openai/agents-realtime", "agents-realtime.mjs", "GA"),
+    in_node("@openai/agents-realtime", "agents-realtime.mjs", "RealtimeSession"),
 ]
 
 

@@ -75,7 +75,7 @@ async def test_openai_realtime_api_over_the_global_websocket(place: Place, plant
 async def test_agents_realtime_keeps_its_history_and_counts_tokens(
     place: Place, planted: Breakage | None
 ) -> None:
-    client = in_node("@openai/agents-realtime", "agents-realtime.mjs", "GA")
+    client = in_node("@openai/agents-realtime", "agents-realtime.mjs", "RealtimeSession")
     done = {one.turn: one.saw for one in await completes_every_turn(client, place, planted)}
     assert done["text"]["roles"] == ["user", "assistant"]
     assert done["audio"]["roles"] == ["user", "assistant"]

@@ -1,7 +1,7 @@
 // @openai/agents-realtime in node: RealtimeSession over its own WebSocket transport.
 import * as library from '@openai/agents-realtime';
 
-import { SessionTurns } from './agents-session.mjs';
-import { perform } from './perform.mjs';
+import { agentsSurfaces } from './agents-session.mjs';
+import { run } from './program.mjs';
 
-await perform({ GA: (job) => new SessionTurns(job, library) });
+await run(agentsSurfaces(library));

@@ -6,7 +6,7 @@ import {
 
 const NO_DETECTION = { audio: { input: { turnDetection: null, transcription: { model: 'whisper-1' } } } };
 
-export class SessionTurns {
+class SessionTurns {
   constructor(job, library) {
     this.job = job;
     this.library = library;
@@ -116,3 +116,5 @@ const isDone = ({ event }) => event?.type === 'response.done'
   && !event.response.output.some((item) => item.type === 'function_call');
 const wordsOf = (item) => item.content.map((part) => part.text ?? part.transcript ?? '').join('');
 const bufferOf = (piece) => Uint8Array.from(piece).buffer;
+
+export const agentsSurfaces = (library) => ({ RealtimeSession: (job) => new SessionTurns(job, library) });

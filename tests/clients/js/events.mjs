@@ -1,7 +1,8 @@
 // The five turns as a client does them that hands its user the plain events, in either dialect.
 // `wire` is { send(event), inbox, close() }: the client, opened, with every server event put into its inbox.
 import {
-  GREETING, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, userSays,
+  GREETING, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, lengthOf,
+  piecesOf, toBase64, userSays,
 } from './job.mjs';
 
 const DETECTION = { type: 'server_vad', create_response: true, interrupt_response: false };
@@ -58,7 +59,7 @@ class Talk {
   async audio() {
     await this.#update(this.names.listening);
     for (const piece of piecesOf(this.job)) {
-      await this.wire.send({ type: 'input_audio_buffer.append', audio: Buffer.from(piece).toString('base64') });
+      await this.wire.send({ type: 'input_audio_buffer.append', audio: toBase64(piece) });
     }
     const seen = await this.#until((seen) => has(seen, HEARD) && has(seen, 'response.done'));
     return { ...this.#summary(seen), heard: seen.find((event) => event.type === HEARD).transcript };
@@ -127,7 +128,7 @@ class Talk {
     const { status, output } = seen.find((event) => event.type === 'response.done').response;
     const words = seen.map((event) => event[this.names.words[event.type]] ?? '').join('');
     const sound = seen.filter((event) => event.type === this.names.sound);
-    const sound_bytes = sound.reduce((sum, event) => sum + Buffer.from(event.delta, 'base64').length, 0);
+    const sound_bytes = sound.reduce((sum, event) => sum + lengthOf(event.delta), 0);
     return { status, words, sound_bytes, output };
   }
 }

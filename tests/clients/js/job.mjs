@@ -88,8 +88,28 @@ export class Inbox {
   }
 }
 
-/** Do one turn and say what it saw, or why it failed. */
-export async function attempt(doing) {
+/** PCM as events carry it. */
+export function toBase64(bytes) {
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+/** How many bytes a piece of sound in an event has. */
+export const lengthOf = (base64) => atob(base64).length;
+
+/** Do the job's turns on its surfaces and tell of each; `surfaces` maps a name to a maker of the five turns. */
+export async function perform(surfaces, job, tell) {
+  for (const surface of job.surfaces) {
+    for (const turn of job.turns) {
+      const outcome = await attempt(() => surfaces[surface](job)[turn]());
+      tell({ surface, turn, ...outcome });
+      if (outcome.failed) break;
+    }
+  }
+}
+
+async function attempt(doing) {
   try {
     return { saw: await doing() };
   } catch (error) {

@@ -8,7 +8,7 @@ import { OpenAIRealtimeWS } from 'openai/realtime/ws';
 
 import { turnsOver } from './events.mjs';
 import { Inbox } from './job.mjs';
-import { perform } from './perform.mjs';
+import { run } from './program.mjs';
 
 const MODEL = 'gpt-realtime';
 
@@ -37,7 +37,7 @@ const onAzure = (kind, credential) => (job) => turnsOver(job, 'beta', async () =
 const byKey = (job) => ({ apiKey: job.key });
 const byToken = (job) => ({ azureADTokenProvider: async () => job.key });
 
-await perform({
+await run({
   'OpenAIRealtimeWS': at(OpenAIRealtimeWS, '/v1', 'ga'),
   'OpenAIRealtimeWS, Azure v1': at(OpenAIRealtimeWS, '/openai/v1', 'ga'),
   'OpenAIRealtimeWS, beta': at(BetaWS, '/v1', 'beta'),

@@ -5,7 +5,7 @@ import { RealtimeClient } from 'openai-realtime-api';
 import {
   GREETING, Inbox, LONG_WISH, longAnswer, THANKS, WEATHER, WEATHER_QUESTION, WEATHER_RESULT, piecesOf, within,
 } from './job.mjs';
-import { perform } from './perform.mjs';
+import { run } from './program.mjs';
 
 const say = (text) => [{ type: 'input_text', text }];
 
@@ -103,4 +103,4 @@ class Caller {
 
 const caller = (job) => new Caller(job);
 
-await perform({ 'socket of ws': caller, 'global WebSocket': caller });
+await run({ 'socket of ws': caller, 'global WebSocket': caller });
