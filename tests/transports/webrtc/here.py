@@ -1,0 +1,78 @@
+"""A media service of the test's own, and the events its calls are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from kaiwa.events import server
+from kaiwa.events.client import AudioAppended, ClientEvent
+from kaiwa.transports.webrtc import Call, MediaService, MediaSettings
+from tests.transports.webrtc.aiortc_peer import sine
+
+HOUSE_HZ = 24_000
+WITHIN_S = 10
+
+
+@asynccontextmanager
+async def media_service(**given: Any) -> AsyncIterator[MediaService]:
+    service = await MediaService.start(MediaSettings(**given))
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+class Listener:
+    """The server's side of one call: `sound` and `events` grow with what the peer says."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.sound = bytearray()
+        self.events: asyncio.Queue[ClientEvent] = asyncio.Queue()
+        self.task = asyncio.create_task(self._listen())
+
+    async def hears(self, seconds: float) -> np.ndarray:
+        """Wait for so much more sound and return it."""
+        begin = len(self.sound)
+        while len(self.sound) - begin < seconds * HOUSE_HZ * 2:
+            await asyncio.sleep(0.02)
+        return np.frombuffer(bytes(self.sound[begin:]), "<i2")
+
+    async def say(self, hz: float, seconds: float) -> None:
+        sound = sine(hz, int(seconds * HOUSE_HZ), rate_hz=HOUSE_HZ).tobytes()
+        await self.call.transport.send(audio_delta(sound))
+
+    async def _listen(self) -> None:
+        async for event in self.call.transport.receive():
+            if isinstance(event, AudioAppended):
+                self.sound += event.audio
+            else:
+                self.events.put_nowait(event)
+
+
+def audio_delta(sound: bytes) -> server.AudioDelta:
+    return server.AudioDelta(
+        event_id="event_a",
+        response_id="resp_1",
+        item_id="item_1",
+        output_index=0,
+        content_index=0,
+        delta=sound,
+    )
+
+
+def told(words: str, number: int = 0) -> server.TextDelta:
+    """Return an event that goes through the data channel."""
+    return server.TextDelta(
+        event_id=f"event_{number}",
+        response_id="resp_1",
+        item_id="item_1",
+        output_index=0,
+        content_index=0,
+        delta=words,
+    )
