@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.events.config import SessionConfig
@@ -26,16 +28,20 @@ from kaiwa.transports.websocket import Codec
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A peer that was let in: whom it asked for, in which dialect, and the session it begins with."""
+    """A peer that was let in: whom it asked for, in which dialect, and the session it begins with.
+
+    `paced`: the server plays the sound to it, as in a call.
+    """
 
     agent: Agent
     dialect: Dialect
     config: SessionConfig
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What `runner.converse` needs besides the transport, and how that transport reads frames.
+    """What `runner.converse` needs besides the transport, and who reads frames for it in each dialect.
 
     `ready`, when it is there, is waited for before more is read of the peer.
     """
@@ -43,7 +49,7 @@ class Parts:
     session: Session
     engine: Engine
     tools: ToolBox
-    codec: Codec
+    codec_for: Callable[[Dialect], Codec]
     ready: Callable[[], Awaitable[None]] | None = None
     servers: ToolServers | None = None
 
@@ -76,22 +82,20 @@ class HostAnswerer:
         session = HostSession(
             admitted.config,
             ids=new_id,
-            policy=self._policy(),
+            policy=self._policy(admitted.paced),
             tools=box.specs,
             servers=[server.label for server in agent.mcp],
             now=time.monotonic(),
         )
         servers = McpServers(agent.mcp, self._mcp_allowed)
-        return Parts(session, self._engine_for(agent), box, codec_for(admitted.dialect), servers=servers)
+        return Parts(session, self._engine_for(agent), box, codec_for, servers=servers)
 
     async def close(self) -> None:
         """There is nothing to free: engines end with their conversations."""
 
-    def _policy(self) -> HostPolicy:
-        lifetime_s = self._settings.session_minutes * 60
-        if self._settings.backchannels:
-            return HostPolicy(lifetime_s=lifetime_s)
-        return HostPolicy(lifetime_s=lifetime_s, backchannels=())
+    def _policy(self, paced: bool) -> HostPolicy:
+        policy = HostPolicy(lifetime_s=self._settings.session_minutes * 60, paced_output=paced)
+        return policy if self._settings.backchannels else replace(policy, backchannels=())
 
 
 class CascadeAnswerer(HostAnswerer):

@@ -51,7 +51,7 @@ class RealtimeEndpoint:
         log.info("session opened", extra={"session_id": session_id})
         parts = await self.answerer.open(admitted)
         meter = Meter(self.totals)
-        transport = WebSocketTransport(socket, meter.over(parts.codec), parts.ready)
+        transport = WebSocketTransport(socket, meter.over(parts.codec_for(admitted.dialect)), parts.ready)
         reason = await converse(parts.session, transport, parts.engine, parts.tools, servers=parts.servers)
         elapsed_ms = round((time.monotonic() - began) * 1000)
         facts = {"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}

@@ -66,7 +66,7 @@ class RelayAnswerer:
         named = config.model if config.model != agent.name else self._settings.openai_realtime_model
         model = None if config.type == "transcription" else named
         engine = RealtimeEngine(self._upstreams, model, said)
-        return Parts(session, engine, box, client_side(admitted.dialect, heard), engine.ready)
+        return Parts(session, engine, box, lambda dialect: client_side(dialect, heard), engine.ready)
 
     async def close(self) -> None:
         await self._upstreams.close()

@@ -33,7 +33,7 @@ from kaiwa.session.mcp import Listings
 from kaiwa.session.mcp_calls import RemoteCalls
 from kaiwa.session.mcp_rules import shown
 from kaiwa.session.outbox import Ids, Outbox
-from kaiwa.session.paced import PacedOutput
+from kaiwa.session.paced import PacedOutput, truncating
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
 from kaiwa.session.settings import updated
@@ -72,7 +72,8 @@ class HostSession:
         self._floor = Floor()
         self._input = InputAudio(self.config.audio.input.format, policy.item_sound_bytes)
         self._turns = UserTurns(policy, self._floor, ids)
-        self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, self.conversation)
+        heard_only = truncating(self.conversation, self._outbox)
+        self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, heard_only)
         self._listings = Listings(self._outbox, self.conversation)
         grace_s = policy.approval_grace_ms / 1000
         self._remote = RemoteCalls(self._outbox, self.conversation, self._listings, grace_s)

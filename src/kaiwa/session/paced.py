@@ -5,6 +5,8 @@ Source: Realtime reference B6 (WebRTC playout). Elsewhere the client owns playba
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kaiwa.events import server
 from kaiwa.session.conversation import Conversation
 from kaiwa.session.floor import Floor
@@ -12,11 +14,15 @@ from kaiwa.session.outbox import Outbox
 
 
 class PacedOutput:
-    def __init__(self, enabled: bool, outbox: Outbox, floor: Floor, conversation: Conversation) -> None:
+    """`truncate` is told of each item that was cut off, and how many ms of it were heard."""
+
+    def __init__(
+        self, enabled: bool, outbox: Outbox, floor: Floor, truncate: Callable[[str, int], None]
+    ) -> None:
         self._enabled = enabled
         self._outbox = outbox
         self._floor = floor
-        self._conversation = conversation
+        self._truncate = truncate
         self._response_id: str | None = None
 
     def sent(self, response_id: str) -> None:
@@ -46,15 +52,21 @@ class PacedOutput:
                 self._truncate(item_id, heard_ms)
         self._floor.silence(now)
 
-    def _truncate(self, item_id: str, heard_ms: int) -> None:
-        entry = self._conversation.entry(item_id)
-        if entry is None:
-            return
-        end_ms = min(heard_ms, int(entry.audio_ms))
-        self._conversation.truncate(item_id, 0, end_ms)
-        self._outbox.send(server.ItemTruncated, item_id=item_id, content_index=0, audio_end_ms=end_ms)
-
     def _finish(self, kind: type[server.OutputAudioStopped] | type[server.OutputAudioCleared]) -> None:
         if self._response_id is not None:
             self._outbox.send(kind, response_id=self._response_id)
             self._response_id = None
+
+
+def truncating(conversation: Conversation, outbox: Outbox) -> Callable[[str, int], None]:
+    """Return what keeps of an item of this conversation only the part that was heard, and says so."""
+
+    def truncate(item_id: str, heard_ms: int) -> None:
+        entry = conversation.entry(item_id)
+        if entry is None:
+            return
+        end_ms = min(heard_ms, int(entry.audio_ms))
+        conversation.truncate(item_id, 0, end_ms)
+        outbox.send(server.ItemTruncated, item_id=item_id, content_index=0, audio_end_ms=end_ms)
+
+    return truncate

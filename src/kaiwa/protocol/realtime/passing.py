@@ -210,7 +210,8 @@ class _PreviewUpstream:
             return ()
         if (renamed := _RENAMED_BACK.get(head.type)) is not None:
             text = frame.replace(head.type, renamed, 1)
-            return (UpstreamSaid(type=renamed, event_id=head.event_id, frame=text),)
+            body = _body(text) if renamed in self._looks else None
+            return (UpstreamSaid(type=renamed, event_id=head.event_id, frame=text, body=body),)
         return tuple(self._as_ga(event) for event in self._events(frame) if _has_type(event))
 
     def _as_ga(self, event: ServerEvent | UnknownServerEvent) -> UpstreamSaid:

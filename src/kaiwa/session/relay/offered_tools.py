@@ -17,9 +17,10 @@ Tools = list[Any]
 class OfferedTools:
     """What the peer asked for counts once the service has taken it (`accepted`)."""
 
-    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+    def __init__(self, specs: Sequence[ToolSpec], theirs: object = None) -> None:
+        """`theirs` are the peer's tools that the session begins with."""
         self._ours = {spec.name: _as_json(spec) for spec in specs}
-        self._theirs: Tools = []
+        self._theirs: Tools = cast(Tools, theirs) if isinstance(theirs, list) else []
         self._proposed: dict[str, Tools | None] = {}
 
     def __bool__(self) -> bool:
@@ -40,16 +41,25 @@ class OfferedTools:
         taken = _names(given)
         return [*given, *(tool for name, tool in self._ours.items() if name not in taken)]
 
+    def lost(self, session: Mapping[str, Any]) -> Tools | None:
+        """Return what to offer instead when a peer of the service has taken kaiwa's tools out; else None."""
+        given = session.get("tools")
+        theirs = cast(Tools, given) if isinstance(given, list) else []
+        return None if self.names <= _names(theirs) else self.beside(theirs)
+
     def propose(self, event_id: str, session: Mapping[str, Any]) -> None:
         """The peer's session.update with this id is on its way."""
         given = session.get("tools", False)
         self._proposed[event_id] = None if given is False else cast(Tools, given or [])
 
-    def accepted(self) -> None:
-        """The service took the oldest update."""
-        if self._proposed:
-            theirs = self._proposed.pop(next(iter(self._proposed)))
-            self._theirs = self._theirs if theirs is None else theirs
+    def accepted(self) -> str | None:
+        """The service took the oldest update; return its id."""
+        if not self._proposed:
+            return None
+        event_id = next(iter(self._proposed))
+        theirs = self._proposed.pop(event_id)
+        self._theirs = self._theirs if theirs is None else theirs
+        return event_id
 
     def refused(self, event_id: str) -> None:
         self._proposed.pop(event_id, None)

@@ -22,6 +22,8 @@ class RelayProfile(Value, kw_only=True):
 
     `pinned` names settings the peer may not change, as in `pins.PINNABLE`. `hide_tools` keeps the calls
     of kaiwa's own tools from the peer. Times are in seconds; a lifetime of None leaves it to the service.
+    `paced`: kaiwa plays the sound to the peer (WebRTC). `attached`: the session is under way at the service,
+    which has `session` already and hears the peer itself.
     """
 
     type: Literal["realtime", "transcription"] = "realtime"
@@ -29,6 +31,8 @@ class RelayProfile(Value, kw_only=True):
     pinned: tuple[str, ...] = ()
     hide_tools: bool = True
     remedies: Remedies = Remedies()
+    paced: bool = False
+    attached: bool = False
     lifetime_s: float | None = None
     settle_s: float = 10.0
     held_frames: int = 4096

@@ -19,6 +19,7 @@ from kaiwa.session.relay import endings, hidden, pins
 from kaiwa.session.relay.endings import Ending
 from kaiwa.session.relay.hidden import HiddenItems
 from kaiwa.session.relay.offered_tools import OfferedTools
+from kaiwa.session.relay.paced import CLEAR, TYPES, PacedRelay, interrupts
 from kaiwa.session.relay.profile import RelayProfile
 from kaiwa.session.relay.server_calls import ServerCalls
 
@@ -29,6 +30,7 @@ _FOR_TOOLS: Final = hidden.TYPES | {
     "response.created",
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.cleared",
 }
 # An error is told once: a close that follows it within this time needs no second one.
 _TOLD_FOR_S: Final = 5.0
@@ -36,11 +38,12 @@ _TOLD_FOR_S: Final = 5.0
 
 def looks_at(profile: RelayProfile, specs: Sequence[ToolSpec]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the types of client and server frames whose `body` the session needs."""
+    paced = TYPES if profile.paced else frozenset[str]()
     if specs:
-        return _TOUCHED, _ALWAYS | _FOR_TOOLS
+        return _TOUCHED, _ALWAYS | _FOR_TOOLS | paced
     if profile.pinned or profile.session:
-        return _TOUCHED, _ALWAYS | _FOR_PINS
-    return frozenset(), _ALWAYS
+        return _TOUCHED, _ALWAYS | _FOR_PINS | paced
+    return frozenset(), _ALWAYS | paced
 
 
 class RelaySession:
@@ -51,11 +54,12 @@ class RelaySession:
     ) -> None:
         self._profile = profile
         self._out = Outbox(ids)
-        self._tools = OfferedTools(tools)
+        self._tools = OfferedTools(tools, profile.session.get("tools"))
+        self._paced = PacedRelay(self._out) if profile.paced else None
         self._calls = ServerCalls(self._out, join_s=profile.join_s, turn_answer_s=profile.turn_answer_s)
         self._hidden = HiddenItems()
         self._effective: Mapping[str, Any] = {}
-        self._phase: Literal["greeting", "settling", "open"] = "greeting"
+        self._phase: Literal["greeting", "settling", "open"] = "open" if profile.attached else "greeting"
         self._settles = bool(profile.session or self._tools)
         self._holds = self._settles or bool(profile.pinned)
         self._greeting: Mapping[str, Any] = {}
@@ -89,7 +93,8 @@ class RelaySession:
     def next_timer(self) -> float | None:
         if self._out.closed:
             return None
-        moments = (self._expires_at, self._settle_until, self._calls.due_at())
+        drained_at = None if self._paced is None else self._paced.drained_at()
+        moments = (self._expires_at, self._settle_until, self._calls.due_at(), drained_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -100,6 +105,8 @@ class RelaySession:
         elif self._settle_until is not None and now >= self._settle_until:
             self._end(endings.of_unsettled())
         else:
+            if self._paced is not None:
+                self._paced.handle_timer(now)
             self._calls.pay(now)
 
     def actions(self) -> list[Action]:
@@ -122,6 +129,8 @@ class RelaySession:
                         type=event.error_type,
                     )
                 )
+            case client.AudioAppended() if self._paced is not None:
+                self._take(self._paced.append(event), now)
             case client.PeerGone():
                 self._out.close()
             case relay.UpstreamRefused():
@@ -146,6 +155,9 @@ class RelaySession:
             self._held.append(frame)
             if len(self._held) > self._profile.held_frames:
                 self._end(endings.of_flood())
+            return
+        if self._paced is not None and frame.type == CLEAR:
+            self._paced.cut(now)
             return
         body = frame.body
         if body is None:
@@ -214,8 +226,11 @@ class RelaySession:
             "conversation.item.done": self._hear_item,
             "input_audio_buffer.speech_started": self._hear_speech,
             "input_audio_buffer.speech_stopped": self._hear_speech,
+            "input_audio_buffer.cleared": self._hear_speech,
             "error": self._hear_error,
         }
+        if self._paced is not None:
+            fixed["response.output_audio.delta"] = self._paced.sound
         return dict.fromkeys(hidden.TYPES, self._hear_any) | fixed
 
     def _hear_any(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
@@ -227,6 +242,8 @@ class RelaySession:
 
     def _hear_greeting(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         self._remember_settings(body)
+        if self._profile.attached:
+            return  # who attaches is greeted by kaiwa, whether the service does so or not
         if not self._settles or self._phase != "greeting":
             self._out.show(said)
             self._open(now)
@@ -248,8 +265,14 @@ class RelaySession:
             self._show_settings(PassedFrame(type="session.created", event_id=event_id, body=created), created)
             self._open(now)
             return
-        self._tools.accepted()
+        self._lent_ids.discard(self._tools.accepted() or "")
         self._show_settings(said, body)
+        if self._profile.attached and (tools := self._tools.lost(self._effective)) is not None:
+            session = {"type": self._profile.type, "tools": tools}
+            event_id = self._out.new_id("event")
+            self._forward(
+                "session.update", {"type": "session.update", "event_id": event_id, "session": session}
+            )
 
     def _open(self, now: float) -> None:
         """Let the peer's frames through, those first that came meanwhile."""
@@ -279,12 +302,16 @@ class RelaySession:
             self._apart.add(response_id)
         else:
             self._calls.response_began(response_id)
+            if self._paced is not None:
+                self._paced.began(response_id)
         self._out.show(said)
 
     def _hear_response_end(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         response_id = str(_part(body, "response").get("id"))
         self._apart.discard(response_id)
         self._calls.response_ended(response_id)
+        if self._paced is not None:
+            self._paced.ended(response_id)
         self._hear_any(said, body, now)
 
     def _hear_output(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
@@ -308,8 +335,11 @@ class RelaySession:
         self._hear_any(said, body, now)
 
     def _hear_speech(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
-        self._calls.speech(said.type.endswith("started"), now)
+        started = said.type.endswith("started")
+        self._calls.speech(started, now)
         self._out.show(said)
+        if started and self._paced is not None and interrupts(self._effective):
+            self._paced.cut(now)
 
     def _hear_error(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         error = _part(body, "error")
@@ -320,6 +350,8 @@ class RelaySession:
                 self._end(endings.of_refused_settings(param if isinstance(param, str) else None))
                 return
             if self._calls.refused(event_id, code if isinstance(code, str) else None):
+                return
+            if self._paced is not None and self._paced.refused(event_id):
                 return
             self._tools.refused(event_id)
             if event_id in self._lent_ids:

@@ -1,0 +1,119 @@
+"""The sound of a relayed call, where kaiwa paces playback: what is heard, what is cut off, and who is told.
+
+The service on its WebSocket takes its client to own playback; here kaiwa is that client. Knows GA frames as
+JSON objects. Source: Realtime reference B6 (WebRTC playout, interruption by VAD).
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from kaiwa.audio.formats import duration_ms
+from kaiwa.events import client, server
+from kaiwa.events.config import PcmFormat
+from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
+from kaiwa.session.floor import Floor
+from kaiwa.session.outbox import Outbox
+from kaiwa.session.paced import PacedOutput
+
+CLEAR: Final = "output_audio_buffer.clear"
+# What has to be looked into for it.
+TYPES: Final = frozenset(
+    {
+        "response.output_audio.delta",
+        "response.created",
+        "input_audio_buffer.speech_started",
+        "session.updated",
+    }
+)
+_HOUSE: Final = PcmFormat()
+
+
+class PacedRelay:
+    """Feed it what the service says about responses and speech, in order."""
+
+    def __init__(self, out: Outbox) -> None:
+        self._out = out
+        self._floor = Floor()
+        self._paced = PacedOutput(True, out, self._floor, self._truncate)
+        self._active: str | None = None
+        self._cut: str | None = None
+        self._own_ids: set[str] = set()
+
+    def append(self, event: client.AudioAppended) -> PassedFrame:
+        """Return the frame that carries the microphone's sound to the service."""
+        sound = binascii.b2a_base64(event.audio, newline=False).decode()
+        frame = f'{{"type":"input_audio_buffer.append","audio":"{sound}"}}'
+        return PassedFrame(type="input_audio_buffer.append", frame=frame)
+
+    def began(self, response_id: str) -> None:
+        self._active = response_id
+
+    def ended(self, response_id: str) -> None:
+        if response_id == self._active:
+            self._active, self._floor.generating = None, False
+
+    def sound(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
+        """Hand on the sound as sound. What comes after a cut belongs to the past."""
+        response_id, item_id = str(body.get("response_id")), str(body.get("item_id"))
+        if response_id == self._cut:
+            return
+        try:
+            pcm = binascii.a2b_base64(str(body.get("delta")))
+        except binascii.Error:
+            return
+        self._out.show(
+            server.AudioDelta(
+                event_id=said.event_id or "",
+                response_id=response_id,
+                item_id=item_id,
+                output_index=int(body.get("output_index") or 0),
+                content_index=int(body.get("content_index") or 0),
+                delta=pcm,
+            )
+        )
+        self._floor.generating = self._floor.generating or response_id == self._active
+        self._floor.sent(item_id, duration_ms(_HOUSE, len(pcm)), now)
+        self._paced.sent(response_id)
+
+    def cut(self, now: float) -> None:
+        """Stop what is heard, and the rest of the response that comes still."""
+        self._cut, self._floor.generating = self._active, False
+        self._paced.cut(now)
+
+    def drained_at(self) -> float | None:
+        return self._paced.drained_at()
+
+    def handle_timer(self, now: float) -> None:
+        self._paced.handle_timer(now)
+
+    def refused(self, event_id: str) -> bool:
+        """True when the error is about a truncation of ours: the item may have been deleted meanwhile."""
+        known = event_id in self._own_ids
+        self._own_ids.discard(event_id)
+        return known
+
+    def _truncate(self, item_id: str, heard_ms: int) -> None:
+        event_id = self._out.new_id("event")
+        self._own_ids.add(event_id)
+        kind = "conversation.item.truncate"
+        body = {
+            "type": kind,
+            "event_id": event_id,
+            "item_id": item_id,
+            "content_index": 0,
+            "audio_end_ms": heard_ms,
+        }
+        self._out.ask(Forward(frame=PassedFrame(type=kind, event_id=event_id, body=body)))
+
+
+def interrupts(session: Mapping[str, Any]) -> bool:
+    """Say whether speech cuts an answer off under these settings."""
+    value: Any = session
+    for step in ("audio", "input", "turn_detection"):
+        value = cast(Mapping[str, Any], value).get(step) if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        return False
+    return cast(Mapping[str, Any], value).get("interrupt_response", True) is not False
