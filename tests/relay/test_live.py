@@ -8,11 +8,16 @@ import json
 import logging
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 from tests.relay.relayed import CLIENT_KEY, Peer, impatient, peer_of, relaying, settings_for
 
 from kaiwa.server.relay import relay_from
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service import Faults, Service, running_service
+from kaiwa.testing.service.sockets import listening
 
 TEXT = {"type": "realtime", "output_modalities": ["text"]}
 
@@ -96,6 +101,18 @@ async def test_a_service_that_is_not_there_is_told(service: Service) -> None:
     async with relaying(settings) as address, peer_of(address) as peer:
         closed = await peer.end()
     assert [error["code"] for error in peer.errors] == ["upstream_unreachable"] and closed[0] == 1011
+
+
+async def test_a_redirect_is_not_followed_with_the_key(service: Service) -> None:
+    async def elsewhere(socket: WebSocket) -> None:
+        await socket.send_denial_response(RedirectResponse(service.realtime_url("voice", flavour="azure")))
+
+    app = Starlette(routes=[WebSocketRoute("/openai/v1/realtime", elsewhere)])
+    async with listening(app) as port:
+        settings = settings_for(service, azure_openai_endpoint=f"http://127.0.0.1:{port}")
+        async with relaying(settings) as address, peer_of(address) as peer:
+            await peer.end()
+    assert [error["code"] for error in peer.errors] == ["upstream_unreachable"] and service.requests == []
 
 
 @pytest.mark.parametrize(

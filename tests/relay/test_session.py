@@ -289,6 +289,19 @@ def test_a_response_that_has_read_the_output_is_answer_enough() -> None:
     assert len(desk.told("response.create")) == 1  # the peer's own; the user's turn brought the second
 
 
+def test_audio_that_is_thrown_away_does_not_hold_up_an_answer() -> None:
+    desk = with_tool()
+    call_id = called(desk)
+    desk.service.speak(640)
+    desk.hear()
+    desk.settle(call_id)
+    desk.wait(5)
+    assert len(desk.told("response.create")) == 1
+    desk.send({"type": "input_audio_buffer.clear"})
+    desk.wait(5)
+    assert len(desk.told("response.create")) == 2
+
+
 def test_a_peers_tool_hides_the_agents_of_the_same_name() -> None:
     desk = with_tool()
     desk.update(tools=[{"type": "function", "name": "measure"}])

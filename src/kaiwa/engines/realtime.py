@@ -60,8 +60,9 @@ class Upstreams:
 
     async def dial(self, target: RealtimeTarget, model: str | None) -> aiohttp.ClientWebSocketResponse:
         if self._http is None:
-            connector = aiohttp.TCPConnector(limit=0)
-            self._http = aiohttp.ClientSession(connector=connector, trust_env=True)
+            connector, traces = aiohttp.TCPConnector(limit=0), aiohttp.TraceConfig()
+            traces.on_request_redirect.append(_stay)
+            self._http = aiohttp.ClientSession(connector=connector, trust_env=True, trace_configs=[traces])
         return await self._http.ws_connect(
             target.url(model),
             headers=await target.credential.headers(),
@@ -209,6 +210,11 @@ class RealtimeEngine:
                 await self._more.wait()
         except (aiohttp.ClientError, ConnectionError):
             self._room.set()  # the reader tells how it ended
+
+
+async def _stay(*_: object) -> None:
+    """Follow no redirect: the key is for the address that the operator named."""
+    raise aiohttp.ClientConnectionError("a redirect")
 
 
 def _size(frame: PassedFrame) -> int:
