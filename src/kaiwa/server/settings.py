@@ -77,6 +77,18 @@ class Settings(BaseSettings):
     tls_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     """A second port, for TLS; None: the one port speaks TLS when there is a certificate."""
 
+    rtc_port: Annotated[tuple[int, ...], NoDecode] = (0,)
+    """UDP port of calls; `40000-40003`: one media process for each; 0: any that is free."""
+    rtc_host: str | None = None
+    """Address that calls come to; None: that of the server."""
+    rtc_public_ip: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where peers reach this server, if not at its own addresses: `203.0.113.7` or `203.0.113.7:40000`."""
+    rtc_bitrate: Annotated[int, Field(ge=6_000, le=128_000)] = 32_000
+    rtc_lossy: bool = False
+    """Send sound that survives lost packets, for three times the work."""
+    rtc_ice_servers: tuple[dict[str, Any], ...] = ()
+    """STUN and TURN servers handed to pages, as RTCIceServer objects; JSON."""
+
     speech_model_path: Path | None = None
     cache_directory: Annotated[
         Path | None, Field(validation_alias=_names("cache_directory", "KAIWA_CACHE"))
@@ -142,7 +154,20 @@ class Settings(BaseSettings):
             named += [entry.deployment, *entry.models]
         return tuple(name for name in named if name)
 
-    @field_validator("allowed_origins", "model_names", "pinned", mode="before")
+    @field_validator("rtc_port", mode="before")
+    @classmethod
+    def _as_ports(cls, value: object) -> object:
+        if isinstance(value, int):
+            return (value,)
+        if not isinstance(value, str):
+            return value
+        first, _, last = value.partition("-")
+        ports = range(int(first), int(last or first) + 1)
+        if not 0 <= ports.start < ports.stop <= 65536 or len(ports) > 64:
+            raise ValueError("ports are 0 to 65535, at most 64 of them, the lower one first")
+        return tuple(ports)
+
+    @field_validator("allowed_origins", "model_names", "pinned", "rtc_public_ip", mode="before")
     @classmethod
     def _as_list(cls, value: object) -> object:
         if not isinstance(value, str):

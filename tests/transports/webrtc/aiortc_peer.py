@@ -60,6 +60,7 @@ class AiortcPeer:
         self.frames: asyncio.Queue[str] = asyncio.Queue()
         self.closed = asyncio.Event()
         self.opened = asyncio.Event()
+        self._more = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self.connection.addTrack(self.tone)
         self.connection.on("track", self._track)
@@ -83,7 +84,8 @@ class AiortcPeer:
         """Wait for so many more samples and return them."""
         begin = len(self.heard)
         while sum(len(piece) for _, piece in self.heard[begin:]) < samples:
-            await asyncio.sleep(0.02)
+            self._more.clear()
+            await self._more.wait()
         return np.concatenate([piece for _, piece in self.heard[begin:]])[:samples]
 
     async def close(self) -> None:
@@ -99,6 +101,7 @@ class AiortcPeer:
             while True:
                 frame = await track.recv()
                 self.heard.append((time.monotonic(), frame.to_ndarray().reshape(-1, 2)[:, 0].copy()))
+                self._more.set()
         except MediaStreamError:
             return
 

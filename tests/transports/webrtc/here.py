@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
+from tests.transports.webrtc.aiortc_peer import sine
 
 from kaiwa.events import server
 from kaiwa.events.client import AudioAppended, ClientEvent
 from kaiwa.transports.webrtc import Call, MediaService, MediaSettings
-from tests.transports.webrtc.aiortc_peer import sine
 
 HOUSE_HZ = 24_000
 WITHIN_S = 10
@@ -34,13 +34,15 @@ class Listener:
         self.call = call
         self.sound = bytearray()
         self.events: asyncio.Queue[ClientEvent] = asyncio.Queue()
+        self._more = asyncio.Event()
         self.task = asyncio.create_task(self._listen())
 
     async def hears(self, seconds: float) -> np.ndarray:
         """Wait for so much more sound and return it."""
         begin = len(self.sound)
         while len(self.sound) - begin < seconds * HOUSE_HZ * 2:
-            await asyncio.sleep(0.02)
+            self._more.clear()
+            await self._more.wait()
         return np.frombuffer(bytes(self.sound[begin:]), "<i2")
 
     async def say(self, hz: float, seconds: float) -> None:
@@ -51,6 +53,7 @@ class Listener:
         async for event in self.call.transport.receive():
             if isinstance(event, AudioAppended):
                 self.sound += event.audio
+                self._more.set()
             else:
                 self.events.put_nowait(event)
 

@@ -6,10 +6,10 @@ import asyncio
 import json
 
 import pytest
-
-from kaiwa.events.client import ResponseCancelled
 from tests.transports.webrtc.aiortc_peer import RATE_HZ, aiortc_peer, loudest_hz
 from tests.transports.webrtc.here import HOUSE_HZ, WITHIN_S, Listener, media_service, told
+
+from kaiwa.events.client import ResponseCancelled
 
 
 @pytest.mark.parametrize("own_process", [False, True], ids=["in this loop", "own process"])
