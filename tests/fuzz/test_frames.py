@@ -13,6 +13,8 @@ from tests.fuzz.house import House, open_house
 
 from kaiwa.protocol.realtime.dialects import Dialect
 
+# A failure with a huge frame shall be shown, not the warning about showing it.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 TOO_BIG = 1009
 # Examples and, on a slow machine, seconds.
 BUDGETS: dict[Dialect, tuple[int, float]] = {

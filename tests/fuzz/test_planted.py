@@ -22,6 +22,8 @@ from kaiwa.events.actions import Send
 from kaiwa.interfaces import Session
 from kaiwa.server.conversations import Admitted, Answerer, Parts
 
+# A failure with a huge frame shall be shown, not the warning about showing it.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 SHORT_PATIENCE_S = 0.7
 ENOUGH_S = 30.0
 

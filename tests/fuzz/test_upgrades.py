@@ -13,6 +13,8 @@ from tests.fuzz.budget import hold
 from tests.fuzz.exchange import PATIENCE_S
 from tests.fuzz.house import KEY, House, open_house
 
+# A failure with a huge frame shall be shown, not the warning about showing it.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 HEADERS = (
     b"Host: 127.0.0.1",
     b"Upgrade: websocket",

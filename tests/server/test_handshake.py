@@ -60,3 +60,12 @@ async def test_a_second_request_has_the_same_bounds_and_a_served_one_none(tmp_pa
         writer.write(HEAD)
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_an_upgrade_with_a_header_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    upgrade = HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\nX-Long: " + b"y" * 9000 + b"\r\n\r\n"
+    async with running(at_home(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(upgrade)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        writer.close()

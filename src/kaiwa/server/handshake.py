@@ -11,6 +11,7 @@ from asyncio.transports import BaseTransport
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 _TOO_LARGE: Final = (
@@ -67,3 +68,15 @@ class BoundedHandshake(AutoHTTPProtocol):
     def _give_up(self) -> None:
         self._timer = None
         self.transport.close()
+
+
+class AnsweredUpgrade(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, which otherwise neither sends nor closes when a header line is over 8 KiB, and
+    cannot be shut down then."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = self.handshake_complete = True
+            self.transport.close()

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
-from kaiwa.server.handshake import BoundedHandshake
+from kaiwa.server.handshake import AnsweredUpgrade, BoundedHandshake
 from kaiwa.server.settings import Settings
 
 MAX_FRAME_BYTES = 24 * 1024 * 1024
@@ -95,7 +95,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         log_level="warning",
         http=BoundedHandshake,
-        ws="websockets-sansio",
+        ws=AnsweredUpgrade,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
