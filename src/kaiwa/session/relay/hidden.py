@@ -54,13 +54,13 @@ class HiddenItems:
     def shown(self, body: Body) -> Body | None:
         """Return the frame as the peer may see it: the same object, another one, or None."""
         item_id = _item_id(body)
-        if item_id in self._before:
+        if item_id is not None and item_id in self._before:
             if body.get("type") in ("conversation.item.added", "conversation.item.created"):
-                self._before[cast(str, item_id)] = body.get("previous_item_id")
+                self._before[item_id] = _text(body.get("previous_item_id"))
             return None
         if body.get("type") == "response.done":
             return self._without_output(body)
-        previous = body.get("previous_item_id")
+        previous = _text(body.get("previous_item_id"))
         if previous in self._before:
             return {**body, "previous_item_id": self.visible(previous)}
         return body
@@ -75,7 +75,7 @@ class HiddenItems:
         return body if len(kept) == len(output) else {**body, "response": {**fields, "output": kept}}
 
     def _hides(self, item: Any) -> bool:
-        return isinstance(item, dict) and cast(Body, item).get("id") in self._before
+        return isinstance(item, dict) and _text(cast(Body, item).get("id")) in self._before
 
 
 def without_tools(body: Body, names: frozenset[str]) -> Body:
@@ -89,14 +89,19 @@ def without_tools(body: Body, names: frozenset[str]) -> Body:
     return body if len(kept) == len(tools) else {**body, "session": {**fields, "tools": kept}}
 
 
-def _name(tool: Any) -> Any:
+def _name(tool: Any) -> str | None:
     """Return the name of a function; None for anything else."""
     if not isinstance(tool, dict):
         return None
     fields = cast(Body, tool)
-    return fields.get("name") if fields.get("type", "function") == "function" else None
+    return _text(fields.get("name")) if fields.get("type", "function") == "function" else None
 
 
-def _item_id(body: Body) -> Any:
+def _item_id(body: Body) -> str | None:
     item = body.get("item")
-    return cast(Body, item).get("id") if isinstance(item, dict) else body.get("item_id")
+    return _text(cast(Body, item).get("id") if isinstance(item, dict) else body.get("item_id"))
+
+
+def _text(value: object) -> str | None:
+    """Names and ids are text; anything else is nobody's."""
+    return value if isinstance(value, str) else None

@@ -326,7 +326,7 @@ class RelaySession:
     def _is_ours(self, item: Mapping[str, Any], response_id: str) -> bool:
         return (
             item.get("type") == "function_call"
-            and item.get("name") in self._tools.names
+            and str(item.get("name")) in self._tools.names
             and response_id not in self._apart
         )
 
