@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -200,3 +201,22 @@ async def test_no_server_process_outlives_its_conversation(tmp_path):
         await line.heard()
     process = Path("/proc") / mark.read_text()
     assert not process.exists() or "zombie" in (process / "status").read_text()
+
+
+async def test_no_address_and_no_secret_reaches_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    with http_desk("hush") as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        wanted = McpTool(
+            server_label="notes", server_url=url, authorization="hush", headers={"X-Key": "hush"}
+        )
+        async with line_to(wanted, read_servers(url)) as line:
+            await line.heard()
+            await line.call("add", a=4711, b=1)
+            await line.call("leave")
+        async with line_to(wanted, read_servers(url)) as line:
+            assert (await line.heard()).error == "The MCP server cannot be reached."
+    said = "\n".join(f"{vars(record)} {record.getMessage()}" for record in caplog.records)
+    assert "mcp call settled" in said
+    for secret in (str(port), "127.0.0.1", "hush", "4711"):
+        assert secret not in said

@@ -24,6 +24,7 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.ephemeral import Minted
 from kaiwa.server.failures import failure
+from kaiwa.session.mcp_rules import shown
 from kaiwa.session.settings import updated
 
 USUAL_MODEL = "gpt-realtime"
@@ -121,7 +122,7 @@ def _read(dialect: Dialect, event: str, session: Any) -> SessionUpdate:
 
 def _shown(dialect: Dialect, config: SessionConfig) -> dict[str, Any]:
     """Return the session as a client of the dialect sees it."""
-    told = codec_for(dialect).encode_server(server.SessionCreated(event_id="", session=config))
+    told = codec_for(dialect).encode_server(server.SessionCreated(event_id="", session=shown(config)))
     return json.loads(told)["session"]
 
 

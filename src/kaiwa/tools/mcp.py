@@ -94,6 +94,10 @@ class _Kept:
             try:
                 await self._stay(report)
             except Exception as fault:  # noqa: BLE001 - the edge of a tool: any library may fail in any way
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # A failure on the way out hid that we were cancelled.
+                    raise asyncio.CancelledError from None
                 facts = {"server_label": self._server.label, "reason": reason(fault)}
                 _log.warning("an MCP server was lost", extra=facts)
                 if self._told is None and not self._patient:
