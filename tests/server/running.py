@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.app import create_app
 from kaiwa.server.conversations import Answerer, HostAnswerer
 from kaiwa.server.ephemeral import EphemeralKeys
@@ -44,6 +45,7 @@ async def running(
     answerer: Answerer | None = None,
     *,
     keys: EphemeralKeys | None = None,
+    speech: SpeechService | None = None,
     change: Callable[[InThisLoop], None] | None = None,
 ) -> AsyncIterator[InThisLoop]:
     """Serve until the block is left. Without an answerer: host sessions over a scripted engine.
@@ -52,7 +54,7 @@ async def running(
     """
     answers = answerer or HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
     listens = asyncio.Event()
-    server = InThisLoop(create_app(settings, answers, keys), settings, lambda _: listens.set())
+    server = InThisLoop(create_app(settings, answers, keys, speech), settings, lambda _: listens.set())
     if change is not None:
         change(server)
     serving = asyncio.create_task(server.serve_here())

@@ -68,6 +68,13 @@ def write_wav(pcm: bytes, rate_hz: int = HOUSE_RATE_HZ, channels: int = 1) -> by
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
+def wav_head(rate_hz: int = HOUSE_RATE_HZ, channels: int = 1) -> bytes:
+    """Return the beginning of a WAV file whose length is not known yet; PCM16 follows until the end."""
+    head = bytearray(write_wav(b"", rate_hz, channels))
+    head[4:8] = head[-4:] = b"\xff" * 4
+    return bytes(head)
+
+
 def house_audio_of(data: bytes) -> bytes:
     """Return a WAV file's audio as mono PCM16 at 24 kHz."""
     wav = read_wav(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.websockets import WebSocket
 
+from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import act_on_call
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
@@ -27,28 +28,37 @@ from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import ACTS, BASES, PORTAL, REALTIME, Entry, routes_of, under
+from kaiwa.server.routes import ACTS, AUDIO, BASES, PORTAL, REALTIME, Entry, routes_of, under
 from kaiwa.server.settings import Settings
+from kaiwa.server.speaking import Speaking
+from kaiwa.server.transcribing import Transcribing
 
 
 def create_app(
-    settings: Settings, answerer: Answerer | None = None, keys: EphemeralKeys | None = None
+    settings: Settings,
+    answerer: Answerer | None = None,
+    keys: EphemeralKeys | None = None,
+    speech: SpeechService | None = None,
 ) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
-    `answerer` None: the one that the settings ask for; `keys`: where ephemeral keys are kept.
+    `answerer` None: the one that the settings ask for, with the speech that goes with it; `keys`: where
+    ephemeral keys are kept.
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
     admission = Admission(settings, directory, keys or EphemeralKeys())
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
+    services = [speech]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         answers = answerer or relay_from(settings)
         if answers is None:
-            answers = CascadeAnswerer(settings, await asyncio.to_thread(load_shared, settings, _tell))
+            shared = await asyncio.to_thread(load_shared, settings, _tell)
+            answers = CascadeAnswerer(settings, shared)
+            services[0] = SpeechService(shared.speech, shared.lanes)
         endpoints.append(RealtimeEndpoint(admission, answers))
         try:
             yield
@@ -70,6 +80,7 @@ def create_app(
         Entry("GET", ("/healthz",), health),
         *_lists_models(gate, Listing(directory)),
         *_mints(gate, Minting(admission)),
+        *_speaks(gate, lambda: services[0]),
         Entry(
             "POST", under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in ACTS)), gate.keyed(act_on_call)
         ),
@@ -94,6 +105,13 @@ def _mints(gate: Gate, minting: Minting) -> list[Entry]:
         Entry("POST", under(REALTIME, "client_secrets"), gate.keyed(minting.client_secret)),
         Entry("POST", under(preview, "sessions"), gate.keyed(minting.preview_session)),
         Entry("POST", under(preview, "transcription_sessions"), gate.keyed(minting.preview_transcription)),
+    ]
+
+
+def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Entry]:
+    return [
+        Entry("POST", under(AUDIO, "audio/speech"), gate.keyed(Speaking(service))),
+        Entry("POST", under(AUDIO, "audio/transcriptions"), gate.keyed(Transcribing(service))),
     ]
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kaiwa.errors import PeerError
+from kaiwa.errors import PeerError, UpstreamError
 from kaiwa.server.access import key_fits, offered_keys, origin_fits
 from kaiwa.server.bodies import TooLarge
 from kaiwa.server.failures import failure, failure_of
@@ -48,6 +48,8 @@ class Gate:
                 response = await answer(request)
             except PeerError as error:
                 response = failure_of(error, 413 if isinstance(error, TooLarge) else 400)
+            except UpstreamError as error:
+                response = _unable(error)
             response.headers["x-request-id"] = new_id("req")
             return _shared(request, response)
 
@@ -77,6 +79,15 @@ async def unknown_address(request: Request, error: Exception) -> Response:
 async def broken(request: Request, error: Exception) -> Response:
     """Answer after a bug in the house; what it was goes to the log only."""
     return failure(500, None, "The server had an error while processing your request.", type="server_error")
+
+
+def _unable(error: UpstreamError) -> Response:
+    """Answer for an engine that has no room (429) or failed (503)."""
+    if error.code != "rate_limit_exceeded":
+        return failure(503, error.code, error.message, type="server_error")
+    response = failure(429, error.code, error.message, type="rate_limit_error")
+    response.headers["retry-after"] = "1"
+    return response
 
 
 def _foreign() -> Response:

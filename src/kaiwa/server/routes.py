@@ -17,6 +17,8 @@ Open = Callable[[WebSocket], Awaitable[None]]
 OPENAI, AZURE, AZURE_DATED = "/v1", "/openai/v1", "/openai"
 BASES = (OPENAI, AZURE, AZURE_DATED)
 REALTIME = tuple(f"{base}/realtime" for base in BASES)
+# AzureOpenAI of the SDKs puts the deployment into the address of audio.
+AUDIO = (*BASES, "/openai/deployments/{deployment}")
 # The name of the Azure portal for minting with the preview.
 PORTAL = "/openai/realtimeapi"
 ACTS = ("accept", "reject", "refer", "hangup")
