@@ -47,7 +47,7 @@ class Gate:
             try:
                 response = await answer(request)
             except PeerError as error:
-                response = failure_of(error, 413 if isinstance(error, TooLarge) else 400)
+                response = _refused(error)
             except UpstreamError as error:
                 response = _unable(error)
             response.headers["x-request-id"] = new_id("req")
@@ -79,6 +79,14 @@ async def unknown_address(request: Request, error: Exception) -> Response:
 async def broken(request: Request, error: Exception) -> Response:
     """Answer after a bug in the house; what it was goes to the log only."""
     return failure(500, None, "The server had an error while processing your request.", type="server_error")
+
+
+def _refused(error: PeerError) -> Response:
+    if not isinstance(error, TooLarge):
+        return failure_of(error)
+    response = failure_of(error, 413)
+    response.headers["connection"] = "close"  # what is left of the body is not read
+    return response
 
 
 def _unable(error: UpstreamError) -> Response:
