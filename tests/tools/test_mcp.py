@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -220,3 +222,17 @@ async def test_no_address_and_no_secret_reaches_the_log(caplog):
     assert "mcp call settled" in said
     for secret in (str(port), "127.0.0.1", "hush", "4711"):
         assert secret not in said
+
+
+async def test_a_server_that_ends_while_nothing_is_called_is_connected_again(tmp_path):
+    mark = tmp_path / "pid"
+    script = f"import os,runpy,sys; open({str(mark)!r},'w').write(str(os.getpid())); sys.argv=['desk','stdio']; runpy.run_path({str(DESK)!r},run_name='__main__')"
+    async with line_to(McpServer("notes", command=sys.executable, args=("-c", script))) as line:
+        await line.heard()
+        first = mark.read_text()
+        os.kill(int(first), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        while mark.read_text() in ("", first):
+            assert time.monotonic() < deadline, "no new connection"
+            await asyncio.sleep(0.05)
+        assert (await line.call("add", a=2, b=2)).output == "4"

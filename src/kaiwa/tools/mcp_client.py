@@ -27,6 +27,8 @@ _MAX_PAGES: Final = 32
 _CONNECT_S: Final = 10.0
 _READ_S: Final = 300.0  # a server may hold a stream open and say nothing for long
 _CONNECTION_CLOSED: Final = -32000
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -116,18 +118,30 @@ class McpConnection:
             raise ConnectionLost
 
     async def listen(self) -> None:
-        """Follow the server's own word of changes, where its protocol has that, until it falls silent."""
+        """Follow the server's own word of changes, where its protocol has that.
+
+        A stream that ended, as proxies let it, is opened again: calls may run, so the connection stays.
+        Whether it still is one shows when the tools are listed then.
+        """
         from mcp import MCPError
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 
-        try:
-            async with self._client.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
-                    self.note_change()
-        except SubscriptionLost:
-            self._lose()
-        except (ListenNotSupportedError, MCPError, TimeoutError):
-            return  # an older server: it notifies, or never changes
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self.note_change()
+            except SubscriptionLost:
+                pass
+            except MCPError as fault:
+                if fault.code != _CONNECTION_CLOSED:
+                    return
+            except (ListenNotSupportedError, TimeoutError):
+                return  # an older server: it notifies, or never changes
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            self.note_change()
 
 
 @asynccontextmanager
