@@ -91,7 +91,8 @@ def main(arguments: list[str]) -> int:
     if page != wanted:
         sys.stderr.write(
             f"docs/{PAGE.name} does not show the last run. Run every client (make test, make test-clients), "
-            f"then: python -m tests.clients.outcomes --write\nThe last run:\n{table(read())}\n"
+            f"then: python -m tests.clients.outcomes --write\n(After a renaming remove {KEPT.name} first.) "
+            f"The last run:\n{table(read())}\n"
         )
         return 1
     return 0
