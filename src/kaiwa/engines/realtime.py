@@ -58,12 +58,17 @@ class Upstreams:
         self._ping_s = ping_s
         self._http: aiohttp.ClientSession | None = None
 
-    async def dial(self, target: RealtimeTarget, model: str | None) -> aiohttp.ClientWebSocketResponse:
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """The one client, made in the loop that first uses it."""
         if self._http is None:
             connector, traces = aiohttp.TCPConnector(limit=0), aiohttp.TraceConfig()
             traces.on_request_redirect.append(_stay)
             self._http = aiohttp.ClientSession(connector=connector, trust_env=True, trace_configs=[traces])
-        return await self._http.ws_connect(
+        return self._http
+
+    async def dial(self, target: RealtimeTarget, model: str | None) -> aiohttp.ClientWebSocketResponse:
+        return await self.http.ws_connect(
             target.url(model),
             headers=await target.credential.headers(),
             heartbeat=self._ping_s,
@@ -78,10 +83,21 @@ class Upstreams:
 
 
 class RealtimeEngine:
-    """Fits `kaiwa.interfaces.Engine`. `looks` are the types of frames whose body the session wants."""
+    """Fits `kaiwa.interfaces.Engine`. `looks` are the types of frames whose body the session wants.
 
-    def __init__(self, upstreams: Upstreams, model: str | None, looks: frozenset[str]) -> None:
+    `call`: the one target, a call that is under way; None: whichever target takes the model.
+    """
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        model: str | None,
+        looks: frozenset[str],
+        *,
+        call: RealtimeTarget | None = None,
+    ) -> None:
         self._upstreams = upstreams
+        self._call = call
         self._model = model
         self._looks = looks
         self._backlog: deque[PassedFrame] = deque()
@@ -135,7 +151,8 @@ class RealtimeEngine:
     async def _connect(self) -> RelayEvent | None:
         """Connect to the first target that takes us in; else return what the last one said."""
         trouble: RelayEvent | None = None
-        for target in self._upstreams.pool.candidates(self._model):
+        pool = self._upstreams.pool
+        for target in [self._call] if self._call else pool.candidates(self._model):
             trouble = await self._try(target)
             if trouble is None:
                 return None
@@ -168,6 +185,9 @@ class RealtimeEngine:
         self, socket: aiohttp.ClientWebSocketResponse, target: RealtimeTarget
     ) -> RelayEvent | None:
         """Take the first frame. OpenAI refuses by an error event on an open connection."""
+        if target.call_id is not None:  # a call under way greets nobody
+            self._read = upstream_reader(target.dialect, self._looks | {"error"})
+            return None
         message = await socket.receive()
         if message.type in _ENDS:
             return UpstreamRefused(status=503)

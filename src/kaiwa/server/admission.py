@@ -35,6 +35,14 @@ class Refusal:
     type: str = "invalid_request_error"
 
 
+@dataclass(frozen=True, slots=True)
+class Observing:
+    """A peer that wants to see and steer a live call. `minted`: its ephemeral key, if it came with one."""
+
+    call_id: str
+    minted: Minted | None
+
+
 BAD_KEY = Refusal("invalid_api_key", "Incorrect API key provided.", 3000)
 BAD_ORIGIN = Refusal(
     "insufficient_permissions", "This origin may not connect. Add it to KAIWA_ALLOWED_ORIGINS.", 3000
@@ -54,7 +62,7 @@ class Admission:
     directory: Directory
     keys: EphemeralKeys
 
-    def judge(self, socket: WebSocket, dialect: Dialect, live: int) -> Admitted | Refusal:
+    def judge(self, socket: WebSocket, dialect: Dialect, live: int) -> Admitted | Observing | Refusal:
         """Decide about a peer while `live` sessions are open."""
         offered = offered_keys(socket)
         minted = self.keys.find(offered)
@@ -64,10 +72,13 @@ class Admission:
             return BAD_ORIGIN
         call_id = socket.query_params.get("call_id")
         if call_id is not None:
-            return _no_call(call_id)
+            return Observing(call_id, minted)
         if live >= self.settings.max_sessions:
-            return self._no_room()
-        return self._session(socket, dialect, minted)
+            return self.no_room()
+        if minted is None and socket.query_params.get("intent") == "transcription":
+            return Admitted(self.directory.plain, dialect, self.first_transcription())
+        query = socket.query_params
+        return self.session(query.get("model") or query.get("deployment"), dialect, minted)
 
     def first_session(self, agent: Agent, model: str) -> SessionConfig:
         """Return the session that a peer of this agent begins with."""
@@ -90,13 +101,10 @@ class Admission:
             audio=SessionAudio(input=AudioInput(transcription=Transcription(model=TRANSCRIBER))),
         )
 
-    def _session(self, socket: WebSocket, dialect: Dialect, minted: Minted | None) -> Admitted | Refusal:
+    def session(self, model: str | None, dialect: Dialect, minted: Minted | None) -> Admitted | Refusal:
+        """Return the session that a model's name asks for; what a key was minted for wins."""
         if minted is not None:
             return self._as_minted(dialect, minted)
-        query = socket.query_params
-        if query.get("intent") == "transcription":
-            return Admitted(self.directory.plain, dialect, self.first_transcription())
-        model = query.get("model") or query.get("deployment")
         if not model:
             return NO_MODEL
         agent = self.directory.find(model)
@@ -118,10 +126,10 @@ class Admission:
         text = f"The model '{model[:SHOWN_LETTERS]}' does not exist. Known: {known}."
         return Refusal("model_not_found", text, 4004)
 
-    def _no_room(self) -> Refusal:
+    def no_room(self) -> Refusal:
         text = f"All {self.settings.max_sessions} sessions are in use. Try again later (KAIWA_MAX_SESSIONS)."
         return Refusal("server_busy", text, 1013, "server_error")
 
 
-def _no_call(call_id: str) -> Refusal:
+def no_call(call_id: str) -> Refusal:
     return Refusal("call_not_found", f"No live call has the id '{call_id[:SHOWN_LETTERS]}'.", 4004)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -15,11 +15,14 @@ from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.admission import Admission
-from kaiwa.server.calls import act_on_call
+from kaiwa.server.calls import Calls
+from kaiwa.server.calls_live import LiveCalls
+from kaiwa.server.calls_media import Media, way_of
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
+from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
 from kaiwa.server.metering import Totals
@@ -28,7 +31,7 @@ from kaiwa.server.models import load_shared
 from kaiwa.server.page import welcome_page
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import ACTS, AUDIO, BASES, PORTAL, REALTIME, Entry, routes_of, under
+from kaiwa.server.routes import AUDIO, BASES, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.transcribing import Transcribing
@@ -39,17 +42,19 @@ def create_app(
     answerer: Answerer | None = None,
     keys: EphemeralKeys | None = None,
     speech: SpeechService | None = None,
+    media: Callable[[], Awaitable[Media]] | None = None,
 ) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
     `answerer` None: the one that the settings ask for, with the speech that goes with it; `keys`: where
-    ephemeral keys are kept.
+    ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house.
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
     admission = Admission(settings, directory, keys or EphemeralKeys())
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
+    minting, holding = Minting(admission), Holding()
     services = [speech]
 
     @asynccontextmanager
@@ -59,10 +64,12 @@ def create_app(
             shared = await asyncio.to_thread(load_shared, settings, _tell)
             answers = CascadeAnswerer(settings, shared)
             services[0] = SpeechService(shared.speech, shared.lanes)
-        endpoints.append(RealtimeEndpoint(admission, answers))
+        calls = LiveCalls(way_of(settings, answers, media), holding)
+        endpoints.append(RealtimeEndpoint(admission, answers, holding, calls))
         try:
             yield
         finally:
+            await calls.close()
             endpoints.clear()
             await answers.close()
 
@@ -70,7 +77,7 @@ def create_app(
         await endpoints[0](socket)
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok", "sessions": endpoints[0].live})
+        return JSONResponse({"status": "ok", "sessions": holding.live})
 
     async def welcome(request: Request) -> Response:
         return HTMLResponse(welcome_page(request.headers.get("host", ""), directory.names))
@@ -79,11 +86,9 @@ def create_app(
         Entry("GET", ("/",), welcome),
         Entry("GET", ("/healthz",), health),
         *_lists_models(gate, Listing(directory)),
-        *_mints(gate, Minting(admission)),
+        *_mints(gate, minting),
+        *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_speaks(gate, lambda: services[0]),
-        Entry(
-            "POST", under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in ACTS)), gate.keyed(act_on_call)
-        ),
     ]
     return Starlette(
         routes=routes_of(table, realtime, gate.preflight),
@@ -105,6 +110,19 @@ def _mints(gate: Gate, minting: Minting) -> list[Entry]:
         Entry("POST", under(REALTIME, "client_secrets"), gate.keyed(minting.client_secret)),
         Entry("POST", under(preview, "sessions"), gate.keyed(minting.preview_session)),
         Entry("POST", under(preview, "transcription_sessions"), gate.keyed(minting.preview_transcription)),
+    ]
+
+
+def _calls(gate: Gate, calls: Calls) -> list[Entry]:
+    # The keys of offers are looked at where ephemeral ones are known.
+    return [
+        Entry("POST", (*under(REALTIME, "calls"), *REALTIME, *RTC), gate.open(calls.create)),
+        Entry("POST", under(REALTIME, "calls/{call_id}/hangup"), gate.keyed(calls.hang_up)),
+        Entry(
+            "POST",
+            under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in RINGING)),
+            gate.keyed(calls.answer_ringing),
+        ),
     ]
 
 

@@ -1,14 +1,97 @@
-"""What may be done to a live call over HTTP: accept, reject, refer, hang up."""
+"""Calls over HTTP: an SDP offer becomes a live call, and what may be done to one by its id.
+
+Source: reference A2. Knows requests and who may make them; the calls themselves are `calls_live`'s.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kaiwa.errors import UpstreamError
+from kaiwa.server.access import key_fits, offered_keys
+from kaiwa.server.admission import BAD_KEY, Refusal
+from kaiwa.server.calls_live import LiveCalls
+from kaiwa.server.calls_offer import PostedOffer, read_posted
+from kaiwa.server.conversations import Admitted
+from kaiwa.server.ephemeral import Minted
 from kaiwa.server.failures import failure
+from kaiwa.server.holding import Holding
+from kaiwa.server.minting import Minting, read_session
+from kaiwa.session.settings import updated
+
+_STATUS: Final = {"invalid_api_key": 401, "model_not_found": 404}
 
 
-async def act_on_call(request: Request) -> Response:
-    """`POST …/realtime/calls/{call_id}/{act}`. No call is live in this house yet."""
-    call_id = request.path_params["call_id"]
-    return failure(404, "call_not_found", f"No live call has the id '{call_id[:64]}'.", param="call_id")
+@dataclass(frozen=True)
+class Calls:
+    """Answers the requests about calls. `live` is there once the server has started."""
+
+    minting: Minting
+    holding: Holding
+    live: Callable[[], LiveCalls]
+
+    async def create(self, request: Request) -> Response:
+        """`POST …/realtime/calls`, `/v1/realtime`, `/v1/realtimertc`: answer an offer."""
+        admission = self.minting.admission
+        keys = offered_keys(request)
+        minted = admission.keys.find(keys)
+        if minted is None and not key_fits(admission.settings.api_key, keys):
+            return _refused(BAD_KEY)
+        offer = await read_posted(request)
+        admitted = self._admitted(offer, minted)
+        if isinstance(admitted, Refusal):
+            return _refused(admitted)
+        if self.holding.live >= admission.settings.max_sessions:
+            raise UpstreamError("rate_limit_exceeded", admission.no_room().message, retryable=True)
+        placed = await self.live().begin(admitted, offer.sdp, filtered=offer.filtered, minted=minted)
+        headers = {"location": f"/v1/realtime/calls/{placed.id}", "cache-control": "no-store"}
+        return Response(placed.answer_sdp, 201, headers=headers, media_type="application/sdp")
+
+    async def hang_up(self, request: Request) -> Response:
+        """`POST …/calls/{call_id}/hangup`."""
+        call_id = request.path_params["call_id"]
+        return Response() if await self.live().hang_up(call_id) else _no_call(call_id)
+
+    async def answer_ringing(self, request: Request) -> Response:
+        """`POST …/calls/{call_id}/accept`, `reject`, `refer`: only calls of telephones ring."""
+        call_id = request.path_params["call_id"]
+        if not self.live().knows(call_id):
+            return _no_call(call_id)
+        text = (
+            "Only calls that come over SIP can be accepted, rejected or referred; this one came over WebRTC."
+        )
+        return failure(400, "not_a_sip_call", text, param="call_id")
+
+    def _admitted(self, offer: PostedOffer, minted: Minted | None) -> Admitted | Refusal:
+        """The key's session, the posted one, or that of the named model; a posted one changes the key's."""
+        if offer.session is None:
+            admitted = self.minting.admission.session(offer.model, offer.dialect, minted)
+            return admitted if isinstance(admitted, Refusal) else replace(admitted, paced=True)
+        update = read_session(offer.dialect, "session.update", offer.session)
+        if minted is None:
+            if update.model is UNSET and offer.model:
+                update = structs.replace(update, model=offer.model)
+            config = self.minting.begun(update)
+        else:
+            admitted = self.minting.admission.session(None, offer.dialect, minted)
+            assert isinstance(admitted, Admitted), "a living key opens a session"
+            config = updated(admitted.config, update, voice_locked=False)
+        directory = self.minting.admission.directory
+        agent = directory.find(config.model) if config.type == "realtime" else None
+        return Admitted(agent or directory.plain, offer.dialect, config, paced=True)
+
+
+def _refused(refusal: Refusal) -> Response:
+    status = _STATUS.get(refusal.code, 400)
+    return failure(status, refusal.code, refusal.message, type=refusal.type)
+
+
+def _no_call(call_id: str) -> Response:
+    text = f"No live call has the id '{call_id[:64]}'."
+    return failure(404, "call_not_found", text, param="call_id")

@@ -62,7 +62,7 @@ class Minting:
         wanted = fitted(await read_json(request), Wanted)
         update = SessionUpdate(type="realtime")
         if wanted.session is not None:
-            update = _read("ga", "session.update", wanted.session)
+            update = read_session("ga", "session.update", wanted.session)
         lifetime_s = USUAL_S if wanted.expires_after is None else wanted.expires_after.seconds
         minted = self._mint(update, lifetime_s)
         if minted is None:
@@ -86,7 +86,7 @@ class Minting:
             secret = fitted(given, WantedSecret, "client_secret")
             lifetime_s = PREVIEW_S if secret.expires_after is None else secret.expires_after.seconds
         try:
-            minted = self._mint(_read("preview", event, body), lifetime_s)
+            minted = self._mint(read_session("preview", event, body), lifetime_s)
         except PeerError as error:
             raise _flat(error) from None
         if minted is None:
@@ -96,10 +96,11 @@ class Minting:
         return JSONResponse({**_shown("preview", what.config), "client_secret": secret})
 
     def _mint(self, update: SessionUpdate, lifetime_s: int) -> tuple[str, Minted] | None:
-        config = structs.replace(self._begun(update), expires_at=0)
+        config = structs.replace(self.begun(update), expires_at=0)
         return self.admission.keys.mint(config, lifetime_s)
 
-    def _begun(self, update: SessionUpdate) -> SessionConfig:
+    def begun(self, update: SessionUpdate) -> SessionConfig:
+        """Return the session that begins with these settings."""
         if update.type == "transcription":
             return updated(self.admission.first_transcription(), update, voice_locked=False)
         model = update.model or USUAL_MODEL
@@ -110,7 +111,7 @@ class Minting:
         return updated(self.admission.first_session(agent, model), update, voice_locked=False)
 
 
-def _read(dialect: Dialect, event: str, session: Any) -> SessionUpdate:
+def read_session(dialect: Dialect, event: str, session: Any) -> SessionUpdate:
     """Return the settings that a session asks for. Raises PeerError with the path where it is wrong."""
     frame = msgspec.json.encode({"type": event, "session": session})
     read = codec_for(dialect).decode_client(frame)

@@ -1,21 +1,23 @@
-"""The Realtime endpoint: an upgraded socket becomes a running conversation, or is refused in band."""
+"""The Realtime endpoint: an upgraded socket becomes a running conversation, or is refused in band.
+
+One that names a call becomes an observer of that call's conversation.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kaiwa.events import server
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for, dialect_of
-from kaiwa.runner import converse
 from kaiwa.server.access import subprotocols
-from kaiwa.server.admission import Admission, Refusal
+from kaiwa.server.admission import Admission, Observing, Refusal
+from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.conversations import Admitted, Answerer
+from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_id
-from kaiwa.server.metering import Meter, Totals
 from kaiwa.transports.websocket import WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -27,35 +29,29 @@ class RealtimeEndpoint:
 
     admission: Admission
     answerer: Answerer
-    live: int = 0
-    totals: Totals = field(default_factory=Totals)
-    """What all conversations cost since the process began."""
+    holding: Holding
+    calls: LiveCalls
 
     async def __call__(self, socket: WebSocket) -> None:
         offered = subprotocols(socket)
         await socket.accept(subprotocol="realtime" if offered else None)
         dialect = dialect_of(socket.url.path, socket.query_params, socket.headers, offered)
-        answer = self.admission.judge(socket, dialect, self.live)
+        answer = self.admission.judge(socket, dialect, self.holding.live)
+        if isinstance(answer, Observing):
+            answer = await self.calls.observe(answer, socket, dialect)
         if isinstance(answer, Refusal):
             await _refuse(socket, answer, dialect)
-            return
-        self.live += 1
-        try:
-            await self._converse(socket, answer)
-        finally:
-            self.live -= 1
+        elif answer is not None:
+            with self.holding.seat():
+                await self._converse(socket, answer)
 
     async def _converse(self, socket: WebSocket, admitted: Admitted) -> None:
-        began = time.monotonic()
-        session_id = admitted.config.id
-        log.info("session opened", extra={"session_id": session_id})
         parts = await self.answerer.open(admitted)
-        meter = Meter(self.totals)
-        transport = WebSocketTransport(socket, meter.over(parts.codec_for(admitted.dialect)), parts.ready)
-        reason = await converse(parts.session, transport, parts.engine, parts.tools, servers=parts.servers)
-        elapsed_ms = round((time.monotonic() - began) * 1000)
-        facts = {"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
-        log.info("session closed", extra=facts | meter.totals.as_facts())
+        meter = self.holding.meter()
+        codec = meter.over(parts.codec_for(admitted.dialect))
+        await self.holding.hold(
+            parts, WebSocketTransport(socket, codec, parts.ready), admitted.config.id, meter
+        )
 
 
 async def _refuse(socket: WebSocket, refusal: Refusal, dialect: Dialect) -> None:

@@ -5,19 +5,24 @@ Knows settings, agents and deployments; frames are the codec's, the conversation
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from kaiwa.engines.realtime import RealtimeEngine, Upstreams
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events.config import SessionConfig
 from kaiwa.protocol.realtime.passing import client_side
 from kaiwa.server.conversations import Admitted, Parts
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings, UpstreamEntry
+from kaiwa.session.relay.offered_tools import OfferedTools
 from kaiwa.session.relay.pins import PINNABLE
 from kaiwa.session.relay.profile import RelayProfile, Remedies
 from kaiwa.session.relay.session import RelaySession, looks_at
@@ -25,9 +30,16 @@ from kaiwa.tools.agent import Agent
 from kaiwa.tools.toolbox import AgentToolBox
 from kaiwa.upstream.credentials import INSTALL_HINT, ApiKey, Credential, EntraToken
 from kaiwa.upstream.realtime import RealtimeTarget, azure_realtime, openai_realtime
+from kaiwa.upstream.realtime_calls import CallAtService, ServiceCalls
 from kaiwa.upstream.realtime_pool import RealtimePool
 
 # Of the conversation, not of how it is held: the service gives its own.
+_PCM: Final = {"format": {"type": "audio/pcm", "rate": 24000}}
+# Where kaiwa plays the sound it takes it as it is inside.
+_SOUND: Final = {
+    "realtime": {"audio": {"input": _PCM, "output": _PCM}},
+    "transcription": {"audio": {"input": _PCM}},
+}
 _OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
 
 
@@ -48,6 +60,14 @@ def relay_from(settings: Settings) -> RelayAnswerer | None:
     return RelayAnswerer(settings, Upstreams(RealtimePool(targets)), remedies)
 
 
+class RelayedCall(NamedTuple):
+    """A call at the service, and the conversation beside it."""
+
+    placed: CallAtService
+    parts: Parts
+    hang_up: Callable[[], Awaitable[None]]
+
+
 class RelayAnswerer:
     """Fits `server.conversations.Answerer`."""
 
@@ -57,16 +77,57 @@ class RelayAnswerer:
         self._remedies = remedies
 
     async def open(self, admitted: Admitted) -> Parts:
-        agent, config = admitted.agent, admitted.config
+        config = admitted.config
+        profile = self._profile(admitted.agent, config)
+        if admitted.paced:
+            profile = replace(profile, session=merged(profile.session, _SOUND[config.type]), paced=True)
+        return self._parts(admitted, profile, None)
+
+    async def place_call(self, admitted: Admitted, offer_sdp: str, *, filtered: bool) -> RelayedCall:
+        """Hand a browser's offer to the service, and attach to the call that comes of it.
+
+        Raises PeerError for an offer the service does not take, UpstreamError when no target takes a call.
+        """
+        profile = replace(self._profile(admitted.agent, admitted.config), attached=True)
+        model, trouble = self._model(admitted), None
+        for target in self._upstreams.pool.candidates(model):
+            calls = ServiceCalls(self._upstreams.http, target)
+            try:
+                placed = await calls.place(
+                    self._minting(admitted, profile, target), offer_sdp, filtered=filtered
+                )
+            except UpstreamError as error:
+                trouble = error
+                continue
+            parts = self._parts(admitted, profile, dataclasses.replace(target, call_id=placed.call_id))
+            return RelayedCall(placed, parts, partial(calls.hang_up, placed.call_id))
+        assert trouble is not None, "a pool has targets"
+        raise trouble
+
+    def _minting(self, admitted: Admitted, profile: RelayProfile, target: RealtimeTarget) -> dict[str, Any]:
+        """Return the session that a call begins with at the service."""
+        session = {"type": profile.type, **profile.session}
+        if profile.type == "transcription":
+            return session
+        tools = OfferedTools(admitted.agent.specs, session.get("tools"))
+        if tools:
+            session["tools"] = tools.beside(session.get("tools"))
+        return {**session, "model": target.deployment or self._model(admitted)}
+
+    def _parts(self, admitted: Admitted, profile: RelayProfile, call: RealtimeTarget | None) -> Parts:
+        agent = admitted.agent
         box = AgentToolBox(agent, language=agent.language)
-        specs = () if config.type == "transcription" else box.specs
-        profile = self._profile(agent, config)
+        specs = () if profile.type == "transcription" else box.specs
         heard, said = looks_at(profile, specs)
         session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
-        named = config.model if config.model != agent.name else self._settings.openai_realtime_model
-        model = None if config.type == "transcription" else named
-        engine = RealtimeEngine(self._upstreams, model, said)
+        engine = RealtimeEngine(self._upstreams, self._model(admitted), said, call=call)
         return Parts(session, engine, box, lambda dialect: client_side(dialect, heard), engine.ready)
+
+    def _model(self, admitted: Admitted) -> str | None:
+        config = admitted.config
+        if config.type == "transcription":
+            return None
+        return config.model if config.model != admitted.agent.name else self._settings.openai_realtime_model
 
     async def close(self) -> None:
         await self._upstreams.close()

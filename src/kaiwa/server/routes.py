@@ -21,7 +21,10 @@ REALTIME = tuple(f"{base}/realtime" for base in BASES)
 AUDIO = (*BASES, "/openai/deployments/{deployment}")
 # The name of the Azure portal for minting with the preview.
 PORTAL = "/openai/realtimeapi"
-ACTS = ("accept", "reject", "refer", "hangup")
+# Where calls of the preview began.
+RTC = ("/v1/realtimertc", "/openai/v1/realtimertc")
+# What may be done to a call that nobody has answered yet.
+RINGING = ("accept", "reject", "refer")
 
 
 class Entry(NamedTuple):

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """Send sound that survives lost packets, for three times the work."""
     rtc_ice_servers: tuple[dict[str, Any], ...] = ()
     """STUN and TURN servers handed to pages, as RTCIceServer objects; JSON."""
+    rtc_media: Literal["kaiwa", "direct"] = "kaiwa"
+    """The way of a call's sound: through kaiwa, or between browser and service; `direct` needs a relay."""
 
     speech_model_path: Path | None = None
     cache_directory: Annotated[

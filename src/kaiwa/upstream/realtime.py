@@ -14,7 +14,8 @@ from kaiwa.upstream.credentials import Credential
 class RealtimeTarget:
     """One deployment, or one service with many models (`deployment` None: the model the peer named).
 
-    `name` is for logs and the pool. `models` are the names peers may use; empty: any.
+    `name` is for logs and the pool. `models` are the names peers may use; empty: any. `call_id` set: not the
+    deployment itself but one call of it, which is under way.
     """
 
     name: str
@@ -25,13 +26,16 @@ class RealtimeTarget:
     query: tuple[tuple[str, str], ...] = ()
     dialect: Dialect = "ga"
     models: tuple[str, ...] = ()
+    call_id: str | None = None
 
     def serves(self, model: str | None) -> bool:
         return not self.models or model in self.models
 
     def url(self, model: str | None) -> str:
         """Return the address of a conversation; None: of a transcription, which names no model."""
-        if model is None:
+        if self.call_id is not None:
+            named = [("call_id", self.call_id)]
+        elif model is None:
             named = [("intent", "transcription")]
             if self.deployment is not None and self.deployment_key == "deployment":
                 named.append((self.deployment_key, self.deployment))

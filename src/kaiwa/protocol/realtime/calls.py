@@ -1,25 +1,21 @@
 """The frames beside the sound of a WebRTC call: what its peers may say, and what they are shown.
 
-Knows types of events and their fields; knows no connection. Sound has a track of its own: it is in no frame,
-and its format is not a matter of the session. Source: Realtime reference A2 (webrtcfilter), B6.
+Knows types of events and their fields; knows no connection. Sound has a track of its own and is in no frame.
+Source: Realtime reference A2 (webrtcfilter), B6.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import msgspec
-from msgspec import UNSET, Struct
 
 from kaiwa.events import server
-from kaiwa.events.client import AudioAppended, ClientEvent, FrameRejected, ResponseRequested, SettingsChanged
-from kaiwa.events.config import PcmFormat, SessionConfig
+from kaiwa.events.client import AudioAppended, ClientEvent, FrameRejected
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime.passing import ClientSide
-
-S = TypeVar("S", bound=Struct)
 
 # All that `webrtcfilter=on` leaves of the data channel.
 FILTERED: Final = frozenset(
@@ -60,7 +56,9 @@ class CallCodec:
                 param="type",
                 rejected_event_id=event.event_id,
             )
-        return _without_formats(event)
+        if isinstance(event, PassedFrame) and event.type in _WITH_FORMATS:
+            return _passed_without_formats(event)
+        return event
 
     def encode_server(self, event: ServerEvent) -> str:
         kind = type_of(event)
@@ -85,41 +83,8 @@ def greeting_of(event: ServerEvent, event_id: str) -> ServerEvent | None:
     return None
 
 
-def sounding_as_house(config: SessionConfig) -> SessionConfig:
-    """Return the session with the one format that sound has inside a call."""
-    replace, audio = msgspec.structs.replace, config.audio
-    heard, said = replace(audio.input, format=PcmFormat()), replace(audio.output, format=PcmFormat())
-    return replace(config, audio=replace(audio, input=heard, output=said))
-
-
-def _without_formats(event: ClientEvent) -> ClientEvent:
-    """Return the event without a wish for the track's format; clients repeat what they use on WebSockets."""
-    if isinstance(event, SettingsChanged):
-        return _changed(event, session=_plain(event.session))
-    if isinstance(event, ResponseRequested) and isinstance(event.response, Struct):
-        return _changed(event, response=_plain(event.response))
-    if isinstance(event, PassedFrame) and event.type in _WITH_FORMATS:
-        return _passed_without_formats(event)
-    return event
-
-
-def _plain(holder: S) -> S:
-    audio: Any = getattr(holder, "audio", None)
-    if not isinstance(audio, Struct):
-        return holder
-    changes: dict[str, Any] = {}
-    for side in ("input", "output"):
-        value = getattr(audio, side, None)
-        if isinstance(value, Struct) and getattr(value, "format", UNSET) is not UNSET:
-            changes[side] = _changed(value, format=UNSET)
-    return _changed(holder, audio=_changed(audio, **changes))
-
-
-def _changed(value: S, **fields: Any) -> S:
-    return msgspec.structs.replace(value, **fields)
-
-
 def _passed_without_formats(frame: PassedFrame) -> PassedFrame:
+    """Return the frame without a wish for a format: the service and kaiwa have one between them already."""
     if frame.frame is not None and '"format"' not in frame.frame:
         return frame
     body = _decode(frame.frame or "{}") if frame.body is None else frame.body

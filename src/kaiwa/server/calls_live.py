@@ -1,0 +1,128 @@
+"""The calls that are live: found by their id, observed by others, hung up on. Knows no HTTP and no SDP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.websockets import WebSocket
+
+from kaiwa.protocol.realtime.calls import CallCodec
+from kaiwa.protocol.realtime.dialects import Dialect
+from kaiwa.server.admission import Observing, Refusal, no_call
+from kaiwa.server.calls_media import CallWay, PlacedCall
+from kaiwa.server.conversations import Admitted
+from kaiwa.server.ephemeral import Minted
+from kaiwa.server.holding import Holding
+from kaiwa.server.ids import new_id
+from kaiwa.server.metering import Meter
+from kaiwa.transports.shared import SharedTransport
+from kaiwa.transports.websocket import WebSocketTransport
+
+log = logging.getLogger("kaiwa.server")
+
+_PARTING_S: Final = 5.0
+_TOO_MANY: Final = Refusal(
+    "server_busy", "As many observers as may be are attached to this call.", 1013, "server_error"
+)
+
+
+@dataclass(frozen=True)
+class LiveCall:
+    """`minted`: the ephemeral key that began it, which may observe it too."""
+
+    placed: PlacedCall
+    shared: SharedTransport
+    minted: Minted | None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class LiveCalls:
+    """Begins calls by one way, and holds their conversations until they end."""
+
+    def __init__(self, way: CallWay, holding: Holding) -> None:
+        self._way = way
+        self._holding = holding
+        self._calls: dict[str, LiveCall] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(
+        self, admitted: Admitted, offer_sdp: str, *, filtered: bool, minted: Minted | None
+    ) -> PlacedCall:
+        """Answer an offer and hold the conversation from now on. Raises what the way raises."""
+        with ExitStack() as stack:
+            stack.enter_context(self._holding.seat())
+            placed = await self._way.place(admitted, offer_sdp, filtered=filtered)
+            meter = self._holding.meter()
+            shared = SharedTransport(
+                placed.transport,
+                ids=new_id,
+                greeting=placed.greeting,
+                note=meter.note,
+                ready=placed.parts.ready,
+            )
+            call = LiveCall(placed, shared, minted)
+            self._calls[placed.id] = call
+            task = asyncio.create_task(self._hold(call, admitted, meter, stack.pop_all()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return placed
+
+    async def hang_up(self, call_id: str) -> bool:
+        """End a call and wait until it is over. False: there is none."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return False
+        call.shared.hang_up()
+        try:
+            async with asyncio.timeout(_PARTING_S):
+                await call.over.wait()
+        except TimeoutError:
+            log.warning("a call takes its time to end")
+        return True
+
+    def knows(self, call_id: str) -> bool:
+        return call_id in self._calls
+
+    async def observe(self, wish: Observing, socket: WebSocket, dialect: Dialect) -> Refusal | None:
+        """Serve an accepted socket as an observer of the call until either ends; else say why not."""
+        call = self._calls.get(wish.call_id)
+        if call is None or (wish.minted is not None and wish.minted is not call.minted):
+            return no_call(wish.call_id)
+        if call.shared.full:
+            return _TOO_MANY
+        parts = call.placed.parts
+        codec = CallCodec(parts.codec_for(dialect))
+        await call.shared.join(WebSocketTransport(socket, codec, parts.ready))
+        return None
+
+    async def close(self) -> None:
+        """Hang up on everyone."""
+        for call in self._calls.values():
+            call.shared.hang_up()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PARTING_S)
+        for task in self._tasks:
+            task.cancel()
+        await self._way.close()
+
+    async def _hold(self, call: LiveCall, admitted: Admitted, meter: Meter, seat: ExitStack) -> None:
+        with seat:
+            try:
+                await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, meter)
+            finally:
+                self._calls.pop(call.placed.id, None)
+                call.shared.dismiss(reason="The call ended.")
+                await self._part(call)
+
+    async def _part(self, call: LiveCall) -> None:
+        try:
+            async with asyncio.timeout(_PARTING_S):
+                await call.placed.hang_up()
+        except TimeoutError:
+            log.warning("media did not end a call in time")
+        finally:
+            call.over.set()
