@@ -100,7 +100,8 @@ class AiortcPeer:
         try:
             while True:
                 frame = await track.recv()
-                self.heard.append((time.monotonic(), frame.to_ndarray().reshape(-1, 2)[:, 0].copy()))
+                left = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
+                self.heard.append((time.monotonic(), np.repeat(left, RATE_HZ // frame.sample_rate)))
                 self._more.set()
         except MediaStreamError:
             return

@@ -6,10 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from kaiwa.errors import ConfigError
 from kaiwa.transports.webrtc.addresses import listen, named
 from kaiwa.transports.webrtc.answer import Facts, write_answer
 from kaiwa.transports.webrtc.connection import Connection
 from kaiwa.transports.webrtc.mux import Mux
+from kaiwa.transports.webrtc.opus import silence_packet
 from kaiwa.transports.webrtc.orders import (
     Answered,
     Busy,
@@ -31,10 +33,17 @@ class MediaHouse:
 
     def __init__(self, settings: MediaSettings, port: int, report: Callable[[Report], None]) -> None:
         sockets = listen(settings.host, port)
+        try:
+            self._named = named(settings.public_addresses, sockets)
+        except ConfigError:
+            for one in sockets:
+                one.close()
+            raise
         self._settings = settings
         self._report = report
-        self._named = named(settings.public_addresses, sockets)
         self._mux = Mux(sockets)
+        # Made now, so that the first call need not wait for it.
+        silence_packet(settings.bitrate, settings.complexity, lossy=settings.lossy)
         self._certificate = new_certificate()
         self._fingerprint = fingerprint_of(self._certificate)
         self._calls: dict[int, Connection] = {}
