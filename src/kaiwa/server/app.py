@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
@@ -28,10 +29,10 @@ from kaiwa.server.listing import Listing
 from kaiwa.server.metering import Totals
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_shared
-from kaiwa.server.page import welcome_page
+from kaiwa.server.page import Console
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import AUDIO, BASES, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
+from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.transcribing import Transcribing
@@ -79,22 +80,33 @@ def create_app(
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "sessions": holding.live})
 
-    async def welcome(request: Request) -> Response:
-        return HTMLResponse(welcome_page(request.headers.get("host", ""), directory.names))
-
     table = [
-        Entry("GET", ("/",), welcome),
         Entry("GET", ("/healthz",), health),
         *_lists_models(gate, Listing(directory)),
         *_mints(gate, minting),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_speaks(gate, lambda: services[0]),
     ]
+    table += _shows(Console(settings, directory, _carriers(table)))
     return Starlette(
         routes=routes_of(table, realtime, gate.preflight),
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
+
+
+def _shows(console: Console) -> list[Entry]:
+    return [
+        Entry("GET", ("/",), console.page),
+        Entry("GET", ("/console/facts",), console.facts),
+        Entry("GET", ("/console/{name}",), console.part),
+    ]
+
+
+def _carriers(table: Sequence[Entry]) -> list[str]:
+    """How a page may connect: calls need their route and what carries them."""
+    calls = any(f"{OPENAI}/realtime/calls" in entry.paths for entry in table)
+    return ["websocket", "webrtc"] if calls and find_spec("aiortc") else ["websocket"]
 
 
 def _lists_models(gate: Gate, listing: Listing) -> list[Entry]:

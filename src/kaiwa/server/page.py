@@ -1,23 +1,124 @@
-"""The page at `/`: what runs here and how to reach it, Japanese and English. No scripts, no foreign hosts."""
+"""The console at `/`: its built files, the headers that bind it, and what it is told about this server.
+
+Knows no event and no conversation: the page speaks the public protocol as any other client does. Its sources
+are in `web/`; nothing it loads, and nobody it talks to, is on another host.
+"""
 
 from __future__ import annotations
 
-from html import escape
+import gzip
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final, NamedTuple
 
-_PAGE = """<!doctype html><html lang="ja"><meta charset="utf-8"><title>kaiwa 会話</title>
-<meta name="viewport" content="width=device-width"><style>
-body{{font:16px/1.7 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}}
-:root{{color-scheme:light dark}}
-code{{background:#8882;padding:.1em .4em;border-radius:.3em}}pre{{background:#8882;padding:1em;overflow:auto}}
-</style><h1>会話 kaiwa</h1>
-<p>サーバーは動いています。Realtime API のクライアントを次の住所につないでください。<br>
-The server is running. Connect any Realtime API client to:</p>
-<pre>ws://{host}/v1/realtime?model=gpt-realtime
-ws://{host}/openai/v1/realtime?model=gpt-realtime</pre>
-<p>エージェント / agents (<code>?model=</code>): {agents}</p>
-<p>音声の予約デモ / a spoken booking in the terminal: <code>make demo</code></p></html>"""
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from kaiwa.server.directory import Directory
+from kaiwa.server.failures import failure
+from kaiwa.server.settings import Settings
+from kaiwa.tools.agent import Agent
+
+FIRST_AGENT: Final = "rentacar"
+_MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+# The page opens nothing but what this server sends it, and only this server's own pages may hold it.
+POLICY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "media-src 'self' blob: mediastream:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_BOUNDS: Final = {
+    "content-security-policy": POLICY,
+    "permissions-policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
 
 
-def welcome_page(host: str, agents: list[str]) -> str:
-    names = ", ".join(f"<code>{escape(name)}</code>" for name in agents)
-    return _PAGE.format(host=escape(host), agents=names)
+class _File(NamedTuple):
+    body: bytes
+    packed: bytes
+    media_type: str
+    etag: str
+
+
+class Console:
+    """Answers `GET /`, `GET /console/{name}` and `GET /console/facts`.
+
+    `carriers`: how the page may connect, "websocket" and "webrtc".
+    """
+
+    def __init__(self, settings: Settings, directory: Directory, carriers: Sequence[str]) -> None:
+        static = files("kaiwa.server") / "static"
+        self._page = _read(static / "index.html")
+        self._parts = {part.name: _read(part) for part in (static / "console").iterdir()}
+        self._settings = settings
+        self._directory = directory
+        self._carriers = list(carriers)
+
+    async def page(self, request: Request) -> Response:
+        return _sent(request, self._page)
+
+    async def part(self, request: Request) -> Response:
+        part = self._parts.get(request.path_params["name"])
+        if part is None:
+            return failure(404, None, "There is no such part of the console.")
+        return _sent(request, part)
+
+    async def facts(self, request: Request) -> Response:
+        """Tell the page what it may choose from. Tells no secret: keys are asked for, never shown."""
+        prices = self._settings.prices
+        agents = [agent for name in self._directory.names if (agent := self._directory.find(name))]
+        told = {
+            "agents": [_agent(agent) for agent in agents],
+            "agent": self._directory.default.name if self._settings.agent else FIRST_AGENT,
+            "key_required": self._settings.api_key is not None,
+            "transports": self._carriers,
+            "prices": prices.model_dump() if prices is not None else None,
+        }
+        return JSONResponse(told, headers={**_BOUNDS, "cache-control": "no-store"})
+
+
+def _agent(agent: Agent) -> dict[str, str | None]:
+    return {"name": agent.name, "language": agent.language, "description": _description(agent)}
+
+
+def _description(agent: Agent) -> str | None:
+    """What an agent can do, by its tools: its instructions are for the model only."""
+    first_lines = [(entry.spec.description or entry.spec.name).strip() for entry in agent.tools]
+    return " ".join(line.splitlines()[0] for line in first_lines if line) or None
+
+
+def _read(part: Traversable) -> _File:
+    body = part.read_bytes()
+    media_type = _MEDIA_TYPES[part.name.rpartition(".")[2]]
+    packed = gzip.compress(body, mtime=0)
+    return _File(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def _sent(request: Request, file: _File) -> Response:
+    headers = {**_BOUNDS, "cache-control": "no-cache", "etag": file.etag, "vary": "accept-encoding"}
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(file.packed, media_type=file.media_type, headers=headers)
+    return Response(file.body, media_type=file.media_type, headers=headers)

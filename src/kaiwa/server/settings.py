@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     SecretStr,
     field_validator,
     model_validator,
@@ -43,6 +44,20 @@ class UpstreamEntry(BaseModel):
     models: tuple[str, ...] = ()
 
 
+class Prices(BaseModel):
+    """What a million tokens cost, by kind; `currency` is an ISO 4217 code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    text_input: NonNegativeFloat = 0
+    text_input_cached: NonNegativeFloat = 0
+    audio_input: NonNegativeFloat = 0
+    audio_input_cached: NonNegativeFloat = 0
+    text_output: NonNegativeFloat = 0
+    audio_output: NonNegativeFloat = 0
+
+
 class Settings(BaseSettings):
     """Environment names are `KAIWA_` and the field's name; the AZURE_OPENAI_* names people know work too."""
 
@@ -69,6 +84,9 @@ class Settings(BaseSettings):
     session_minutes: Annotated[float, Field(gt=0)] = 60
     backchannels: bool = True
     """Words such as はい and うん while the agent speaks are no interruption."""
+
+    prices: Prices | None = None
+    """What tokens cost, for the console; JSON. None: it shows tokens only."""
 
     tls_self_signed: bool = False
     """Make a certificate for this machine, and speak TLS with it."""

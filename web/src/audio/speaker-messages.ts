@@ -1,0 +1,14 @@
+// What page and audio thread tell each other about playing. Types only.
+
+export interface Heard {
+  item: string;
+  samples: number;
+}
+
+export type SpeakerOrder = { do: "play"; item: string; samples: Float32Array } | { do: "cut" };
+
+export type SpeakerReport =
+  | { is: "started"; item: string }
+  | { is: "progress"; item: string; samples: number }
+  | { is: "emptied"; received: number }
+  | { is: "cut"; heard: Heard[] };

@@ -1,0 +1,25 @@
+// A way to reach the server: what the talk needs of it, whatever carries it. Types only.
+
+import type { Trouble } from "../talk/trouble";
+import type { ClientEvent, ServerEvent } from "./events";
+
+export interface Line {
+  /** Whether the server hears and speaks by the line itself (WebRTC), not by events. */
+  readonly carries_sound: boolean;
+  /** The agent's sound, when the line carries it. */
+  readonly sound: MediaStream | null;
+  send(event: ClientEvent): void;
+  close(): void;
+}
+
+export interface LineEvents {
+  received(event: ServerEvent): void;
+  /** The line is gone, once; not called after `close`. */
+  ended(why: Trouble): void;
+}
+
+export interface Address {
+  agent: string;
+  /** What the server asked for; null where it asks for none. */
+  key: string | null;
+}

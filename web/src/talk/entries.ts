@@ -1,0 +1,136 @@
+// What was said and done, in order: the talk as the page shows it. Pure: an event and the time give the next
+// list. Knows nothing of sound but how much of it was heard.
+
+import type { Item, ServerEvent } from "../line/events";
+import { lettersHeard, msOf, withSound, withText, type Clause } from "./alignment";
+
+export interface Speech {
+  is: "speech";
+  id: string;
+  side: "caller" | "agent";
+  text: string;
+  /** Words may still come. */
+  open: boolean;
+  typed: boolean;
+  clauses: Clause[];
+  /** Milliseconds heard so far; null where the line tells nothing of it. */
+  played_ms: number | null;
+  /** Interrupted after so long. */
+  cut_ms: number | null;
+}
+
+export interface ToolUse {
+  is: "tool";
+  id: string;
+  name: string;
+  arguments: string;
+  output: string | null;
+  began_at: number;
+  settled_at: number | null;
+}
+
+export interface Divider {
+  is: "divider";
+  id: string;
+  what: "reconnected";
+}
+
+export type Entry = Speech | ToolUse | Divider;
+
+export function advance(entries: Entry[], event: ServerEvent, at: number): Entry[] {
+  switch (event.type) {
+    case "input_audio_buffer.speech_started":
+    case "input_audio_buffer.committed":
+      return known(entries, event.item_id) ? entries : [...entries, speech(event.item_id, "caller")];
+    case "conversation.item.input_audio_transcription.delta":
+      return change(entries, event.item_id, (one) => ({ ...one, text: one.text + event.delta }));
+    case "conversation.item.input_audio_transcription.completed":
+      return change(entries, event.item_id, (one) => ({ ...one, text: event.transcript, open: false }));
+    case "conversation.item.input_audio_transcription.failed":
+      return change(entries, event.item_id, (one) => ({ ...one, open: false }));
+    case "conversation.item.added":
+    case "response.output_item.done":
+      return withItem(entries, event.item, at);
+    case "conversation.item.done":
+      return withItem(entries, event.item, at, false);
+    case "conversation.item.deleted":
+      return entries.filter((one) => one.id !== event.item_id);
+    case "conversation.item.truncated":
+      return change(entries, event.item_id, (one) => ({ ...one, open: false, cut_ms: event.audio_end_ms }));
+    case "response.output_audio_transcript.delta":
+    case "response.output_text.delta":
+      return change(entries, event.item_id, (one) => ({
+        ...one,
+        text: one.text + event.delta,
+        clauses: withText(one.clauses, event.delta.length),
+      }));
+    case "response.output_audio.delta":
+      return change(entries, event.item_id, (one) => ({ ...one, clauses: withSound(one.clauses, msOf(event.delta)) }));
+    default:
+      return entries;
+  }
+}
+
+export function played(entries: Entry[], id: string, played_ms: number): Entry[] {
+  return change(entries, id, (one) => ({ ...one, played_ms }));
+}
+
+export function cut(entries: Entry[], id: string, cut_ms: number): Entry[] {
+  return change(entries, id, (one) => ({ ...one, played_ms: cut_ms, cut_ms }));
+}
+
+/** The line is gone: nothing that was open will be completed. */
+export function left(entries: Entry[]): Entry[] {
+  const kept = entries.filter((one) => one.is !== "speech" || !one.open || one.text !== "");
+  return kept.map((one) => (one.is === "speech" ? { ...one, open: false } : one));
+}
+
+/** How many letters of it were heard so far; null where nobody knows. */
+export function heardOf(one: Speech): number | null {
+  const until_ms = one.cut_ms ?? one.played_ms;
+  const silent = one.clauses.every((clause) => clause.ms === 0);
+  return until_ms === null || silent ? null : lettersHeard(one.clauses, until_ms);
+}
+
+function speech(id: string, side: Speech["side"]): Speech {
+  return { is: "speech", id, side, text: "", open: true, typed: false, clauses: [], played_ms: null, cut_ms: null };
+}
+
+function known(entries: Entry[], id: string): boolean {
+  return entries.some((one) => one.id === id);
+}
+
+function change(entries: Entry[], id: string, to: (one: Speech) => Speech): Entry[] {
+  return entries.map((one) => (one.is === "speech" && one.id === id ? to(one) : one));
+}
+
+function withItem(entries: Entry[], item: Item, at: number, open = true): Entry[] {
+  if (item.type === "message") return withMessage(entries, item, open);
+  if (item.type === "function_call" || item.type === "mcp_call") return withCall(entries, item, at);
+  if (item.type === "function_call_output") return settled(entries, item.call_id ?? "", item.output ?? "", at);
+  return entries;
+}
+
+function withMessage(entries: Entry[], item: Item, open: boolean): Entry[] {
+  if (item.role === "assistant") {
+    if (!known(entries, item.id)) return [...entries, { ...speech(item.id, "agent"), open }];
+    return open ? entries : change(entries, item.id, (one) => ({ ...one, open: false }));
+  }
+  const typed = item.content?.find((part) => part.type === "input_text")?.text;
+  if (item.role !== "user" || typed === undefined || known(entries, item.id)) return entries;
+  return [...entries, { ...speech(item.id, "caller"), text: typed, open: false, typed: true }];
+}
+
+function withCall(entries: Entry[], item: Item, at: number): Entry[] {
+  const id = item.call_id ?? item.id;
+  const name = item.name ?? "";
+  const begun: ToolUse = { is: "tool", id, name, arguments: "", output: null, began_at: at, settled_at: null };
+  const all = known(entries, id) ? entries : [...entries, begun];
+  const written = all.map((one) => (one.is === "tool" && one.id === id ? { ...one, arguments: item.arguments ?? "" } : one));
+  const answer = item.error ? JSON.stringify({ error: item.error }) : item.output;
+  return item.type === "mcp_call" && answer != null ? settled(written, id, answer, at) : written;
+}
+
+function settled(entries: Entry[], id: string, output: string, at: number): Entry[] {
+  return entries.map((one) => (one.is === "tool" && one.id === id ? { ...one, output, settled_at: at } : one));
+}
