@@ -33,6 +33,7 @@ from kaiwa.server.page import Console
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.relay import relay_from
 from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
+from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.transcribing import Transcribing
@@ -85,6 +86,7 @@ def create_app(
         *_lists_models(gate, Listing(directory)),
         *_mints(gate, minting),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
+        *_serves_pages(gate, SeedApi(admission)),
         *_speaks(gate, lambda: services[0]),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))
@@ -135,6 +137,14 @@ def _calls(gate: Gate, calls: Calls) -> list[Entry]:
             under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in RINGING)),
             gate.keyed(calls.answer_ringing),
         ),
+    ]
+
+
+def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
+    return [
+        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session)),
+        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session)),
+        Entry("POST", ("/api/functions/{name}",), gate.keyed(api.function)),
     ]
 
 

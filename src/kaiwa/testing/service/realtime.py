@@ -26,7 +26,7 @@ from kaiwa.testing.service.faults import REFUSALS, Faults
 from kaiwa.testing.service.flavours import AzureCodec, Flavour
 from kaiwa.testing.service.front_door import SESSION_S, Refused, admit
 from kaiwa.testing.service.records import RecordedRequest, RecordedSession
-from kaiwa.testing.service.state import Service
+from kaiwa.testing.service.state import Service, StandInCall
 from kaiwa.testing.service.transport import ServiceTransport
 from kaiwa.transports.websocket import Codec
 
@@ -43,6 +43,12 @@ def realtime_routes(service: Service) -> Sequence[BaseRoute]:
             return
         offered = cast(list[str], socket.scope.get("subprotocols", []))
         dialect = dialect_of(request.path, socket.query_params, socket.headers, offered)
+        call = service.calls.get(socket.query_params.get("call_id", ""))
+        if call is not None and service.knows_key(flavour, socket):
+            await socket.accept(subprotocol="realtime" if offered else None)
+            request.status = 101
+            await _attach(service, socket, _codec(flavour, dialect), request, call)
+            return
         admitted = admit(service, flavour, dialect, socket)
         if isinstance(admitted, Refused) and flavour == "azure":
             await _deny(socket, service.refuse(request, admitted.status, message=admitted.message))
@@ -77,20 +83,40 @@ async def _converse(
     transport = ServiceTransport(
         socket, codec, record, faults=faults, new_id=service.new_id, stopping=service.stopping
     )
-    session = HostSession(config, ids=service.new_id, policy=_policy(faults()), now=time.monotonic())
+    session = HostSession(config, ids=service.new_id, policy=policy_of(faults()), now=time.monotonic())
     try:
-        await converse(session, transport, ServiceEngine(service.script, faults), _NoTools())
+        await converse(session, transport, ServiceEngine(service.script, faults), NoTools())
     finally:
         record.ended.set()
 
 
-def _policy(faults: Faults) -> HostPolicy:
+async def _attach(
+    service: Service, socket: WebSocket, codec: Codec, request: RecordedRequest, call: StandInCall
+) -> None:
+    """Serve an observer of a call until either ends."""
+    record = RecordedSession(request)
+    service.records.sessions.append(record)
+    transport = ServiceTransport(
+        socket,
+        codec,
+        record,
+        faults=lambda: service.faults_of(request),
+        new_id=service.new_id,
+        stopping=service.stopping,
+    )
+    try:
+        await call.shared.join(transport)
+    finally:
+        record.ended.set()
+
+
+def policy_of(faults: Faults) -> HostPolicy:
     """The service treats a listener's small words as speech, and tells its limits."""
     lifetime_s = SESSION_S if faults.expire_after_s is None else faults.expire_after_s
     return HostPolicy(lifetime_s=lifetime_s, rate_limits=(_TOKENS,), backchannels=())
 
 
-class _NoTools:
+class NoTools:
     """The stand-in runs no tools; calls are its client's."""
 
     specs: Sequence[ToolSpec] = ()

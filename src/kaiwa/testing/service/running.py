@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
+from kaiwa.testing.service.calls import call_routes
 from kaiwa.testing.service.control import control_routes
 from kaiwa.testing.service.faults import NO_FAULTS, Faults
 from kaiwa.testing.service.flavours import Flavour
@@ -17,7 +18,7 @@ from kaiwa.testing.service.sockets import listening
 from kaiwa.testing.service.state import DEFAULT_KEY, DEPLOYMENTS, MODELS, Service
 
 # Every emulated service adds its routes here; keys, faults and records are shared.
-ROOMS = (realtime_routes, listing_routes, control_routes)
+ROOMS = (realtime_routes, call_routes, listing_routes, control_routes)
 
 
 def create_service_app(service: Service) -> Starlette:

@@ -20,6 +20,7 @@ from kaiwa.testing.service.flavours import Flavour, flavour_of, http_error, offe
 from kaiwa.testing.service.ids import SeededIds
 from kaiwa.testing.service.records import RecordedRequest, RecordedSession, Records
 from kaiwa.testing.service.script import Script
+from kaiwa.transports.shared import SharedTransport
 
 DEFAULT_KEY = "key-of-the-stand-in"
 MODELS = {
@@ -36,6 +37,15 @@ class EphemeralKey:
 
 
 @dataclass
+class StandInCall:
+    """A call that is under way, and the request that began it."""
+
+    request: RecordedRequest
+    shared: SharedTransport
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class Service:
     """One stand-in. `flavour` None: the path decides who is played. Change `faults` at any time."""
 
@@ -48,6 +58,9 @@ class Service:
     url: str = ""
     records: Records = field(default_factory=Records)
     ephemeral: dict[str, EphemeralKey] = field(default_factory=dict[str, EphemeralKey])
+    calls: dict[str, StandInCall] = field(default_factory=dict[str, StandInCall])
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    """What goes on beside requests: kept, so that it is not forgotten while it runs."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

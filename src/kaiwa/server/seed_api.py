@@ -1,0 +1,112 @@
+"""Two addresses for pages that hold their call themselves: a key for the call, and the agent's functions.
+
+A page asks `/api/realtime/session` for a key, posts its SDP to `realtimeUrl`, and is asked by the model to
+call functions, which it has carried out at `/api/functions/{name}`. So the key's session offers the agent's
+functions as the page's own. Knows agents and keys; the calls are others' affair.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from msgspec import structs
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from kaiwa.errors import PeerError
+from kaiwa.events.config import FunctionTool, SessionConfig
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
+from kaiwa.server.admission import Admission
+from kaiwa.server.bodies import read_body
+from kaiwa.server.failures import failure
+from kaiwa.server.ids import new_id
+from kaiwa.tools.agent import Agent
+from kaiwa.tools.signature import ArgumentsError
+from kaiwa.tools.toolbox import AgentToolBox
+
+KEY_S: Final = 60
+MAX_ARGUMENT_BYTES: Final = 64 * 1024
+_USUAL_AGENT: Final = "rentacar"
+
+
+@dataclass(frozen=True)
+class SeedApi:
+    """`?agent=` names another agent than the one that is served, or the rental desk when none is."""
+
+    admission: Admission
+
+    async def session(self, request: Request) -> Response:
+        """`GET` and `POST /api/realtime/session`."""
+        agent = self._agent(request)
+        minted = self.admission.keys.mint(self._config(agent), KEY_S)
+        if minted is None:
+            text = "Too many ephemeral keys are alive. Try again when some have expired."
+            return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+        key, what = minted
+        body = {
+            "client_secret": key,
+            "expires_at": what.expires_at,
+            "realtimeUrl": f"{request.base_url}v1/realtimertc?model={agent.name}",
+            "callsUrl": f"{request.base_url}v1/realtime/calls",
+            "model": agent.name,
+            "iceServers": list(self.admission.settings.rtc_ice_servers),
+        }
+        return JSONResponse(body, headers={"cache-control": "no-store"})
+
+    async def function(self, request: Request) -> Response:
+        """`POST /api/functions/{name}`: the arguments are the body; a refusal is an answer, not a failure."""
+        agent, name = self._agent(request), request.path_params["name"]
+        found = next((entry for entry in agent.tools if entry.name == name), None)
+        if found is None:
+            return JSONResponse({"error": f"There is no function '{name[:64]}'."}, 404)
+        written = (await read_body(request, MAX_ARGUMENT_BYTES)).decode("utf-8", "replace") or "{}"
+        try:
+            found.signature.read(written)
+        except ArgumentsError as wrong:
+            return JSONResponse({"error": str(wrong)}, 400)
+        return _answer(await _run(agent, name, written))
+
+    def _agent(self, request: Request) -> Agent:
+        directory = self.admission.directory
+        served = directory.default.name if directory.default is not directory.plain else _USUAL_AGENT
+        name = request.query_params.get("agent") or served
+        agent = directory.find(name)
+        if agent is None:
+            raise PeerError("model_not_found", f"There is no agent '{name[:64]}'.", param="agent")
+        return agent
+
+    def _config(self, agent: Agent) -> SessionConfig:
+        tools = tuple(
+            FunctionTool(name=spec.name, description=spec.description, parameters=spec.parameters)
+            for spec in agent.specs
+        )
+        config = self.admission.first_session(agent, agent.name)
+        return structs.replace(config, tools=tools, expires_at=0)
+
+
+async def _run(agent: Agent, name: str, arguments: str) -> ToolSettled:
+    settled: list[ToolSettled] = []
+
+    def report(event: ToolEvent) -> None:
+        if isinstance(event, ToolSettled):
+            settled.append(event)
+
+    call = ToolCall(call_id=new_id("call"), name=name, arguments=arguments, response_id="")
+    await AgentToolBox(agent, language=agent.language).run(call, report)
+    return settled[0]
+
+
+def _answer(settled: ToolSettled) -> Response:
+    told: Any
+    try:
+        told = msgspec.json.decode(settled.output)
+    except msgspec.DecodeError:
+        told = {"success": True, "result": settled.output}
+    if not settled.failed:
+        return Response(json.dumps(told, ensure_ascii=False), media_type="application/json")
+    # A tool that refuses says why, in one sentence; one that broke has a heading and a sentence beside it.
+    broke = "message" in told
+    return JSONResponse(told if broke else {"success": False, **told}, 500 if broke else 200)
