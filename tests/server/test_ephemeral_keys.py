@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from openai import AsyncAzureOpenAI, AsyncOpenAI
+from openai.types.realtime import RealtimeSessionCreateResponse
 from tests.server.running import at_home, running
 from websockets.asyncio.client import connect
 
@@ -164,3 +166,23 @@ def test_only_hashes_are_kept() -> None:
     made = keys.mint(SessionConfig(), 60)
     assert made is not None
     assert made[0] not in repr(vars(keys)) and made[0].removeprefix("ek_") not in repr(vars(keys))
+
+
+async def test_the_stock_clients_mint_keys_and_read_them(visitor: Visitor) -> None:
+    azure = AsyncAzureOpenAI(
+        api_key=KEY, azure_endpoint=visitor.address, api_version="2025-04-01-preview", max_retries=0
+    )
+    async with azure, AsyncOpenAI(api_key=KEY, base_url=f"{visitor.address}/v1") as plain:
+        for client in (azure, plain):
+            made = await client.realtime.client_secrets.create(
+                session={"type": "realtime", "model": "weather"}
+            )
+            assert made.value.startswith("ek_")
+            assert isinstance(made.session, RealtimeSessionCreateResponse)
+            assert made.session.model == "weather"
+            flat = await client.beta.realtime.sessions.create(
+                model="gpt-4o-realtime-preview", modalities=["text"]
+            )
+            assert flat.client_secret.value.startswith("ek_") and flat.modalities == ["text"]
+            heard = await client.beta.realtime.transcription_sessions.create(input_audio_format="pcm16")
+            assert heard.client_secret.value.startswith("ek_")
