@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ class Outcome:
     client: str
     version: str
     surface: str
+    dialect: str
     engine: str
     turns: tuple[str, ...] = TURNS
 
@@ -41,7 +42,7 @@ def read() -> list[Outcome]:
 
 @contextmanager
 def recorded(
-    client: str, version: str, engine: str, surfaces: Sequence[str], turns: Sequence[str]
+    client: str, version: str, engine: str, surfaces: Mapping[str, str], turns: Sequence[str]
 ) -> Iterator[None]:
     """Keep that the surfaces completed their turns when the body ends well; forget what was kept before."""
     others = [
@@ -49,7 +50,8 @@ def recorded(
     ]
     _keep(others)
     yield
-    _keep([*others, *(Outcome(client, version, surface, engine, tuple(turns)) for surface in surfaces)])
+    done = [Outcome(client, version, name, said, engine, tuple(turns)) for name, said in surfaces.items()]
+    _keep([*others, *done])
 
 
 def _keep(outcomes: list[Outcome]) -> None:
@@ -60,10 +62,10 @@ def _keep(outcomes: list[Outcome]) -> None:
 
 def table(outcomes: Iterable[Outcome]) -> str:
     """Return the rows as the page shows them: a surface each, an engine a column."""
-    rows: dict[tuple[str, str, str], dict[str, Outcome]] = {}
+    rows: dict[tuple[str, str, str, str], dict[str, Outcome]] = {}
     for one in sorted(outcomes):
-        rows.setdefault((one.client, one.version, one.surface), {})[one.engine] = one
-    lines = ["| client | version | surface | local engine | relay |", "|---|---|---|---|---|"]
+        rows.setdefault((one.client, one.version, one.surface, one.dialect), {})[one.engine] = one
+    lines = ["| client | version | surface | dialect | local engine | relay |", "|---|---|---|---|---|---|"]
     for key, by_engine in rows.items():
         cells = [*key, *(_cell(by_engine.get(engine)) for engine in ENGINES)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -73,7 +75,8 @@ def table(outcomes: Iterable[Outcome]) -> str:
 def _cell(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not run"
-    return "all five" if outcome.turns == TURNS else ", ".join(outcome.turns)
+    assert outcome.turns[: len(TURNS)] == TURNS, "the five turns come first"
+    return ", ".join(["all five", *outcome.turns[len(TURNS) :]])
 
 
 def rendered(page: str, outcomes: Iterable[Outcome]) -> str:

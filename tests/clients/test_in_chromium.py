@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright
-from tests.clients.complete import in_node
+from tests.clients.complete import FIRST_PREVIEW, GA, in_node
 from tests.clients.outcomes import recorded
 from tests.clients.place import Place
 from tests.clients.program import job_at, question
@@ -61,21 +61,26 @@ async def page(origin: str) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def completes_every_turn(page: Page, place: Place, package: str, *surfaces: str) -> None:
-    client = in_node(package, "page.mjs", *surfaces)
-    job = job_at(place, surfaces, TURNS) | {"sound": base64.b64encode(question()).decode()}
+async def completes_every_turn(page: Page, place: Place, package: str, surfaces: dict[str, str]) -> None:
+    client = in_node(package, "page.mjs", surfaces)
+    job = job_at(place, list(surfaces), TURNS) | {"sound": base64.b64encode(question()).decode()}
     with recorded(f"{package} (Chromium)", client.version, place.engine, surfaces, TURNS):
         told = await page.evaluate(
             "([client, job]) => import('/page.mjs').then((page) => page.runInPage(client, job))",
             [package, job],
         )
-        check([Turn(**one) for one in told], surfaces)
+        check([Turn(**one) for one in told], list(surfaces))
 
 
 async def test_agents_realtime_in_a_page(page: Page, place: Place) -> None:
-    await completes_every_turn(page, place, "@openai/agents-realtime", "RealtimeSession")
+    await completes_every_turn(page, place, "@openai/agents-realtime", {"RealtimeSession": GA})
 
 
 async def test_rt_client_in_a_page(page: Page, place: Place) -> None:
-    surfaces = ("LowLevelRTClient, key", "LowLevelRTClient, token", "RTClient, key", "RTClient, token")
-    await completes_every_turn(page, place, "rt-client", *surfaces)
+    surfaces = {
+        "LowLevelRTClient, key": FIRST_PREVIEW,
+        "LowLevelRTClient, token": FIRST_PREVIEW,
+        "RTClient, key": FIRST_PREVIEW,
+        "RTClient, token": FIRST_PREVIEW,
+    }
+    await completes_every_turn(page, place, "rt-client", surfaces)
