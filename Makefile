@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test test-clients check format setup lock clean
+.PHONY: help run demo bench test test-clients check format setup console lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -47,10 +47,14 @@ format: ## Format the code and sort its imports
 setup: ## Install everything that development needs
 	@scripts/setup.sh dev
 
+console: ## Build the web console from web/ into the package
+	@scripts/setup.sh dev
+	@cd web && npm run --silent check && npm run --silent build
+
 lock: ## Renew the lock files (ARGS=--upgrade for newer versions)
 	@scripts/setup.sh dev
 	@scripts/lock.sh $(ARGS)
 
 clean: ## Remove the virtual environment and everything that was built
-	@rm -rf $(VENV) build dist site tests/clients/js/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist site {tests/clients/js,web}/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

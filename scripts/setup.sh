@@ -38,6 +38,8 @@ missing_debian_packages() {
     [ "$level" != dev ] || command -v espeak-ng >/dev/null || echo espeak-ng # the stand-in voice, tested too
     [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker and clients
     [ "$level" != dev ] || command -v npm >/dev/null || echo npm # installs those clients
+    [ "$level" != dev ] || command -v chromium >/dev/null || echo chromium # the console is tested in it
+    [ "$level" != dev ] || [ -e /usr/share/fonts/opentype/ipafont-gothic ] || echo fonts-ipafont-gothic
 }
 
 sync_packages() {
@@ -52,17 +54,20 @@ install_kaiwa() {
     VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --offline --no-deps --no-build-isolation --editable .
 }
 
-install_javascript_clients() {
-    (cd "$javascript" && npm ci --ignore-scripts --no-progress) && cp "$javascript"/package-lock.json "$javascript_done"
+javascript_done() { # whether what a folder's lock names is installed
+    cmp -s "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
 }
 
-javascript=tests/clients/js
-javascript_done=$javascript/node_modules/.kaiwa-setup
+install_javascript() {
+    (cd "$1" && npm ci --ignore-scripts --no-progress) && cp "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
+}
+
+javascript=(tests/clients/js web) # the clients that call in tests, and what builds the console
 inputs=(pyproject.toml scripts/setup.sh scripts/steps.sh requirements-setup.lock "$lock")
-[ "$level" != dev ] || inputs+=("$javascript/package-lock.json")
+[ "$level" != dev ] || inputs+=("${javascript[@]/%//package-lock.json}")
 wanted="$level $(cat "${inputs[@]}" | sha256sum | cut -c1-64)"
 if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
-    { [ "$level" = run ] || [ -f "$javascript_done" ]; }; then
+    { [ "$level" = run ] || { javascript_done "${javascript[0]}" && javascript_done "${javascript[1]}"; }; }; then
     exit 0
 fi
 
@@ -81,8 +86,10 @@ step "Installer (uv)" "$venv/bin/pip" install -q --disable-pip-version-check --r
 use_the_index_of_pip
 step "Python packages ($(grep -c == "$lock"))" sync_packages || step "Once more with pip" sync_packages_with_pip
 step "kaiwa itself" install_kaiwa
-if [ "$level" = dev ] && ! cmp -s "$javascript/package-lock.json" "$javascript_done"; then
-    step "Clients for JavaScript" install_javascript_clients
+if [ "$level" = dev ]; then
+    for folder in "${javascript[@]}"; do
+        javascript_done "$folder" || step "Packages for JavaScript: $folder" install_javascript "$folder"
+    done
 fi
 echo "$wanted" >"$stamp"
 say "Ready after $((SECONDS - began)) s"
