@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.app import create_app
+from kaiwa.server.calls_media import Media
 from kaiwa.server.conversations import Answerer, HostAnswerer
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.listening import HouseServer
@@ -39,6 +41,10 @@ class InThisLoop(HouseServer):
         await self.leave.wait()
 
 
+async def _given(media: Media) -> Media:
+    return media
+
+
 @asynccontextmanager
 async def running(
     settings: Settings,
@@ -46,15 +52,18 @@ async def running(
     *,
     keys: EphemeralKeys | None = None,
     speech: SpeechService | None = None,
+    media: Media | None = None,
     change: Callable[[InThisLoop], None] | None = None,
 ) -> AsyncIterator[InThisLoop]:
     """Serve until the block is left. Without an answerer: host sessions over a scripted engine.
 
-    `change` may alter the server before it begins.
+    `media` carries calls; None: the house's own, once there is one. `change` may alter the server before it begins.
     """
     answers = answerer or HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
     listens = asyncio.Event()
-    server = InThisLoop(create_app(settings, answers, keys, speech), settings, lambda _: listens.set())
+    start = None if media is None else partial(_given, media)
+    app = create_app(settings, answers, keys, speech, start)
+    server = InThisLoop(app, settings, lambda _: listens.set())
     if change is not None:
         change(server)
     serving = asyncio.create_task(server.serve_here())
