@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
@@ -58,7 +60,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     recognizer, synthesizer = ScriptedRecognizer("Hello there."), ScriptedSynthesizer()
     lanes = Lanes()
     models = replace(scripted_speech(recognizer, synthesizer), vad=cast(Any, Levels()))
-    service = SpeechService(models, lanes, most=2)
+    service = SpeechService(models, lanes, most=1)
     async with running(at_home(tmp_path, api_key=KEY), speech=service) as server:
         desk = Desk(server.addresses[0], recognizer, synthesizer)
         async with desk.client:
@@ -208,28 +210,35 @@ async def test_models_are_listed_and_found_by_name(desk: Desk) -> None:
         await desk.client.models.retrieve("nobody")
 
 
-class Waiting(ScriptedSynthesizer):
-    """Speaks without end."""
+class Halting(ScriptedSynthesizer):
+    """Says its first piece, and the next when it may."""
 
-    def speak(self, text: str, **_: Any) -> Any:
-        while True:
-            yield CHUNK
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+
+    def speak(self, text: str, **_: Any) -> Iterator[bytes]:
+        yield CHUNK
+        assert self.may_go_on.wait(10), "nobody let it go on"
+        yield CHUNK
 
 
-async def test_a_full_house_says_so_and_places_come_free(desk: Desk) -> None:
+async def test_a_full_house_says_so_and_places_come_free_when_somebody_leaves(desk: Desk) -> None:
     asked: Any = {"model": "tts-1", "voice": "alloy", "input": "Hi.", "response_format": "pcm"}
-    desk.synthesizer.speak = Waiting().speak  # type: ignore[method-assign]
-    speaking = desk.client.audio.speech.with_streaming_response
-    async with speaking.create(**asked) as one, speaking.create(**asked) as other:
-        await anext(one.iter_bytes(1000))
-        await anext(other.iter_bytes(1000))
+    halting = Halting()
+    desk.synthesizer.speak = halting.speak  # type: ignore[method-assign]
+    async with asyncio.timeout(8), aiohttp.ClientSession() as http:
+        one = await http.post(
+            f"{desk.address}/v1/audio/speech", json=asked, headers={"authorization": f"Bearer {KEY}"}
+        )
+        assert await one.content.readexactly(len(CHUNK)) == CHUNK
         with pytest.raises(openai.RateLimitError):
             await desk.client.audio.speech.create(**asked)
-    desk.synthesizer.speak = ScriptedSynthesizer().speak  # type: ignore[method-assign]
-    async with asyncio.timeout(5):
+        one.close()
+        halting.may_go_on.set()
         while True:
             try:
-                await desk.client.audio.speech.create(**asked)
+                assert len((await desk.client.audio.speech.create(**asked)).content) == 2 * len(CHUNK)
                 return
             except openai.RateLimitError:
                 await asyncio.sleep(0.01)
