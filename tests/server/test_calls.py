@@ -62,6 +62,13 @@ class Desk:
         async with self.http.get(self.address + "/healthz") as answer:
             return (await answer.json())["sessions"]
 
+    async def nobody(self) -> None:
+        """Wait until nobody is inside any more."""
+        until = asyncio.get_running_loop().time() + 5
+        while await self.live():
+            assert asyncio.get_running_loop().time() < until, "somebody is still inside"
+            await asyncio.sleep(0.01)
+
 
 async def heard(socket: ClientConnection, kind: str) -> dict[str, Any]:
     async with asyncio.timeout(5):
