@@ -8,16 +8,18 @@ import json
 import logging
 
 import pytest
+from azure.core.credentials import AccessToken
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from tests.relay.relayed import CLIENT_KEY, Peer, impatient, peer_of, relaying, settings_for
 
-from kaiwa.server.relay import relay_from
+from kaiwa.server.relay import RelayAnswerer, relay_from
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service import Faults, Service, running_service
 from kaiwa.testing.service.sockets import listening
+from kaiwa.upstream.credentials import EntraToken
 
 TEXT = {"type": "realtime", "output_modalities": ["text"]}
 
@@ -101,6 +103,42 @@ async def test_a_service_that_is_not_there_is_told(service: Service) -> None:
     async with relaying(settings) as address, peer_of(address) as peer:
         closed = await peer.end()
     assert [error["code"] for error in peer.errors] == ["upstream_unreachable"] and closed[0] == 1011
+
+
+class Source:
+    """Gives the token that the stand-in knows, or refuses."""
+
+    def __init__(self, broken: bool) -> None:
+        self._broken = broken
+
+    async def get_token(self, *scopes: str) -> AccessToken:
+        if self._broken:
+            raise RuntimeError("tenant 1234 says no")
+        return AccessToken("token-of-entra", 2**40)
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_token_of_entra_opens_the_service(broken: bool) -> None:
+    async with running_service(keys=("token-of-entra",)) as service:
+        settings = settings_for(service, azure_openai_api_key=None)
+
+        def with_source(answerer: RelayAnswerer) -> None:
+            credential = answerer._upstreams.pool.targets[0].credential
+            assert isinstance(credential, EntraToken)
+            credential._make = lambda: Source(broken)
+
+        async with relaying(settings, with_source) as address, peer_of(address) as peer:
+            if broken:
+                assert (await peer.end())[0] == 1011
+                assert [error["code"] for error in peer.errors] == ["upstream_unauthorized"]
+                assert "1234" not in json.dumps(peer.heard) and service.requests == []
+            else:
+                await peer.until("session.created")
+                assert service.requests[-1].header("authorization") == "Bearer token-of-entra"
+                assert service.requests[-1].header("api-key") is None
 
 
 async def test_a_redirect_is_not_followed_with_the_key(service: Service) -> None:
