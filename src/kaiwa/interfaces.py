@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.engine import EngineCommand, EngineEvent
 from kaiwa.events.server import ServerEvent
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolsListed, ToolSpec
+
+# The message of the cancellation that stops a call. Without it nobody waits for the call any more.
+STOPPED: Final = "stopped"
 
 
 class Session(Protocol):
@@ -62,7 +65,10 @@ class Engine(Protocol):
 
 
 class ToolBox(Protocol):
-    """Who acts. One call is one `run`; cancelling the task stops the call."""
+    """Who acts. One call is one `run`.
+
+    Cancelling its task with `STOPPED` stops the call; otherwise the conversation is over.
+    """
 
     @property
     def specs(self) -> Sequence[ToolSpec]: ...

@@ -20,7 +20,7 @@ from kaiwa.events.actions import Action, Ask, ForgetTools, Hang, ListTools, RunT
 from kaiwa.events.items import Message
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled, ToolsListed
-from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers, Transport
+from kaiwa.interfaces import STOPPED, Engine, Session, ToolBox, ToolServers, Transport
 
 log = logging.getLogger("kaiwa.conversation")
 
@@ -145,7 +145,7 @@ class _Conversation:
                 self._calls[action.call.call_id] = self._group.create_task(self._run_tool(action.call))
             elif isinstance(action, StopTool):
                 if task := self._calls.get(action.call_id):
-                    task.cancel()
+                    task.cancel(STOPPED)
             elif isinstance(action, ListTools):
                 self._list_tools(action)
             elif isinstance(action, ForgetTools):

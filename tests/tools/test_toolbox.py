@@ -258,7 +258,7 @@ async def test_a_huge_result_is_cut_and_says_so(result: Any) -> None:
 async def test_synchronous_tools_run_at_once_and_leave_the_loop_free() -> None:
     meeting = threading.Barrier(3, timeout=10)
 
-    @tool
+    @tool(duplicates="allow")
     def meet() -> str:
         meeting.wait()
         return threading.current_thread().name

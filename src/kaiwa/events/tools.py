@@ -13,7 +13,9 @@ class ToolSpec(Value, kw_only=True):
     """A function as a model sees it.
 
     `parameters` is a JSON schema. `changes` is True for a tool that changes something, False for one
-    that only reads, None when nobody said (a client's tool). `server` says that kaiwa runs it.
+    that only reads, None when nobody said (a client's tool). `server` says that kaiwa runs it; `confirm`
+    that the caller has to agree to a read-back first, `background` that it takes long and the talk goes on,
+    `cancel_on_interruption` that a barge-in stops it.
     """
 
     name: str
@@ -21,12 +23,17 @@ class ToolSpec(Value, kw_only=True):
     parameters: dict[str, Any] = {}
     changes: bool | None = None
     server: bool = False
+    confirm: bool = False
+    background: bool = False
+    cancel_on_interruption: bool = False
 
 
 class ToolCall(Value, kw_only=True):
     """A call to be carried out. `arguments` is JSON text, not yet validated.
 
     `listing_id` names the listing whose tool it is; None: a tool of the agent's own functions.
+    `turn` counts the user's turns before the response that called. `agreed`: the caller has agreed to these
+    very arguments. `unprompted`: the response answered a silence, not the user.
     """
 
     call_id: str
@@ -34,6 +41,10 @@ class ToolCall(Value, kw_only=True):
     arguments: str
     response_id: str
     listing_id: str | None = None
+    conversation_id: str = ""
+    turn: int = 0
+    agreed: bool = False
+    unprompted: bool = False
 
 
 class ToolListing(Value, kw_only=True):
@@ -51,6 +62,13 @@ class ToolProgress(Value, kw_only=True):
     call_id: str
     fraction: float
     text: str = ""
+
+
+class ToolSaid(Value, kw_only=True):
+    """An interim answer in the caller's language, to be spoken as it is while the call goes on."""
+
+    call_id: str
+    text: str
 
 
 class ToolSettled(Value, kw_only=True):
@@ -73,4 +91,4 @@ class ToolsListed(Value, kw_only=True):
     error: str | None = None
 
 
-ToolEvent = ToolProgress | ToolSettled | ToolsListed
+ToolEvent = ToolProgress | ToolSaid | ToolSettled | ToolsListed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +12,7 @@ from kaiwa.events.tools import ToolSpec
 from kaiwa.tools.function import Tool
 from kaiwa.tools.mcp_client import require_mcp
 from kaiwa.tools.mcp_servers import McpServer
+from kaiwa.tools.outcome import LateResult
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Agent:
 
     `mcp` are servers whose tools the agent may use as its own, for every client.
     `voice`, `language` ("ja", "en") and `time_zone` (IANA name) None: the server's default.
+    `on_late_result` is given what a call gave whose conversation was over.
     Raises ConfigError for a tool that is none, or two tools of one name or MCP servers of one label.
     """
 
@@ -30,6 +32,7 @@ class Agent:
     language: str | None = None
     time_zone: str | None = None
     mcp: Sequence[McpServer] = ()
+    on_late_result: Callable[[LateResult], None] | None = None
 
     def __post_init__(self) -> None:
         setting = f"agent {self.name}"

@@ -1,4 +1,4 @@
-"""`@tool`: a typed Python function as a tool. Knows its schema; does not run it for a conversation."""
+"""`@tool`: a typed Python function as a tool. Knows its schema and its rules; does not run it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar, overload
 from kaiwa.errors import ConfigError
 from kaiwa.events.tools import ToolSpec
 from kaiwa.tools.docstrings import first_sentence
+from kaiwa.tools.rules import Duplicates, ToolRules, check_rules
 from kaiwa.tools.signature import Signature, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_TIMEOUT_S: Final = 30.0
+DEFAULT_PAUSE_S: Final = 0.5
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tool(Generic[P, R]):
-    """A function a model may call. Calling the value itself calls the function, unchecked.
-
-    `changes` is True for a tool that changes something (it runs only out of a confirmed turn), False for
-    one that only reads, None when nobody said.
-    """
+    """A function a model may call. Calling the value itself calls the function, unchecked."""
 
     function: Callable[P, R]
     name: str
     description: str
     signature: Signature
-    changes: bool | None = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    rules: ToolRules
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -44,13 +41,26 @@ class Tool(Generic[P, R]):
         return self.signature.schema
 
     @property
+    def changes(self) -> bool | None:
+        """True: it changes something. False: it only reads. None: nobody said."""
+        return self.rules.changes
+
+    @property
+    def timeout_s(self) -> float:
+        return self.rules.timeout_s
+
+    @property
     def spec(self) -> ToolSpec:
+        rules = self.rules
         return ToolSpec(
             name=self.name,
             description=self.description,
             parameters=self.parameters,
-            changes=self.changes,
+            changes=rules.changes,
             server=True,
+            confirm=rules.confirm,
+            background=rules.background,
+            cancel_on_interruption=rules.cancel_on_interruption,
         )
 
 
@@ -64,7 +74,15 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     changes: bool | None = None,
+    confirm: bool = False,
+    background: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    retries: int = 0,
+    retry_pause_s: float = DEFAULT_PAUSE_S,
+    max_running: int | None = None,
+    duplicates: Duplicates = "join",
+    cancel_on_interruption: bool = False,
+    cpu_bound: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -75,41 +93,56 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     changes: bool | None = None,
+    confirm: bool = False,
+    background: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    retries: int = 0,
+    retry_pause_s: float = DEFAULT_PAUSE_S,
+    max_running: int | None = None,
+    duplicates: Duplicates = "join",
+    cancel_on_interruption: bool = False,
+    cpu_bound: bool = False,
 ) -> Any:
-    """Make a Tool of a typed function, sync or async; bare or with options.
+    """Make a Tool of a typed function, sync or async; bare or with options (see `ToolRules`).
 
     The docstring's first sentence describes the tool, its `Args:` section the parameters. A first parameter
     annotated `ToolContext` is filled in and hidden from the model. Raises ConfigError for a signature
-    that no JSON object can fill.
+    that no JSON object can fill, and for rules that contradict each other.
     """
+    rules = ToolRules(
+        changes=changes,
+        confirm=confirm,
+        background=background,
+        timeout_s=timeout_s,
+        retries=retries,
+        retry_pause_s=retry_pause_s,
+        max_running=max_running,
+        duplicates=duplicates,
+        cancel_on_interruption=cancel_on_interruption,
+        cpu_bound=cpu_bound,
+    )
 
     def decorate(decorated: Callable[..., Any]) -> Tool[..., Any]:
-        return _tool(decorated, name, description, changes, timeout_s)
+        return _tool(decorated, name, description, rules)
 
     return decorate if function is None else decorate(function)
 
 
 def _tool(
-    function: Callable[..., Any],
-    name: str | None,
-    description: str | None,
-    changes: bool | None,
-    timeout_s: float,
+    function: Callable[..., Any], name: str | None, description: str | None, rules: ToolRules
 ) -> Tool[..., Any]:
     called = name or getattr(function, "__name__", "")
     setting = f"tool {called or '?'}"
     if not _NAME.fullmatch(called):
         raise ConfigError(setting, "the name does not suit a model.", "Use 1 to 64 of A-Z a-z 0-9 _ and -.")
-    if timeout_s <= 0:
-        raise ConfigError(setting, "timeout_s must be more than 0.", "Leave it out for 30 seconds.")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise ConfigError(setting, "it yields.", "Return one value; report on the way with ToolContext.")
+    signature = read_signature(function, called)
+    check_rules(rules, setting, function, takes_context=signature.takes_context)
     return Tool(
         function=function,
         name=called,
         description=first_sentence(function) if description is None else description,
-        signature=read_signature(function, called),
-        changes=changes,
-        timeout_s=timeout_s,
+        signature=signature,
+        rules=rules,
     )
