@@ -348,11 +348,11 @@ class _Deaf(Breakage):
 
 class _DeafUpstreams(Upstreams):
     async def dial(self, target: Any, model: Any) -> Any:
-        self.http = aiohttp.ClientSession()
-        return await self.http.ws_connect(target.url(model), autoping=False, max_msg_size=0)
+        self.deaf = aiohttp.ClientSession()
+        return await self.deaf.ws_connect(target.url(model), autoping=False, max_msg_size=0)
 
     async def close(self) -> None:
-        await self.http.close()
+        await self.deaf.close()
 
 
 @asynccontextmanager
