@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from kaiwa.errors import ConfigError
-from kaiwa.server.relay import RelayAnswerer, merged, relay_from
+from kaiwa.events.config import AudioInput, FunctionTool, SessionAudio, SessionConfig
+from kaiwa.server.relay import RelayAnswerer, _wishes, merged, relay_from
 from kaiwa.server.settings import Settings
 
 AZURE = {"azure_openai_endpoint": "https://me.openai.azure.com", "azure_openai_api_key": "k"}
@@ -102,3 +104,12 @@ def test_objects_of_settings_are_merged_and_the_operators_win() -> None:
         "audio": {"output": {"voice": "a", "speed": 2}},
         "x": 3,
     }
+
+
+def test_a_first_session_tells_only_what_differs_from_the_services_own() -> None:
+    tool = FunctionTool(name="dance")
+    config = SessionConfig(id="sess_1", model="x", instructions="Hi", tools=(tool,), expires_at=9)
+    quiet = msgspec.structs.replace(config, audio=SessionAudio(input=AudioInput(turn_detection=None)))
+    assert _wishes(SessionConfig(id="sess_1", model="x", expires_at=9)) == {}
+    assert _wishes(config) == {"instructions": "Hi", "tools": [{"type": "function", "name": "dance"}]}
+    assert _wishes(quiet)["audio"] == {"input": {"turn_detection": None}}

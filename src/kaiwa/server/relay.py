@@ -157,11 +157,13 @@ def merged(first: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _wishes(config: SessionConfig) -> dict[str, Any]:
     """Return what the first session says beyond the defaults: its agent's settings, or a minted key's."""
     usual = msgspec.to_builtins(SessionConfig(type=config.type))
-    return {
-        key: value
-        for key, value in _difference(msgspec.to_builtins(config), usual).items()
-        if key not in _OWN_KEYS
-    }
+    difference = _difference(msgspec.to_builtins(config), usual)
+    wishes = {key: value for key, value in difference.items() if key not in _OWN_KEYS}
+    if "tools" in wishes:
+        # A tool's null is nothing to clear, and the service refuses some of them.
+        tools = cast(list[dict[str, Any]], wishes["tools"])
+        wishes["tools"] = [{k: v for k, v in tool.items() if v is not None} for tool in tools]
+    return wishes
 
 
 def _difference(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
