@@ -118,6 +118,7 @@ class Answer:
                 name=event.name,
                 arguments=event.arguments,
                 call_id=event.call_id,
+                confirmed=event.confirmed,
             )
         )
 
@@ -130,3 +131,9 @@ class Answer:
         )
         for pcm in chunks:
             self._put(AudioDelta(response_id=self._response_id, pcm=pcm))
+
+
+async def given(words: str) -> AsyncIterator[ChatEvent]:
+    """Answer with words that were given, as a chat model answers with its own."""
+    yield ChatText(text=words)
+    yield ChatEnd()

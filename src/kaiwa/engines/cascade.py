@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from kaiwa.engines.answer import Answer
+from kaiwa.engines.answer import Answer, given
 from kaiwa.engines.chat import ChatModel, ChatRequest, Expectation
 from kaiwa.engines.lanes import Lanes, run_in
 from kaiwa.engines.recall import Recall
@@ -310,9 +310,8 @@ class CascadeEngine:
             answer.fail(error)
             return
         shared = self._shared
-        await answer.make(
-            shared.chat.generate(request), shared.speech.synthesizer, shared.lanes.voice, language
-        )
+        chat = shared.chat.generate(request) if command.words is None else given(command.words)
+        await answer.make(chat, shared.speech.synthesizer, shared.lanes.voice, language)
 
     def _stop(self, command: engine.Stop) -> None:
         if (task := self._answers.pop(command.response_id, None)) is not None:
@@ -326,6 +325,7 @@ class CascadeEngine:
             tool_choice=command.tool_choice,
             max_output_tokens=command.max_output_tokens,
             language=command.language or self._language,
+            progress=command.progress,
             now=self._shared.clock(self._zone),
         )
 
@@ -373,4 +373,4 @@ def _question(command: engine.Generate) -> engine.Generate:
         _with_words(item, None) if isinstance(item, Message) and item.role == "user" else item
         for item in command.history
     )
-    return msgspec.structs.replace(command, response_id="", history=history)
+    return msgspec.structs.replace(command, response_id="", history=history, progress=())

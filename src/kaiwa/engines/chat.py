@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from kaiwa.events.config import MaxTokens, ToolChoice
 from kaiwa.events.items import Item
 from kaiwa.events.response import FailureDetail
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.events.value import Value
 
@@ -28,6 +28,7 @@ class ChatRequest(Value, kw_only=True):
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxTokens = "inf"
     language: str | None = None
+    progress: tuple[ToolProgress, ...] = ()
     now: datetime
 
 
@@ -44,12 +45,16 @@ class ChatArguments(Value, kw_only=True):
 
 
 class ChatCall(Value, kw_only=True):
-    """A call is complete. `call_id` is the model's own, if it gives one."""
+    """A call is complete. `call_id` is the model's own, if it gives one.
+
+    `confirmed`: the model has read these very arguments back and heard the caller agree.
+    """
 
     index: int
     name: str
     arguments: str
     call_id: str | None = None
+    confirmed: bool = False
 
 
 class ChatEnd(Value, kw_only=True):

@@ -52,7 +52,7 @@ class CompatibleChatModel:
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         system = f"{_today(request.now)}\n\n{request.instructions}".strip()
-        body: dict[str, Any] = {"messages": chat_messages(system, request.history)}
+        body: dict[str, Any] = {"messages": chat_messages(system, request.history, request.progress)}
         if request.tools:
             body["tools"] = chat_tools(request.tools)
             body["tool_choice"] = chat_tool_choice(request.tool_choice)

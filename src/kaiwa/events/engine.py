@@ -11,7 +11,7 @@ from kaiwa.events.items import Item
 from kaiwa.events.logprobs import TokenLogprob
 from kaiwa.events.relay import Forward, RelayEvent
 from kaiwa.events.response import FailureDetail
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSpec
 from kaiwa.events.usage import TranscriptionUsage, Usage
 from kaiwa.events.value import Value
 
@@ -74,6 +74,7 @@ class Generate(Value, kw_only=True):
     User audio parts without a transcript refer to audio the engine holds under the item's id.
     A function call without an output in the history is still running.
     `tools` are those the response may use; `voice` None means the engine's default.
+    `progress` is how far running calls are. `words`: the answer is given, no model is asked.
     """
 
     response_id: str
@@ -86,6 +87,8 @@ class Generate(Value, kw_only=True):
     speed: float = 1.0
     max_output_tokens: MaxTokens = "inf"
     language: str | None = None
+    progress: tuple[ToolProgress, ...] = ()
+    words: str | None = None
 
 
 class Prepare(Value, kw_only=True):
@@ -193,7 +196,8 @@ class ArgumentsDelta(Value, kw_only=True):
 class ToolCalled(Value, kw_only=True):
     """A call is complete. Preceded by its ArgumentsDeltas, if the model streams them.
 
-    `call_id` None: the session names the call.
+    `call_id` None: the session names the call. `confirmed`: the engine has read these very arguments back
+    and heard the caller agree.
     """
 
     response_id: str
@@ -201,6 +205,7 @@ class ToolCalled(Value, kw_only=True):
     name: str
     arguments: str
     call_id: str | None = None
+    confirmed: bool = False
 
 
 class GenerationEnded(Value, kw_only=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kaiwa.events.config import McpTool
 from kaiwa.events.items import ListedTool, McpError
 from kaiwa.events.value import Value
+
+# The session's own tool, offered while calls run that may be stopped.
+STOP_TOOL_CALL: Final = "stop_tool_call"
 
 
 class ToolSpec(Value, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from kaiwa.events.tools import ToolCall, ToolProgress
@@ -9,10 +10,12 @@ from kaiwa.events.tools import ToolCall, ToolProgress
 
 @dataclass(slots=True)
 class _Group:
-    """The calls of one response, answered together."""
+    """The calls of one response, answered together. `retellings`: answers that failed before a word."""
 
     running: set[str]
     settled_at: float | None = None
+    not_before: float = 0.0
+    retellings: int = 0
 
 
 class CallLedger:
@@ -21,6 +24,7 @@ class CallLedger:
         self._calls: dict[str, ToolCall] = {}
         self._groups: dict[str, _Group] = {}
         self._owed: set[str] = set()
+        self._being_told: dict[str, _Group] = {}
         self.progress: dict[str, ToolProgress] = {}
 
     def open(self, call: ToolCall) -> None:
@@ -33,6 +37,10 @@ class CallLedger:
     @property
     def any_running(self) -> bool:
         return bool(self._calls)
+
+    def running_of(self, names: Container[str]) -> list[ToolCall]:
+        """Return the running calls of these tools."""
+        return [call for call in self._calls.values() if call.name in names]
 
     def report(self, progress: ToolProgress) -> None:
         if progress.call_id in self._calls:
@@ -57,6 +65,7 @@ class CallLedger:
         self._calls.clear()
         self._groups.clear()
         self._owed.clear()
+        self._being_told = {}
         return calls
 
     @property
@@ -65,12 +74,22 @@ class CallLedger:
 
     def paid(self) -> None:
         """A response is under way that has read every output so far."""
-        for response_id in self._owed:
-            group = self._groups[response_id]
+        self._being_told = {response_id: self._groups[response_id] for response_id in self._owed}
+        for response_id, group in self._being_told.items():
             group.settled_at = None
             if not group.running:
                 del self._groups[response_id]
         self._owed.clear()
+
+    def owe_again(self, at: float, most: int) -> None:
+        """That response failed before it said a word: what it was to tell is owed again, for a while."""
+        for response_id, group in self._being_told.items():
+            if group.retellings < most:
+                group.retellings += 1
+                group.not_before = group.settled_at = at
+                self._groups[response_id] = group
+                self._owed.add(response_id)
+        self._being_told = {}
 
     def due_at(self) -> float | None:
         """Return when the answer may be given: at once (0) when all calls of a response settled."""
@@ -79,7 +98,7 @@ class CallLedger:
 
     def _due(self, group: _Group) -> float:
         settled_at = group.settled_at or 0.0
-        return settled_at + self._join_s if group.running else 0.0
+        return max(settled_at + self._join_s if group.running else 0.0, group.not_before)
 
     def _close(self, call_id: str) -> ToolCall:
         call = self._calls.pop(call_id)

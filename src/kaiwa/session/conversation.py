@@ -29,7 +29,7 @@ ROOT = "root"
 @dataclass(slots=True)
 class Entry:
     """One item. `heard` replaces the transcript in the model's eyes after a truncation; `called` is the name
-    by which a model called a tool that has another on its MCP server."""
+    by which a model called a tool that has another on its MCP server; `passing` is not read by a model."""
 
     item: AnyItem
     audio_ms: float = 0.0
@@ -37,6 +37,7 @@ class Entry:
     heard: str | None = None
     sound: Sound | None = None
     called: str | None = None
+    passing: bool = False
 
 
 class Conversation:
@@ -176,6 +177,8 @@ class Conversation:
 
     def _readable(self, entry: Entry, outputs: set[str], calls: Container[object]) -> bool:
         item = entry.item
+        if entry.passing:
+            return False
         if isinstance(item, FunctionCallOutput):
             return item.call_id in calls
         if isinstance(item, FunctionCall):

@@ -7,6 +7,7 @@ socket, clock, task or randomness; it never raises on what a peer, an engine or 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -18,9 +19,9 @@ from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
-from kaiwa.events.items import FunctionCallOutput, McpApprovalResponse
+from kaiwa.events.items import McpApprovalResponse, Message
 from kaiwa.events.response import FailureDetail
-from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSpec
+from kaiwa.events.tools import ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.session import errors, user_turns
 from kaiwa.session.answers import Answers
@@ -28,14 +29,17 @@ from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
 from kaiwa.session.floor import Floor
 from kaiwa.session.input_audio import InputAudio
+from kaiwa.session.item_rules import words_of
 from kaiwa.session.items import Items
 from kaiwa.session.mcp import Listings
 from kaiwa.session.mcp_calls import RemoteCalls
 from kaiwa.session.mcp_rules import shown
 from kaiwa.session.outbox import Ids, Outbox
+from kaiwa.session.own_calls import OwnCalls
 from kaiwa.session.paced import PacedOutput, truncating
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
+from kaiwa.session.responses import LiveResponse
 from kaiwa.session.settings import updated
 from kaiwa.session.sounds import Sounds
 from kaiwa.session.transcripts import Transcripts, transcription_of
@@ -67,7 +71,6 @@ class HostSession:
         self.policy = policy
         sounds = Sounds(policy.kept_sound_bytes, policy.item_sound_bytes)
         self.conversation = Conversation(ids("conv"), sounds)
-        self._own_tools = tuple(msgspec.structs.replace(tool, server=True) for tool in tools)
         self._outbox = Outbox(ids)
         self._floor = Floor()
         self._input = InputAudio(self.config.audio.input.format, policy.item_sound_bytes)
@@ -83,6 +86,7 @@ class HostSession:
         self._transcripts = Transcripts(self._outbox, self.conversation)
         self._calls = CallLedger(policy.join_ms / 1000)
         self._items = Items(self._outbox, self.conversation, self._input, self._transcripts, self._calls)
+        self._own = OwnCalls(tools, policy, self._outbox, self.conversation, self._calls, self._items)
         self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
         self._idle_at: float | None = None
         self._handlers = self._handlers_by_type()
@@ -101,8 +105,7 @@ class HostSession:
         except PeerError as error:
             error.event_id = getattr(event, "event_id", None)
             self._outbox.fail(error)
-        if self._calls.owed:
-            self._answer_what_is_owed(now)
+        self._say_what_is_due(now)
 
     def next_timer(self) -> float | None:
         if self._outbox.closed:
@@ -112,7 +115,7 @@ class HostSession:
             self._turns.deadline,
             self._idle_at,
             self._paced.drained_at(),
-            self._calls.due_at() if self._calls.owed and self._floor_is_free() else None,
+            self._say_next_at(),
             self._remote.due_at if self._answers.active is None else None,
         )
         return min((moment for moment in moments if moment is not None), default=None)
@@ -130,8 +133,7 @@ class HostSession:
         due_at = self._remote.due_at
         if due_at is not None and now >= due_at and self._answers.active is None:
             self._answers.make_approved(self._plan())
-        if self._calls.owed:
-            self._answer_what_is_owed(now)
+        self._say_what_is_due(now)
 
     def actions(self) -> list[Action]:
         return self._outbox.drain()
@@ -170,10 +172,11 @@ class HostSession:
             engine.ToolCalled: self._call_tool,
             engine.GenerationEnded: self._finish_response,
             engine.TranscriptDelta: lambda event, now: transcripts.piece(event),
-            engine.TranscriptDone: lambda event, now: transcripts.done(event),
+            engine.TranscriptDone: self._take_words,
             engine.TranscriptFailed: lambda event, now: transcripts.failed(event),
             engine.EngineFailed: self._lose_engine,
-            tools.ToolProgress: lambda event, now: self._calls.report(event),
+            tools.ToolProgress: lambda event, now: self._own.report(event),
+            tools.ToolSaid: lambda event, now: self._own.say(event),
             tools.ToolSettled: self._settle_call,
             tools.ToolsListed: lambda event, now: self._listings.take(event),
         }
@@ -235,12 +238,15 @@ class HostSession:
         self._input.check_commit(self.policy.min_commit_ms)
         end_ms = self._input.heard_ms
         item_id = self._turns.item_id if self._turns.announced else None
+        if item_id is None:
+            self._own.consent.turn_began(heard=self._was_heard(now))
         self._follow(self._turns.abandon(end_ms), now)
         if item_id is None:
             item_id = self._outbox.new_id("item")
         elif self._detection is not None:
             self._outbox.send(server.SpeechStopped, audio_end_ms=end_ms, item_id=item_id)
         self._commit(item_id, self._input.start_ms, end_ms)
+        self._own.consent.turn_ended(item_id)
 
     def _commit(self, item_id: str, start_ms: int, end_ms: int) -> None:
         start_ms = max(start_ms, self._input.start_ms)
@@ -286,6 +292,8 @@ class HostSession:
 
     def _begin_turn(self, turn: user_turns.Began, now: float) -> None:
         self._idle_at = None
+        self._own.remarks.broken()
+        self._own.consent.turn_began(heard=self._was_heard(now))
         start_ms = max(turn.start_ms, self._input.start_ms)
         self._outbox.send(server.SpeechStarted, audio_start_ms=start_ms, item_id=turn.item_id)
         if self._detection is None or not self._detection.interrupt_response:
@@ -293,6 +301,12 @@ class HostSession:
         if self._answers.active is not None:
             self._answers.cancel(self._answers.active, by_speech=True)
         self._paced.cut(now)
+        self._own.interrupt()
+
+    def _was_heard(self, now: float) -> bool:
+        """True when the peer has heard what was said, but for a last moment that needs no listening."""
+        left_ms = (self._floor.until - now) * 1000
+        return self._answers.active is None and left_ms <= self.policy.answer_window_ms
 
     def _prepare(self, pause: user_turns.Paused) -> None:
         generate = None
@@ -311,7 +325,9 @@ class HostSession:
     def _end_turn(self, turn: user_turns.Ended) -> None:
         self._outbox.send(server.SpeechStopped, audio_end_ms=turn.end_ms, item_id=turn.item_id)
         self._commit(turn.item_id, turn.start_ms, turn.end_ms)
+        self._own.consent.turn_ended(turn.item_id)
         if self._answers_turns():
+            self._give_way()
             self._respond()
 
     def _answers_turns(self) -> bool:
@@ -334,6 +350,7 @@ class HostSession:
             server.TimeoutTriggered, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id
         )
         self._commit(item_id, start_ms, end_ms)
+        self._own.consent.silence_passed()
         if self._answers_turns():
             self._respond()
 
@@ -346,6 +363,9 @@ class HostSession:
         self._items.create(event, self.config)
         if answer is not None:
             self._remote.answer(answer, now)
+        if isinstance(event.item, Message) and event.item.role == "user":
+            self._own.consent.turn_began(heard=self._was_heard(now))
+            self._own.consent.turn_ended(self.conversation.last_id or "", words_of(event.item) or None)
 
     def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
         self._items.truncate(event)
@@ -356,11 +376,13 @@ class HostSession:
         self._remote.drop(event.item_id)
         if stopped is not None:
             self._outbox.stop_tool(stopped)
+            self._own.remarks.drop(stopped)
 
     # --- responses -----------------------------------------------------------------------------
 
     def _plan(self, params: ResponseParams = AS_CONFIGURED) -> Plan:
-        return planned(self.config, self._own_tools, self._listings, params, self.conversation)
+        plan = planned(self.config, self._own.offered, self._listings, params, self.conversation)
+        return replace(plan, progress=self._own.progress)
 
     def _respond(self) -> None:
         """Answer the conversation as it stands, unless an answer is under way."""
@@ -371,7 +393,19 @@ class HostSession:
         self._answers.start(plan)
         if plan.in_conversation:
             self._idle_at = None
+            self._own.remarks.broken()
             self._calls.paid()
+            self._mark_beginning()
+
+    def _mark_beginning(self) -> None:
+        if self._answers.active is not None:
+            self._own.consent.began(self._answers.active.id)
+
+    def _give_way(self) -> None:
+        """A remark in passing makes room for an answer."""
+        active = self._answers.active
+        if active is not None and active.plan.words is not None:
+            self._answers.cancel(active, by_speech=False)
 
     def _request_response(self, event: client.ResponseRequested, now: float) -> None:
         if self.config.type != "realtime":
@@ -381,6 +415,9 @@ class HostSession:
         if plan.in_conversation and plan.history is None and self._remote.due_at is not None:
             self._answers.make_approved(plan)
             return
+        if plan.in_conversation:
+            self._give_way()
+            self._own.consent.requested()
         self._start(plan)
 
     def _cancel_response(self, event: client.ResponseCancelled, now: float) -> None:
@@ -391,37 +428,65 @@ class HostSession:
         self._answers.cancel(response, by_speech=False)
 
     def _finish_response(self, event: engine.GenerationEnded, now: float) -> None:
+        response = self._answers.active
         was_active = self._answers.finish(event, now)
+        if was_active and response is not None:
+            self._note_end(response, event, now)
         detection = self._detection
         if was_active and isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
             self._idle_at = max(self._floor.until, now) + detection.idle_timeout_ms / 1000
+
+    def _note_end(self, response: LiveResponse, event: engine.GenerationEnded, now: float) -> None:
+        """Note what the end of a response of the conversation means for calls."""
+        if response.plan.words is not None:
+            return
+        spoke = response.message_id is not None
+        if event.reason == "completed" and spoke:
+            self._own.consent.spoke(response.id)
+        elif event.reason == "failed" and not spoke:
+            self._calls.owe_again(now + self.policy.retell_ms / 1000, self.policy.max_retellings)
+        if self._calls.any_running and not spoke and response.plan.spoken:
+            self._own.remarks.silent_from(max(self._floor.until, now))
 
     # --- tools ---------------------------------------------------------------------------------
 
     def _call_tool(self, event: engine.ToolCalled, now: float) -> None:
         call = self._answers.call(event)
         if call is not None:
-            self._run(call)
-
-    def _run(self, call: ToolCall) -> None:
-        self._calls.open(call)
-        self._outbox.run_tool(call)
+            self._own.begin(call, now, confirmed=event.confirmed)
 
     def _settle_call(self, event: tools.ToolSettled, now: float) -> None:
-        if self._remote.settle(event) or not self._calls.running(event.call_id):
-            return
-        self._calls.settle(event.call_id, now)
-        item_id = self._outbox.new_id("item")
-        output = FunctionCallOutput(id=item_id, call_id=event.call_id, output=event.output)
-        self._items.show(item_id, Entry(item=output))
+        if not self._remote.settle(event):
+            self._own.settle(event, now)
+
+    def _take_words(self, event: engine.TranscriptDone, now: float) -> None:
+        self._transcripts.done(event)
+        self._own.consent.worded(event.item_id, event.text)
 
     def _floor_is_free(self) -> bool:
         return self._answers.active is None and self._turns.quiet
 
-    def _answer_what_is_owed(self, now: float) -> None:
-        due = self._calls.due_at()
-        if due is not None and due <= now and self._floor_is_free():
+    def _say_next_at(self) -> float | None:
+        """Return when something is to be said that no turn asks for."""
+        if not self._floor_is_free():
+            return None
+        moments = (self._calls.due_at(), self._own.remarks.due_at())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _say_what_is_due(self, now: float) -> None:
+        """Answer what is owed, else make a remark, while nobody else speaks."""
+        next_at = self._say_next_at()
+        if next_at is None or next_at > now:
+            return
+        owed_at = self._calls.due_at()
+        if owed_at is not None and owed_at <= now:
             self._start(self._plan(WITHOUT_FORCE))
+        elif (remark := self._own.remarks.take(now)) is not None:
+            plan = self._plan(WITHOUT_FORCE)
+            words = replace(plan, tools=(), remote={}, words=remark.text, passing=remark.passing)
+            self._answers.start(words)
+            self._idle_at = None
+            self._mark_beginning()
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -454,5 +519,5 @@ class HostSession:
 
     def _stop_everything(self) -> None:
         self._answers.stop_all()
-        for call_id in (*self._calls.stop_all(), *self._remote.stop_all()):
+        for call_id in (*self._own.stop_all(), *self._remote.stop_all()):
             self._outbox.stop_tool(call_id)

@@ -29,7 +29,7 @@ from kaiwa.events.config import (
 from kaiwa.events.engine import Generate
 from kaiwa.events.items import ClientItem, ItemReference
 from kaiwa.events.response import Response, ResponseAudio, ResponseOutputFormat
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSpec
 from kaiwa.session.conversation import Conversation, Entry
 from kaiwa.session.history import read
 from kaiwa.session.item_rules import check_item, stored
@@ -45,6 +45,7 @@ class Plan:
     """`history` None means the conversation as it is when the response begins.
 
     `remote` are those of the tools that MCP servers run, by the names a model calls them.
+    `words`: what is said is given; `passing`: no model will read it.
     """
 
     in_conversation: bool
@@ -61,6 +62,9 @@ class Plan:
     temperature: float | UnsetType = UNSET
     history: tuple[Entry, ...] | None = None
     remote: Mapping[str, RemoteTool] = field(default_factory=dict[str, RemoteTool])
+    progress: tuple[ToolProgress, ...] = ()
+    words: str | None = None
+    passing: bool = False
 
     @property
     def spoken(self) -> bool:
@@ -81,6 +85,8 @@ class Plan:
             speed=self.speed,
             max_output_tokens=self.max_output_tokens,
             language=self.language,
+            progress=self.progress,
+            words=self.words,
         )
 
     def response(self, response_id: str, conversation_id: str) -> Response:

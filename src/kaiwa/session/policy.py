@@ -13,6 +13,14 @@ BACKCHANNELS = (
     "i see", "sure", "oh", "ah", "got it",
 )  # fmt: skip
 
+REFUSALS = (
+    "いいえ", "いえ", "いや", "だめ", "ダメ", "駄目", "やめ", "止め", "違", "ちが", "待って", "ちょっと待",
+    "まだ", "キャンセル", "no", "nope", "nah", "not yet", "don't", "do not", "stop", "wait", "cancel",
+    "never mind", "hold on", "wrong",
+)  # fmt: skip
+
+FILLERS = {"ja": "お調べしますね。", "en": "One moment, please."}
+
 
 class HostPolicy(Value, kw_only=True):
     """Numbers and habits of a host session. Times in the unit their name ends with."""
@@ -45,5 +53,11 @@ class HostPolicy(Value, kw_only=True):
     answer_window_ms: int = 700
     decide_within_ms: int = 1000
     join_ms: int = 400
+    # calls: what is said when they make a silence, after so long (None: nothing), and what is no agreement
+    filler_ms: int | None = None
+    filler: str = ""
+    refusals: tuple[str, ...] = REFUSALS
+    retell_ms: int = 1000
+    max_retellings: int = 2
     # how long an approved call waits for the response.create that usually follows
     approval_grace_ms: int = 300

@@ -189,7 +189,8 @@ class LiveResponse:
         if self._message is None:
             item_id = self._outbox.new_id("item")
             item = Message(id=item_id, status="in_progress", role="assistant", content=())
-            entry = Entry(item=item, alignment=Alignment() if self.plan.spoken else None)
+            alignment = Alignment() if self.plan.spoken else None
+            entry = Entry(item=item, alignment=alignment, passing=self.plan.passing)
             if self.plan.spoken and self._conversation is not None:
                 entry.sound = self._conversation.sounds.keep(self.plan.format)
             self._message = self._open_item(item_id, entry)

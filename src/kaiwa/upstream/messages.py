@@ -7,7 +7,7 @@ there, and the late result follows as a system note where it arrived.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -24,15 +24,18 @@ from kaiwa.events.items import (
     OutputAudio,
     OutputText,
 )
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSpec
 
 ChatMessage = dict[str, Any]
 PENDING = "pending: the call is still running; its result will follow"
 NOT_UNDERSTOOD = "(no words were recognised)"
 
 
-def chat_messages(system: str, history: Sequence[Item]) -> list[ChatMessage]:
-    """Translate the history, oldest first, behind one system message."""
+def chat_messages(
+    system: str, history: Sequence[Item], progress: Sequence[ToolProgress] = ()
+) -> list[ChatMessage]:
+    """Translate the history, oldest first, behind one system message. `progress` is of running calls."""
+    known = {report.call_id: report for report in progress}
     messages: list[ChatMessage] = [{"role": "system", "content": system}] if system else []
     names: dict[str, str] = {}
     position = 0
@@ -40,7 +43,7 @@ def chat_messages(system: str, history: Sequence[Item]) -> list[ChatMessage]:
         item = history[position]
         if isinstance(item, FunctionCall):
             end = _end_of_exchange(history, position)
-            messages.extend(_exchange(history[position:end], position, names))
+            messages.extend(_exchange(history[position:end], position, names, known))
             position = end
             continue
         if isinstance(item, FunctionCallOutput):
@@ -85,7 +88,9 @@ def _end_of_exchange(history: Sequence[Item], start: int) -> int:
     return end
 
 
-def _exchange(items: Sequence[Item], position: int, names: dict[str, str]) -> list[ChatMessage]:
+def _exchange(
+    items: Sequence[Item], position: int, names: dict[str, str], progress: Mapping[str, ToolProgress]
+) -> list[ChatMessage]:
     calls = {
         _call_id(item, position + n): item for n, item in enumerate(items) if isinstance(item, FunctionCall)
     }
@@ -101,11 +106,20 @@ def _exchange(items: Sequence[Item], position: int, names: dict[str, str]) -> li
         for call_id, call in calls.items()
     ]
     answers: list[ChatMessage] = [
-        {"role": "tool", "tool_call_id": call_id, "content": outputs.get(call_id, PENDING)}
+        {
+            "role": "tool",
+            "tool_call_id": call_id,
+            "content": outputs.get(call_id, _pending(call_id, progress)),
+        }
         for call_id in calls
     ]
     request: ChatMessage = {"role": "assistant", "content": None, "tool_calls": requests}
     return [request, *answers, *(_late_result(item, names) for item in late)]
+
+
+def _pending(call_id: str, progress: Mapping[str, ToolProgress]) -> str:
+    report = progress.get(call_id)
+    return PENDING if report is None else f"{PENDING} (so far {report.fraction:.0%}: {report.text})"
 
 
 def _late_result(output: FunctionCallOutput, names: dict[str, str]) -> ChatMessage:
