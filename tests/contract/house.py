@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from kaiwa.protocol.realtime.dialects import Dialect
+from kaiwa.server.calls_media import Media
 from kaiwa.server.conversations import HostAnswerer
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.settings import Settings
@@ -244,12 +245,13 @@ async def open_house(
     *,
     keys: EphemeralKeys | None = None,
     engine: Callable[[], Any] | None = None,
+    media: Media | None = None,
     **given: Any,
 ) -> AsyncIterator[House]:
-    """Serve with the house's key until the block is left. `given` are settings."""
+    """Serve with the house's key until the block is left. `media` carries calls; `given` are settings."""
     settings = at_home(directory, **({"api_key": KEY, "model_names": ("dep",)} | given))
     scripted = Scripted(settings) if engine is None else Scripted(settings, engine)
     change = None if planted is None else planted.serve
-    opened = running(settings, scripted.answerer(), keys=keys, change=change)
+    opened = running(settings, scripted.answerer(), keys=keys, change=change, media=media)
     async with opened as server, aiohttp.ClientSession() as http:
         yield House(server, planted, http)
