@@ -6,10 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${VENV:-.venv}/bin/uv
 
+excludes=scripts/lock-excludes.txt
 compile() {
     "$uv" pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url \
         --python-version 3.11 --python-platform x86_64-manylinux_2_28 --only-binary :all: \
-        --excludes scripts/lock-excludes.txt "$@"
+        --excludes "$excludes" "$@"
 }
 
 compile "$@" scripts/setup-requirements.txt --output-file requirements-setup.lock
@@ -17,3 +18,10 @@ compile "$@" --extra all pyproject.toml \
     --constraint requirements-setup.lock --output-file requirements.lock
 compile "$@" --extra all --group dev pyproject.toml \
     --constraint requirements-setup.lock --constraint requirements.lock --output-file requirements-dev.lock
+
+# The frameworks of `make test-clients`: an environment each, nothing shared with the others or with kaiwa.
+for asked in tests/clients/programs/*.in; do
+    excludes=${asked%.in}-excludes.txt
+    [ -f "$excludes" ] || excludes=/dev/null
+    compile "$@" "$asked" --output-file "${asked%.in}.lock"
+done
