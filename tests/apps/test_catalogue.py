@@ -22,6 +22,9 @@ def test_there_are_four_agents_in_two_languages_and_the_concierge_has_every_tool
         "list_locations",
         "get_availability",
         "create_reservation",
+        "find_reservation",
+        "change_reservation",
+        "cancel_reservation",
         "get_weather",
         "search_database",
     ]

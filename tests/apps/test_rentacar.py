@@ -67,7 +67,7 @@ async def test_the_original_conversation_ends_in_a_row_of_the_database(desk: Age
 
 
 def test_the_schemas_carry_the_original_names_and_say_which_tool_changes_something(desk: Agent) -> None:
-    listing, availability, reservation = desk.specs
+    listing, availability, reservation, find, change, cancel = desk.specs
 
     assert listing.parameters == {"additionalProperties": False, "properties": {}, "type": "object"}
     assert list(availability.parameters["properties"]) == [
@@ -79,7 +79,9 @@ def test_the_schemas_carry_the_original_names_and_say_which_tool_changes_somethi
     assert availability.parameters["required"] == ["locationId", "startDate", "endDate"]
     assert availability.parameters["properties"]["vehicleType"]["enum"] == ["コンパクト", "SUV", "ミニバン"]
     assert reservation.parameters["required"] == ["locationId", "startDate", "endDate", "customerName"]
-    assert [spec.changes for spec in desk.specs] == [False, False, True]
+    assert [spec.changes for spec in desk.specs] == [False, False, True, False, True, True]
+    assert find.parameters["required"] == ["customerName"]
+    assert change.parameters["required"] == cancel.parameters["required"] == ["reservationNumber"]
 
 
 async def test_a_booked_vehicle_is_no_longer_offered_and_numbers_count_up(desk: Agent) -> None:

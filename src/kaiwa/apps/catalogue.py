@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from kaiwa.apps.library.agent import DURATION_S, library_agent
 from kaiwa.apps.rentacar.agent import rentacar_agent
-from kaiwa.apps.rentacar.sqlite import SqliteReservations
 from kaiwa.apps.rentacar.store import ReservationStore
+from kaiwa.apps.rentacar.stores import open_store
 from kaiwa.apps.weather.agent import weather_agent
 from kaiwa.tools.agent import Agent
 
@@ -17,14 +17,14 @@ RENTACAR_FILE: Final = "rentacar.db"
 
 
 def builtin_agents(
-    data_dir: Path, *, database: Path | None = None, search_duration_s: float = DURATION_S
+    data_dir: Path, *, database: str | Path | None = None, search_duration_s: float = DURATION_S
 ) -> dict[str, Agent]:
     """Return "rentacar", "weather", "library", "concierge" (the tools of all three), each also as "…-en".
 
-    Reservations go to `database`, or else to `rentacar.db` in `data_dir`; the file is made when a tool first
-    needs it.
+    Reservations go to `database` (a path or URL), or else to `rentacar.db` in `data_dir`; the file is made
+    when a tool first needs it.
     """
-    store = SqliteReservations(database or data_dir / RENTACAR_FILE)
+    store = open_store(database or data_dir / RENTACAR_FILE)
     japanese = _agents("ja", store, search_duration_s)
     english = [replace(agent, name=f"{agent.name}-en") for agent in _agents("en", store, search_duration_s)]
     return {agent.name: agent for agent in (*japanese, *english)}

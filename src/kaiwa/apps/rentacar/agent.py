@@ -7,8 +7,8 @@ from typing import Literal
 
 from kaiwa.apps.rentacar import english, japanese
 from kaiwa.apps.rentacar.service import Clock, RentacarService, utc_now
-from kaiwa.apps.rentacar.sqlite import SqliteReservations
 from kaiwa.apps.rentacar.store import ReservationStore
+from kaiwa.apps.rentacar.stores import open_store
 from kaiwa.tools.agent import Agent
 
 
@@ -18,11 +18,11 @@ def rentacar_agent(
     language: Literal["ja", "en"] = "ja",
     clock: Clock = utc_now,
 ) -> Agent:
-    """Return the desk's agent on a SQLite file or another store.
+    """Return the desk's agent on a store, or on what `open_store` makes of a path or URL.
 
     `clock` gives the aware present; a booking must not begin before it.
     """
-    store = SqliteReservations(database) if isinstance(database, (str, Path)) else database
+    store = open_store(database) if isinstance(database, (str, Path)) else database
     service = RentacarService(store, clock)
     desk = english if language == "en" else japanese
     return Agent(

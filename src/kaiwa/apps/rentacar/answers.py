@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kaiwa.apps.rentacar.fleet import Location, Period, Reservation, Vehicle
-from kaiwa.apps.rentacar.service import Availability, Reason
+from kaiwa.apps.rentacar.reasons import Reason
+from kaiwa.apps.rentacar.service import Availability
 
 Answer = dict[str, Any]
 
@@ -45,8 +46,19 @@ def availability_answer(found: Availability, wording: Wording) -> Answer:
 
 
 def reservation_answer(shop: Location, booked: Reservation, wording: Wording) -> Answer:
+    return {"success": True, **_reservation(shop, booked, wording)}
+
+
+def cancellation_answer(shop: Location, booked: Reservation, wording: Wording) -> Answer:
+    return {"success": True, "status": booked.status, **_reservation(shop, booked, wording)}
+
+
+def reservations_answer(found: Sequence[tuple[Location, Reservation]], wording: Wording) -> Answer:
+    return {"success": True, "reservations": [_reservation(shop, one, wording) for shop, one in found]}
+
+
+def _reservation(shop: Location, booked: Reservation, wording: Wording) -> Answer:
     return {
-        "success": True,
         "reservationNumber": booked.number,
         "locationId": shop.id,
         "locationName": wording.say(shop.name),

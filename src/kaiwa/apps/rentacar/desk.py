@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
@@ -9,11 +11,14 @@ from kaiwa.apps.rentacar.answers import (
     Answer,
     Wording,
     availability_answer,
+    cancellation_answer,
     locations_answer,
     reservation_answer,
+    reservations_answer,
 )
 from kaiwa.apps.rentacar.fleet import VehicleType
-from kaiwa.apps.rentacar.service import Refused, RentacarService
+from kaiwa.apps.rentacar.reasons import Refused
+from kaiwa.apps.rentacar.service import RentacarService, Wish
 from kaiwa.errors import ToolError
 
 
@@ -30,12 +35,10 @@ class Desk:
     async def availability(
         self, location_id: str, start: datetime, end: datetime, vehicle_type: str | None
     ) -> Answer:
-        try:
+        with self._in_words():
             found = await self._service.availability(
                 self._wording.original(location_id), start, end, self._kind(vehicle_type)
             )
-        except Refused as refused:
-            raise ToolError(self._wording.explain(refused.reason)) from refused
         return availability_answer(found, self._wording)
 
     async def book(
@@ -45,14 +48,44 @@ class Desk:
         end: datetime,
         customer_name: str,
         vehicle_type: str | None,
+        idempotency_key: str | None,
     ) -> Answer:
-        try:
-            shop, booked = await self._service.reserve(
-                self._wording.original(location_id), start, end, customer_name, self._kind(vehicle_type)
+        shop = self._wording.original(location_id)
+        with self._in_words():
+            booked = await self._service.reserve(
+                shop, start, end, customer_name, self._kind(vehicle_type), idempotency_key
             )
+        return reservation_answer(*booked, self._wording)
+
+    async def find(self, customer_name: str, number: str | None) -> Answer:
+        with self._in_words():
+            found = await self._service.find(customer_name, number)
+        return reservations_answer(found, self._wording)
+
+    async def change(
+        self,
+        number: str,
+        location_id: str | None,
+        start: datetime | None,
+        end: datetime | None,
+        vehicle_type: str | None,
+    ) -> Answer:
+        shop = None if location_id is None else self._wording.original(location_id)
+        with self._in_words():
+            changed = await self._service.change(number, Wish(shop, start, end, self._kind(vehicle_type)))
+        return reservation_answer(*changed, self._wording)
+
+    async def cancel(self, number: str) -> Answer:
+        with self._in_words():
+            cancelled = await self._service.cancel(number)
+        return cancellation_answer(*cancelled, self._wording)
+
+    @contextmanager
+    def _in_words(self) -> Generator[None]:
+        try:
+            yield
         except Refused as refused:
             raise ToolError(self._wording.explain(refused.reason)) from refused
-        return reservation_answer(shop, booked, self._wording)
 
     def _kind(self, vehicle_type: str | None) -> VehicleType | None:
         return None if vehicle_type is None else cast("VehicleType", self._wording.original(vehicle_type))

@@ -9,23 +9,30 @@ from pydantic import BeforeValidator, Field
 
 from kaiwa.apps.rentacar.answers import Answer, Wording
 from kaiwa.apps.rentacar.desk import Desk
-from kaiwa.apps.rentacar.service import (
+from kaiwa.apps.rentacar.reasons import (
     EndsBeforeStart,
+    HasBegun,
     NameMissing,
     NoSuchYear,
+    NothingFound,
     NothingFree,
+    NothingToChange,
     Reason,
-    RentacarService,
     StartsInPast,
     UnknownLocation,
+    UnknownReservation,
 )
+from kaiwa.apps.rentacar.service import RentacarService
+from kaiwa.tools.context import ToolContext
 from kaiwa.tools.function import Tool, tool
 
 INSTRUCTIONS: Final = """\
 You take bookings at a rental car desk. Always speak English, in short and polite sentences.
 Look up shops with list_locations and free cars with get_availability; book with create_reservation.
-Times are local to the shop. Ask in turn for the shop, pick-up and return times, vehicle type and name.
-Read the booking back and get the customer's confirmation first. Say nothing the tools did not give.
+Look up reservations with find_reservation, change them with change_reservation, cancel with
+cancel_reservation. Times are local to the shop. Ask in turn for the shop, pick-up and return times, vehicle
+type and name. Read back what you are about to do and get the customer's confirmation first. Say nothing the
+tools did not give.
 """
 
 TERMS: Final = {
@@ -75,6 +82,27 @@ VehicleKind = Annotated[
     Field(alias="vehicleType", description="Vehicle type; leave out for any"),
 ]
 
+ReservationNumber = Annotated[
+    str,
+    Field(
+        alias="reservationNumber",
+        description="Reservation number, for example R-001",
+        min_length=1,
+        max_length=40,
+    ),
+]
+MaybeNumber = Annotated[
+    str | None,
+    Field(alias="reservationNumber", description="Reservation number, for example R-001", max_length=40),
+]
+NewStart = Annotated[
+    datetime | None, Field(alias="startDate", description="New pick-up; leave out to keep it")
+]
+NewEnd = Annotated[datetime | None, Field(alias="endDate", description="New return; leave out to keep it")]
+NewLocation = Annotated[
+    str | None, Field(alias="locationId", description="Id of the new shop; leave out to keep it")
+]
+
 
 def tools(service: RentacarService) -> list[Tool[..., Any]]:
     desk = Desk(service, WORDING)
@@ -96,6 +124,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
 
     @tool(changes=True)
     async def create_reservation(
+        context: ToolContext,
         location_id: LocationId,
         start_date: StartDate,
         end_date: EndDate,
@@ -103,9 +132,32 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """Book a rental car."""
-        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type)
+        key = context.idempotency_key or None
+        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type, key)
 
-    return [list_locations, get_availability, create_reservation]
+    @tool(changes=False)
+    async def find_reservation(customer_name: CustomerName, reservation_number: MaybeNumber = None) -> Answer:
+        """Look up a customer's reservations by name."""
+        return await desk.find(customer_name, reservation_number)
+
+    @tool(changes=True)
+    async def change_reservation(
+        reservation_number: ReservationNumber,
+        start_date: NewStart = None,
+        end_date: NewEnd = None,
+        vehicle_type: VehicleKind = None,
+        location_id: NewLocation = None,
+    ) -> Answer:
+        """Change the times, vehicle type or shop of a reservation."""
+        return await desk.change(reservation_number, location_id, start_date, end_date, vehicle_type)
+
+    @tool(changes=True)
+    async def cancel_reservation(reservation_number: ReservationNumber) -> Answer:
+        """Cancel a reservation."""
+        return await desk.cancel(reservation_number)
+
+    booking = [list_locations, get_availability, create_reservation]
+    return [*booking, find_reservation, change_reservation, cancel_reservation]
 
 
 def explain(reason: Reason) -> str:
@@ -123,6 +175,14 @@ def explain(reason: Reason) -> str:
             return "A booking needs the customer's name."
         case NothingFree():
             return _nothing_free(reason)
+        case UnknownReservation(number=number):
+            return f"There is no reservation {number}. Please give the number again."
+        case NothingFound(customer_name=name):
+            return f"There is no reservation to come under the name {name}."
+        case HasBegun(number=number):
+            return f"The rental of {number} has begun, so that is not possible. The return can be changed."
+        case NothingToChange(number=number):
+            return f"What should be changed in {number}? Times, vehicle type and shop can be."
 
 
 def _nothing_free(reason: NothingFree) -> str:

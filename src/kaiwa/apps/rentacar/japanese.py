@@ -9,23 +9,29 @@ from pydantic import BeforeValidator, Field
 
 from kaiwa.apps.rentacar.answers import Answer, Wording
 from kaiwa.apps.rentacar.desk import Desk
-from kaiwa.apps.rentacar.service import (
+from kaiwa.apps.rentacar.reasons import (
     EndsBeforeStart,
+    HasBegun,
     NameMissing,
     NoSuchYear,
+    NothingFound,
     NothingFree,
+    NothingToChange,
     Reason,
-    RentacarService,
     StartsInPast,
     UnknownLocation,
+    UnknownReservation,
 )
+from kaiwa.apps.rentacar.service import RentacarService
+from kaiwa.tools.context import ToolContext
 from kaiwa.tools.function import Tool, tool
 
 INSTRUCTIONS: Final = """\
 あなたはレンタカーの予約受付のオペレーターです。いつも日本語で、短く丁寧に話してください。
 店舗は list_locations、空き状況は get_availability で調べ、予約は create_reservation で行います。
+予約の確認は find_reservation、変更は change_reservation、取り消しは cancel_reservation です。
 日時は店舗の現地時間です。お客様の希望の店舗、貸出と返却の日時、車種、お名前を順に伺ってください。
-予約の前に内容を読み上げて、お客様の確認をもらってください。ツールの結果にないことは言わないでください。
+予約、変更、取り消しの前に内容を読み上げて、お客様の確認をもらってください。ツールの結果にないことは言わないでください。
 """
 
 _TYPES: Final = {
@@ -55,6 +61,17 @@ VehicleKind = Annotated[
     Field(alias="vehicleType", description="車種。指定がなければ省略"),
 ]
 
+_NUMBER: Final = Field(
+    alias="reservationNumber", description="予約番号（例: R-001）", min_length=1, max_length=40
+)
+ReservationNumber = Annotated[str, _NUMBER]
+MaybeNumber = Annotated[str | None, _NUMBER]
+NewStart = Annotated[
+    datetime | None, Field(alias="startDate", description="新しい貸出の日時。変えなければ省略")
+]
+NewEnd = Annotated[datetime | None, Field(alias="endDate", description="新しい返却の日時。変えなければ省略")]
+NewLocation = Annotated[str | None, Field(alias="locationId", description="新しい店舗のID。変えなければ省略")]
+
 
 def tools(service: RentacarService) -> list[Tool[..., Any]]:
     desk = Desk(service, WORDING)
@@ -76,6 +93,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
 
     @tool(changes=True)
     async def create_reservation(
+        context: ToolContext,
         location_id: LocationId,
         start_date: StartDate,
         end_date: EndDate,
@@ -83,9 +101,32 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         vehicle_type: VehicleKind = None,
     ) -> Answer:
         """レンタカーを予約します。"""
-        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type)
+        key = context.idempotency_key or None
+        return await desk.book(location_id, start_date, end_date, customer_name, vehicle_type, key)
 
-    return [list_locations, get_availability, create_reservation]
+    @tool(changes=False)
+    async def find_reservation(customer_name: CustomerName, reservation_number: MaybeNumber = None) -> Answer:
+        """お名前で予約を調べて、番号と内容を確認します。"""
+        return await desk.find(customer_name, reservation_number)
+
+    @tool(changes=True)
+    async def change_reservation(
+        reservation_number: ReservationNumber,
+        start_date: NewStart = None,
+        end_date: NewEnd = None,
+        vehicle_type: VehicleKind = None,
+        location_id: NewLocation = None,
+    ) -> Answer:
+        """レンタカーの予約の日時、車種、店舗を変更します。"""
+        return await desk.change(reservation_number, location_id, start_date, end_date, vehicle_type)
+
+    @tool(changes=True)
+    async def cancel_reservation(reservation_number: ReservationNumber) -> Answer:
+        """レンタカーの予約を取り消します（キャンセル）。"""
+        return await desk.cancel(reservation_number)
+
+    booking = [list_locations, get_availability, create_reservation]
+    return [*booking, find_reservation, change_reservation, cancel_reservation]
 
 
 def explain(reason: Reason) -> str:
@@ -103,6 +144,14 @@ def explain(reason: Reason) -> str:
             return "予約にはお客様のお名前が必要です。"
         case NothingFree():
             return _nothing_free(reason)
+        case UnknownReservation(number=number):
+            return f"予約番号{number}のご予約は見つかりません。番号をもう一度お知らせください。"
+        case NothingFound(customer_name=name):
+            return f"{name}様のお名前では、これからのご予約が見つかりません。"
+        case HasBegun(number=number):
+            return f"予約番号{number}の貸出はもう始まっているので、承れません。返却の日時は変更できます。"
+        case NothingToChange(number=number):
+            return f"予約番号{number}のどこを変更するか、お知らせください。日時、車種、店舗を変更できます。"
 
 
 def _nothing_free(reason: NothingFree) -> str:

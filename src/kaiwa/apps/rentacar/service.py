@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kaiwa.apps.rentacar.fleet import Location, Period, Request, Reservation, Vehicle, VehicleType
-from kaiwa.apps.rentacar.store import ReservationStore
-from kaiwa.errors import KaiwaError
+from kaiwa.apps.rentacar.fleet import (
+    Location,
+    Period,
+    Request,
+    Reservation,
+    Vehicle,
+    VehicleType,
+    reservation_number,
+)
+from kaiwa.apps.rentacar.reasons import (
+    EndsBeforeStart,
+    HasBegun,
+    NameMissing,
+    NoSuchYear,
+    NothingFound,
+    NothingFree,
+    NothingToChange,
+    Refused,
+    StartsInPast,
+    UnknownLocation,
+    UnknownReservation,
+)
+from kaiwa.apps.rentacar.store import NoSuchReservationError, ReservationStore
 
 Clock = Callable[[], datetime]
 _YEARS: Final = range(1900, 9000)  # beyond, adding a zone's offset may overflow
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownLocation:
-    location_id: str
-    known: tuple[Location, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EndsBeforeStart:
-    period: Period
-
-
-@dataclass(frozen=True, slots=True)
-class StartsInPast:
-    start: datetime
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NoSuchYear:
-    year: int
-
-
-@dataclass(frozen=True, slots=True)
-class NameMissing:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class NothingFree:
-    """`here` are the types free in the same shop, `elsewhere` the other shops where the wish can be met."""
-
-    location: Location
-    wanted: VehicleType | None
-    here: tuple[VehicleType, ...]
-    elsewhere: tuple[Location, ...]
-
-
-Reason = UnknownLocation | EndsBeforeStart | StartsInPast | NoSuchYear | NameMissing | NothingFree
-
-
-class Refused(KaiwaError):
-    """The desk says no; `reason` holds the facts for a sentence in the caller's language."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(type(reason).__name__)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +46,19 @@ class Availability:
     period: Period
     vehicles: tuple[Vehicle, ...]
     alternatives: NothingFree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller wants to have otherwise; None: as it is.
+
+    With another start and no end the reservation keeps its length.
+    """
+
+    location_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    vehicle_type: VehicleType | None = None
 
 
 def utc_now() -> datetime:
@@ -105,19 +92,90 @@ class RentacarService:
         end: datetime,
         customer_name: str,
         vehicle_type: VehicleType | None = None,
+        idempotency_key: str | None = None,
     ) -> tuple[Location, Reservation]:
-        """Book one vehicle. Raises Refused, with what is free instead if that is why."""
+        """Book one vehicle; once for one key. Raises Refused, with what is free instead if that is why."""
         shops = await self._store.locations()
         shop = find_location(shops, location_id)
         period = bookable_period(start, end, shop.timezone, self._clock())
         name = " ".join(customer_name.split())
         if not name:
             raise Refused(NameMissing())
-        booked = await self._store.reserve(Request(shop.id, period, name, vehicle_type))
+        request = Request(shop.id, period, name, vehicle_type, idempotency_key)
+        booked = await self._store.reserve(request)
         if booked is None:
             free = await self._store.free_vehicles(period)
             raise Refused(_alternatives(shop, shops, free, vehicle_type))
-        return shop, booked
+        return shop, _in_zone(booked, shop)
+
+    async def find(
+        self, customer_name: str, number: str | None = None
+    ) -> tuple[tuple[Location, Reservation], ...]:
+        """Return the confirmed reservations of a customer that are not over, the earliest first.
+
+        With the number, a part of the name will do. Raises Refused when there is none.
+        """
+        shops = {shop.id: shop for shop in await self._store.locations()}
+        now, wanted = self._clock(), _bare(customer_name)
+        if not wanted:
+            raise Refused(NameMissing())
+        found = [
+            (shops[one.vehicle.location_id], one)
+            for one in await self._store.reservations()
+            if one.status == "confirmed" and one.period.end > now and _is_meant(one, wanted, number)
+        ]
+        if not found:
+            raise Refused(NothingFound(customer_name))
+        found.sort(key=lambda entry: entry[1].period.start)
+        return tuple((shop, _in_zone(one, shop)) for shop, one in found)
+
+    async def change(self, number: str, wish: Wish) -> tuple[Location, Reservation]:
+        """Change a reservation that is not over. Raises Refused, with what is free instead if that is why."""
+        shops = await self._store.locations()
+        here, old = await self._known(number, shops)
+        shop = here if wish.location_id is None else find_location(shops, wish.location_id)
+        kind = wish.vehicle_type or old.vehicle.vehicle_type
+        period = self._changed_period(old, wish, shop)
+        if (shop, kind, period) == (here, old.vehicle.vehicle_type, old.period):
+            raise Refused(NothingToChange(old.number))
+        request = Request(shop.id, period, old.customer_name, kind)
+        try:
+            changed = await self._store.change(old.number, request)
+        except NoSuchReservationError:  # cancelled by another caller just now
+            raise Refused(UnknownReservation(old.number)) from None
+        if changed is None:
+            free = await self._store.free_vehicles(period, except_for=old.number)
+            raise Refused(_alternatives(shop, shops, free, kind))
+        return shop, _in_zone(changed, shop)
+
+    async def cancel(self, number: str) -> tuple[Location, Reservation]:
+        """Cancel a reservation that has not begun. Raises Refused."""
+        shop, known = await self._known(number, await self._store.locations())
+        if known.period.start <= self._clock():
+            raise Refused(HasBegun(known.number))
+        return shop, _in_zone(await self._store.cancel(known.number), shop)
+
+    async def _known(self, said: str, shops: tuple[Location, ...]) -> tuple[Location, Reservation]:
+        number = read_number(said)
+        known = await self._store.find(number)
+        if known is None or known.status == "cancelled" or known.period.end <= self._clock():
+            raise Refused(UnknownReservation(number))
+        shop = next(shop for shop in shops if shop.id == known.vehicle.location_id)
+        return shop, _in_zone(known, shop)
+
+    def _changed_period(self, old: Reservation, wish: Wish, shop: Location) -> Period:
+        now, zone = self._clock(), ZoneInfo(shop.timezone)
+        start = old.period.start.astimezone(zone) if wish.start is None else _local(wish.start, zone)
+        if start != old.period.start and old.period.start <= now:
+            raise Refused(HasBegun(old.number))
+        # Between local times, so that a reservation until six ends at six on the day the clocks change too.
+        kept = start.replace(tzinfo=None) + (
+            old.period.end.replace(tzinfo=None) - old.period.start.replace(tzinfo=None)
+        )
+        end = _local(kept if wish.end is None else wish.end, zone)
+        return bookable_period(
+            start, end, shop.timezone, min(now, start) if start == old.period.start else now
+        )
 
 
 def find_location(shops: tuple[Location, ...], wanted: str) -> Location:
@@ -132,7 +190,7 @@ def bookable_period(start: datetime, end: datetime, timezone: str, now: datetime
     """Return the period in the shop's zone, in whole seconds. It must be in order and not have begun."""
     zone = ZoneInfo(timezone)
     period = Period(_local(start, zone), _local(end, zone))
-    if period.start.timestamp() >= period.end.timestamp():
+    if period.start.timestamp() >= period.end.timestamp():  # the same zone's times compare by the clock
         raise Refused(EndsBeforeStart(period))
     if period.start < now:
         raise Refused(StartsInPast(period.start, now.astimezone(zone)))
@@ -142,8 +200,33 @@ def bookable_period(start: datetime, end: datetime, timezone: str, now: datetime
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
     if moment.year not in _YEARS:
         raise Refused(NoSuchYear(moment.year))
-    aware = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
-    return aware.replace(microsecond=0)
+    aware = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+    # By way of UTC: a time that the clocks skip becomes the one they show instead.
+    return aware.astimezone(UTC).astimezone(zone).replace(microsecond=0)
+
+
+def read_number(said: str) -> str:
+    """Read a reservation number however it is written: R-001, r001, １."""
+    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", said))
+    return reservation_number(int(digits)) if digits and len(digits) < 10 else said.strip()
+
+
+def _in_zone(booked: Reservation, shop: Location) -> Reservation:
+    zone = ZoneInfo(shop.timezone)
+    period = Period(booked.period.start.astimezone(zone), booked.period.end.astimezone(zone))
+    return replace(booked, period=period)
+
+
+def _is_meant(booked: Reservation, name: str, number: str | None) -> bool:
+    known = _bare(booked.customer_name)
+    if number is None:
+        return known == name
+    return booked.number == read_number(number) and (known.startswith(name) or name.startswith(known))
+
+
+def _bare(name: str) -> str:
+    """Return a name without blanks, width and case."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _fits(car: Vehicle, vehicle_type: VehicleType | None) -> bool:

@@ -31,7 +31,7 @@ def open_store(where: str | Path) -> ReservationStore:
     raise ConfigError(
         SETTING,
         f"there is no kind of database called {scheme!r}.",
-        "Give a file, postgresql://…, cosmos://ACCOUNT.documents.azure.com or AccountEndpoint=…;AccountKey=….",
+        "Give a file, postgresql://…, cosmos://… or a connection string of Cosmos DB.",
     )
 
 
