@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from kaiwa.engines.dialogue import stopping
 from kaiwa.engines.dialogue.intent import Wish, primary_action, wishes
 from kaiwa.engines.dialogue.learned import (
     entities_of,
@@ -30,6 +31,7 @@ from kaiwa.events.items import (
     OutputAudio,
     OutputText,
 )
+from kaiwa.events.tools import STOP_TOOL_CALL
 
 _FREE = ("query", "thing", "note", "person", "place")
 _KEPT = ("person", "phone", "email")
@@ -58,6 +60,10 @@ def hear(state: State, text: str) -> None:
     state.heard = [*state.heard[-20:], text]
     utterance = said(text, state.now.replace(second=0, microsecond=0))
     turn.small = kind_of(text)
+    turn.stops = stopping.wanted(state, text)
+    if turn.stops:
+        state.asked = asked
+        return
     if asked is not None and asked.kind == "slot" and asked.slot is not None and is_request(text):
         hear_wishes(state, utterance, asked)
     if not turn.wished:
@@ -259,6 +265,8 @@ def note_call(state: State, item: FunctionCall) -> None:
     known = cast(dict[str, Any], arguments) if isinstance(arguments, dict) else {}
     state.calls.append(Call(item.call_id if isinstance(item.call_id, str) else "", item.name, known))
     tool = state.by_name.get(item.name)
+    if item.name == STOP_TOOL_CALL:
+        state.turn = None
     if tool is None:
         return
     if tool.changes:
@@ -289,6 +297,11 @@ def note_output(state: State, item: FunctionCallOutput) -> None:
     if call is None:
         return
     call.output, call.done = parsed(item.output), True
+    if call.name == STOP_TOOL_CALL:
+        return
+    if stopping.was_stopped(call.output):
+        call.spoken = True
+        return
     tool = state.by_name.get(call.name)
     failed = is_error(call.output)
     if tool is not None and tool.changes and state.finished is tool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatRequest, ChatText, Expectation
-from kaiwa.engines.dialogue import listen, small
+from kaiwa.engines.dialogue import listen, small, stopping
 from kaiwa.engines.dialogue.instructions import persona_of
 from kaiwa.engines.dialogue.intent import Wish
 from kaiwa.engines.dialogue.learned import options_for
@@ -19,12 +20,14 @@ from kaiwa.engines.dialogue.state import Asked, State
 from kaiwa.engines.dialogue.text import is_japanese, language_of, reading
 from kaiwa.events.config import ForcedFunction
 from kaiwa.events.items import FunctionCall, Message
+from kaiwa.events.tools import STOP_TOOL_CALL
 from kaiwa.events.usage import InputTokens, OutputTokens, Usage
 
 _HISTORY_LIMIT = 240
 _PIECES = re.compile(
     r".{2,}?(?:[、。！？!?,.]+\s*|[はがをにでと](?=[\u30a1-\u30ff\u4e00-\u9fff0-9])|\s+|$)|.+", re.DOTALL
 )
+_OWN_CHARS = 4
 _YES_WORDS = {"ja": ("はい", "お願いします", "いいえ"), "en": ("yes", "no", "please")}
 
 
@@ -65,7 +68,7 @@ def answer(request: ChatRequest) -> Iterator[ChatEvent]:
         spent += cost
         for start in range(0, len(arguments), 40):
             yield ChatArguments(index=index, name=name, delta=arguments[start : start + 40])
-        yield ChatCall(index=index, name=name, arguments=arguments)
+        yield ChatCall(index=index, name=name, arguments=arguments, confirmed=decision.confirmed)
     yield ChatEnd(reason="max_output_tokens" if cut else "completed", usage=_usage(request, spent))
 
 
@@ -83,7 +86,7 @@ def _decision(request: ChatRequest, state: State) -> Decision:
     demanded = forced is not None or request.tool_choice == "required"
     if demanded and not _calls_of(decision, forced) and not state.fresh_results():
         decision = _required(state, decision, forced)
-    return Decision(decision.text, _calls_of(decision, forced), decision.asked)
+    return replace(decision, calls=_calls_of(decision, forced))
 
 
 def _calls_of(decision: Decision, forced: str | None) -> tuple[tuple[str, str], ...]:
@@ -121,10 +124,14 @@ def replay(request: ChatRequest) -> State:
     language = persona.language or request.language or spoken or described or "ja"
     now = request.now if request.now.tzinfo else request.now.replace(tzinfo=UTC)
     state = State(
-        tools=tuple(tool for tool in tools_of(request.tools) if tool.callable),
+        tools=tuple(
+            tool for tool in tools_of(request.tools) if tool.callable and tool.name != STOP_TOOL_CALL
+        ),
         language="en" if language.startswith("en") else "ja",
         persona=persona,
         now=_minute(now),
+        stoppable=stopping.stoppable(request.tools, request.history),
+        progress={report.call_id: report.fraction for report in request.progress},
     )
     for item in request.history[-_HISTORY_LIMIT:]:
         if isinstance(item, Message):
@@ -151,6 +158,9 @@ def _take_message(state: State, item: Message) -> None:
 def _take_reply(state: State, text: str) -> None:
     """Note what we said: which question it put, and that the results before it are told."""
     decision = decide(state)
+    if state.running() and decision.text[:_OWN_CHARS] != text[:_OWN_CHARS]:
+        state.last_said = text or state.last_said  # a running tool's interim answer, which asks nothing
+        return
     state.confirmed = state.confirmed if decision.calls else None
     state.last_said = text or state.last_said
     for call in state.calls:

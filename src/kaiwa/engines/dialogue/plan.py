@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from kaiwa.engines.dialogue import small
+from kaiwa.engines.dialogue import small, stopping
 from kaiwa.engines.dialogue.arguments import collect, value_of
 from kaiwa.engines.dialogue.learned import Entity, options_for, provides
 from kaiwa.engines.dialogue.phrases import joined, phrase, say, say_moment, say_period
@@ -17,21 +17,29 @@ from kaiwa.engines.dialogue.state import Asked, Call, State
 from kaiwa.engines.dialogue.text import name_tokens
 from kaiwa.engines.dialogue.validity import fits
 from kaiwa.engines.dialogue.when import completed
+from kaiwa.events.tools import STOP_TOOL_CALL
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answer: text first, then calls; `asked` is the question the text puts."""
+    """One answer: text first, then calls; `asked` is the question the text puts.
+
+    `confirmed`: the caller has just agreed to the call, as it was read back.
+    """
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
     asked: Asked | None = None
+    confirmed: bool = False
 
 
 def decide(state: State, may_call: bool = True) -> Decision:
     """Return the answer to everything not answered yet."""
     results = state.fresh_results()
     turn = state.turn
+    if turn is not None and turn.stops and may_call:
+        lead = _speak_results(state, results, None)
+        return Decision(_join(state, lead, phrase(state.language, "ok")), stopping.calls(turn.stops))
     if turn is not None and not results:
         early = _early(state)
         if early is not None:
@@ -65,7 +73,7 @@ def _early(state: State) -> Decision | None:
         tool = state.confirmed.tool
         arguments, missing = collect(state, tool)
         if not missing and _dumped(arguments) == state.confirmed.arguments:
-            return Decision(phrase(language, "do"), ((tool.name, _dumped(arguments)),))
+            return Decision(phrase(language, "do"), ((tool.name, _dumped(arguments)),), confirmed=True)
     if turn.small and not turn.wished and not turn.filled:
         if turn.small == "repeat" and state.last_said:
             return Decision(state.last_said, asked=state.asked)
@@ -101,8 +109,11 @@ def _spoken(state: State, call: Call) -> str:
 
 def _speak_results(state: State, results: list[Call], step: Decision | None) -> str:
     """Say what came back. A list fetched only to resolve an id stays unsaid when the next step is a call."""
-    said: list[str] = []
+    attempts = [call for call in results if call.name == STOP_TOOL_CALL]
+    said = [stopping.told(state, attempts)] if attempts else []
     for call in results:
+        if call.name == STOP_TOOL_CALL:
+            continue
         helper = step is not None and step.calls and not is_error(call.output) and not is_empty(call.output)
         if not helper:
             said.append(_spoken(state, call))

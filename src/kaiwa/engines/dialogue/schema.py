@@ -117,7 +117,8 @@ class Tool:
 def tools_of(specs: tuple[ToolSpec, ...]) -> tuple[Tool, ...]:
     """Return the tools understood; the same specs are worked out once."""
     return tuple(
-        _tool(spec.name, spec.description, _dumped(spec.parameters), spec.changes) for spec in specs[:64]
+        _tool(spec.name, spec.description, _dumped(spec.parameters), spec.changes, spec.background)
+        for spec in specs[:64]
     )
 
 
@@ -126,7 +127,7 @@ def _dumped(parameters: Any) -> str:
 
 
 @lru_cache(maxsize=512)
-def _tool(name: str, description: str, parameters: str, changes: bool | None) -> Tool:
+def _tool(name: str, description: str, parameters: str, changes: bool | None, background: bool) -> Tool:
     schema = as_object(json.loads(parameters))
     tokens = name_tokens(name)
     slots = _slots(schema, schema, (), True, 0)
@@ -143,7 +144,7 @@ def _tool(name: str, description: str, parameters: str, changes: bool | None) ->
         topics=topics,
         wording=_wording(tokens, description),
         changes=changes if changes is not None else action in CHANGING,
-        slow=_SLOW.search(description) is not None,
+        slow=background or _SLOW.search(description) is not None,
         objects=tuple(_required_objects(schema, schema, (), 0)),
         checks=action == "check" or (action in ("search", "list", "get") and "check" in words),
         callable=schema.get("type", "object") == "object",

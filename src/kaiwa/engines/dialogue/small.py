@@ -66,7 +66,15 @@ def running(state: State) -> str:
     ]
     if not tasks:
         return phrase(state.language, "idle")
-    return phrase(state.language, "running", tasks=joined(list(dict.fromkeys(tasks)), state.language))
+    said = phrase(state.language, "running", tasks=joined(list(dict.fromkeys(tasks)), state.language))
+    return _join(state.language, said, _so_far(state))
+
+
+def _so_far(state: State) -> str:
+    """Say how far the one call is that runs, in tens of percent."""
+    known = [state.progress[call.call_id] for call in state.running() if call.call_id in state.progress]
+    percent = round(known[0] * 10) * 10 if len(known) == 1 else 0
+    return phrase(state.language, "so_far", percent=percent) if 0 < percent < 100 else ""
 
 
 def abilities(state: State) -> str:
@@ -95,6 +103,9 @@ def _as_noun(sentence: str) -> str:
     sentence = re.sub(r"^(?:指定した|指定された|与えられた)", "", sentence)
     sentence = re.sub(
         r"を(?:返し?ます|返す|取得します|取得する|調べます|調べる|表示します|表示する)$", "", sentence
+    )
+    sentence = re.sub(
+        r"を([\u4e00-\u9fffァ-ヶー]{2,})して(?:調べ|返し|取得し|表示し)ます$", r"の\1", sentence
     )
     return re.sub(r"を([\u4e00-\u9fffァ-ヶー]{2,})(?:します|する|できます)$", r"の\1", sentence)
 

@@ -47,6 +47,7 @@ class Turn:
     filled: set[str] = field(default_factory=set[str])
     wished: bool = False
     agreed: bool = False
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,6 +74,8 @@ class State:
     confirmed: Asked | None = None
     turn: Turn | None = None
     last_said: str = ""
+    stoppable: tuple[str, ...] = ()
+    progress: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def by_name(self) -> dict[str, Tool]:
