@@ -6,15 +6,21 @@ import base64
 from typing import Any
 
 import pytest
-from tests.contract.breakages import drop, insert, put, said, told_with
+from tests.contract.breakages import asked, delay, drop, insert, put, said, told_with
+from tests.contract.desk import Desk
 from tests.contract.house import API_KEY, Caller, House
 from tests.contract.manifest import rule
 
+from kaiwa.events import engine
+from kaiwa.events.usage import DurationUsage
 from kaiwa.protocol.realtime.dialects import Dialect
 
 GA_PATHS = ("/v1/realtime?intent=transcription", "/openai/v1/realtime?intent=transcription")
 PREVIEW_PATH = "/openai/realtime?api-version=2025-04-01-preview&deployment=dep&intent=transcription"
 LOUD = (b"\x00\x30" * 12 + b"\x00\xd0" * 12) * 1000
+TOLD = "conversation.item.input_audio_transcription"
+DELTA, COMPLETED = f"{TOLD}.delta", f"{TOLD}.completed"
+STREAMING = ("gpt-realtime-whisper", "gpt-live-transcribe")
 RESPONSE = {"type": "response.created", "event_id": "event_x", "response": {}}
 
 
@@ -87,6 +93,76 @@ async def test_what_was_said_is_written_down_and_never_answered(house: House, by
         pieces = [frame for frame in caller.frames if frame["type"].endswith("transcription.delta")]
         assert "".join(piece["delta"] for piece in pieces) == written["transcript"]
         assert not [name for name in caller.types if name.startswith("response.")]
+
+
+def write_down(desk: Desk, model: str, *, by_hand: bool) -> None:
+    detection = None if by_hand else {"type": "server_vad"}
+    desk.update(audio={"input": {"transcription": {"model": model}, "turn_detection": detection}})
+
+
+@rule("K-292", broken_by=delay(DELTA, "input_audio_buffer.committed"))
+@rule("K-292", broken_by=put(DELTA, "item_id", "item_of_its_own"))
+@rule("K-292", broken_by=put(DELTA, "delta", "…", nth=2))
+@rule("K-292", broken_by=asked(lambda command: [], engine.Follow))
+@pytest.mark.parametrize("model", STREAMING)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_streaming_model_tells_words_while_they_are_spoken(desk: Desk, model: str, by_hand: bool) -> None:
+    write_down(desk, model, by_hand=by_hand)
+    for _ in range(2):
+        mark = len(desk.frames)
+        desk.append(1600) if by_hand else desk.speak(1600)
+        assert desk.asked_for(engine.Follow)
+        followed = desk.asked_for(engine.Follow)[-1].transcribe.item_id
+        desk.engine_says(engine.TranscriptDelta(item_id=followed, text="I would"))
+        desk.engine_says(engine.TranscriptDelta(item_id=followed, text=" like a car"))
+        early = [frame for frame in desk.frames[mark:] if frame["type"] == DELTA]
+        assert [frame["delta"] for frame in early] == ["I would", " like a car"]
+        desk.commit() if by_hand else desk.pause(800)
+        committed = desk.last("input_audio_buffer.committed")
+        assert {frame["item_id"] for frame in early} == {committed["item_id"]}
+        desk.transcribe("I would like a car.", ".")
+        pieces = [frame["delta"] for frame in desk.frames[mark:] if frame["type"] == DELTA]
+        completed = desk.last(COMPLETED)
+        assert "".join(pieces) == completed["transcript"] == "I would like a car."
+        assert completed["item_id"] == committed["item_id"]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_other_models_tell_nothing_before_the_commit(desk: Desk, by_hand: bool) -> None:
+    for model in ("whisper-1", "gpt-4o-transcribe"):
+        write_down(desk, model, by_hand=by_hand)
+        desk.append(1600) if by_hand else desk.speak(1600)
+        desk.commit()
+    assert not desk.asked_for(engine.Follow)
+
+
+def test_words_of_audio_that_is_cleared_are_told_no_more(desk: Desk) -> None:
+    write_down(desk, STREAMING[0], by_hand=True)
+    desk.append(1600)
+    gone = desk.asked_for(engine.Follow)[-1].transcribe.item_id
+    desk.send({"type": "input_audio_buffer.clear"})
+    assert desk.asked_for(engine.Unfollow) == [engine.Unfollow(item_id=gone)]
+    assert not desk.engine_says(engine.TranscriptDelta(item_id=gone, text="never mind"))
+    desk.append(400)
+    begun = desk.asked_for(engine.Follow)[-1]
+    assert begun.start_ms == 1600 and begun.transcribe.item_id != gone
+
+
+def test_who_ends_turns_may_change_while_somebody_speaks(desk: Desk) -> None:
+    write_down(desk, STREAMING[0], by_hand=False)
+    desk.speak(800)
+    spoken = desk.one("input_audio_buffer.speech_started")["item_id"]
+    desk.turn_detection(None)
+    desk.append(800)
+    desk.commit()
+    assert desk.one("input_audio_buffer.committed")["item_id"] == spoken
+    assert [command.transcribe.item_id for command in desk.asked_for(engine.Follow)] == [spoken]
+    desk.append(800)
+    desk.turn_detection({"type": "server_vad"})
+    assert desk.asked_for(engine.Unfollow)
+    usage = DurationUsage(seconds=1)
+    desk.engine_says(engine.TranscriptDone(item_id=spoken, text="Hello.", usage=usage))
+    assert desk.one(COMPLETED)["item_id"] == spoken
 
 
 @rule("K-293", broken_by=put("transcription_session.updated", "type", "session.updated"))

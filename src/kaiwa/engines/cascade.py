@@ -21,10 +21,11 @@ import msgspec
 
 from kaiwa.engines.answer import Answer, given
 from kaiwa.engines.chat import ChatModel, ChatRequest, Expectation
+from kaiwa.engines.drafts import Drafts
 from kaiwa.engines.lanes import Lanes, run_in
 from kaiwa.engines.recall import Recall
 from kaiwa.engines.speech.models import SpeechModels
-from kaiwa.engines.speech.recognition import Recognition
+from kaiwa.engines.speech.recognition import Effort, Recognition
 from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.events import engine
 from kaiwa.events.items import InputAudio, Item, Message
@@ -83,6 +84,8 @@ class CascadeEngine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unheard = bytearray()
         self._judging: asyncio.Task[None] | None = None
+        self._drafts = Drafts(self._recall, self._draft, shared.lanes.recognition, self._events.put_nowait)
+        self._drafting: asyncio.Task[None] | None = None
         self._stream = shared.speech.vad.stream()
         self._stream_from_ms = 0
         self._listening = False
@@ -91,11 +94,13 @@ class CascadeEngine:
             engine.Hear: self._hear,
             engine.Listen: self._listen,
             engine.Discard: self._recall.discard,
-            engine.Commit: self._recall.commit,
+            engine.Commit: self._commit,
             engine.Remember: lambda command: self._recall.keep(command.item_id, command.pcm),
             engine.Prepare: self._prepare,
             engine.Abandon: self._abandon,
             engine.Transcribe: self._transcribe,
+            engine.Follow: self._drafts.follow,
+            engine.Unfollow: lambda command: self._drafts.end(command.item_id, keep=False),
             engine.Generate: self._generate,
             engine.Stop: self._stop,
         }
@@ -151,6 +156,8 @@ class CascadeEngine:
 
     def _hear(self, command: engine.Hear) -> None:
         self._recall.hear(command.pcm)
+        if self._drafts.due and (self._drafting is None or self._drafting.done()):
+            self._drafting = self._start(self._drafts.make(), self._lose_nothing)
         if not self._listening:
             return
         self._unheard += command.pcm
@@ -172,8 +179,19 @@ class CascadeEngine:
 
     # --- words ---------------------------------------------------------------------------------
 
+    def _commit(self, command: engine.Commit) -> None:
+        self._recall.commit(command)
+        self._drafts.end(command.item_id, keep=True)
+
+    async def _draft(self, pcm: bytes, wanted: engine.Transcribe) -> Recognition:
+        return await _finished(self._recognise(pcm, wanted, effort="draft"))
+
     def _recognise(
-        self, pcm: bytes, wanted: engine.Transcribe, expected: Expectation = _NOTHING_IN_PARTICULAR
+        self,
+        pcm: bytes,
+        wanted: engine.Transcribe,
+        expected: Expectation = _NOTHING_IN_PARTICULAR,
+        effort: Effort = "final",
     ) -> asyncio.Task[Recognition]:
         recognizer = self._shared.speech.recognizer
         work = partial(
@@ -182,7 +200,8 @@ class CascadeEngine:
             language=wanted.language or self._language,
             vocabulary=() if expected.kind == "name" else expected.vocabulary,
             prompt=wanted.prompt or None,
-            logprobs=wanted.logprobs,
+            effort=effort,
+            logprobs=wanted.logprobs and effort == "final",
         )
         return self._start(run_in(self._shared.lanes.recognition, work), self._lose_nothing)
 
@@ -213,10 +232,13 @@ class CascadeEngine:
             detail = FailureDetail(type="transcription_error", code="transcription_failed", message=_UNHEARD)
             self._events.put_nowait(engine.TranscriptFailed(item_id=command.item_id, error=detail))
             return
+        text, rest = self._drafts.whole(command.item_id, words.text)
+        if rest:
+            self._events.put_nowait(engine.TranscriptDelta(item_id=command.item_id, text=rest))
         self._events.put_nowait(
             engine.TranscriptDone(
                 item_id=command.item_id,
-                text=words.text,
+                text=text,
                 usage=DurationUsage(seconds=math.ceil(words.seconds)),
                 logprobs=words.logprobs,
             )

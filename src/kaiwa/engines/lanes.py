@@ -8,17 +8,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Lane(ThreadPoolExecutor):
+    """One worker thread that knows whether it is wanted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(1, name)
+        self._lock = Lock()
+        self._unfinished = 0
+
+    @property
+    def busy(self) -> bool:
+        """True while work runs or waits."""
+        return self._unfinished > 0
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with self._lock:
+            self._unfinished += 1
+        try:
+            future = super().submit(fn, *args, **kwargs)
+        except RuntimeError:  # it was shut down
+            self._finished()
+            raise
+        future.add_done_callback(self._finished)
+        return future
+
+    def _finished(self, _: Future[Any] | None = None) -> None:
+        with self._lock:
+            self._unfinished -= 1
 
 
 class Lanes:
     def __init__(self) -> None:
-        self.hearing: Executor = ThreadPoolExecutor(1, "kaiwa-hearing")
-        self.recognition: Executor = ThreadPoolExecutor(1, "kaiwa-recognition")
-        self.voice: Executor = ThreadPoolExecutor(1, "kaiwa-voice")
+        self.hearing = Lane("kaiwa-hearing")
+        self.recognition = Lane("kaiwa-recognition")
+        self.voice = Lane("kaiwa-voice")
 
     def close(self) -> None:
         for lane in (self.hearing, self.recognition, self.voice):

@@ -68,6 +68,22 @@ class Transcribe(Value, kw_only=True):
     logprobs: bool = False
 
 
+class Follow(Value, kw_only=True):
+    """Write down what is heard from `start_ms` on while it is spoken, for the item it will become: words
+    that will not be taken back, as TranscriptDeltas. One item at a time. The Commit of that item ends it;
+    its Transcribe tells the rest.
+    """
+
+    start_ms: int
+    transcribe: Transcribe
+
+
+class Unfollow(Value, kw_only=True):
+    """The item will not come: no more of its words."""
+
+    item_id: str
+
+
 class Generate(Value, kw_only=True):
     """Produce one response from `history`, oldest first.
 
@@ -125,6 +141,8 @@ EngineCommand = (
     | Commit
     | Remember
     | Transcribe
+    | Follow
+    | Unfollow
     | Generate
     | Prepare
     | Abandon
@@ -152,6 +170,8 @@ class TurnLikelihood(Value, kw_only=True):
 
 
 class TranscriptDelta(Value, kw_only=True):
+    """More words of an item, never taken back; together they are the text of its TranscriptDone."""
+
     item_id: str
     text: str
 

@@ -204,6 +204,8 @@ class HostSession:
         if after.turn_detection != before.turn_detection:
             self._follow(self._turns.configure(after.turn_detection), now)
             self._idle_at = None
+            if self._turns.item_id != self._transcripts.followed:
+                self._transcripts.unfollow()
         if self._listen_mode() != mode:
             self._outbox.ask(engine.Listen(mode=self._listen_mode()))
         self._outbox.send(server.SessionUpdated, session=shown(self.config))
@@ -220,6 +222,9 @@ class HostSession:
             self._outbox.ask(engine.Hear(pcm=pcm))
         if self._detection is not None:
             self._bound_buffer(now)
+        elif self._transcripts.followed is None:
+            item_id = self._turns.item_id if self._turns.announced else None
+            self._transcripts.follow(item_id, self._input.start_ms, self.config)
 
     def _bound_buffer(self, now: float) -> None:
         """Forget silence that was judged long ago; end a turn that fills the buffer."""
@@ -242,7 +247,7 @@ class HostSession:
             self._own.consent.turn_began(heard=self._was_heard(now))
         self._follow(self._turns.abandon(end_ms), now)
         if item_id is None:
-            item_id = self._outbox.new_id("item")
+            item_id = self._transcripts.followed or self._outbox.new_id("item")
         elif self._detection is not None:
             self._outbox.send(server.SpeechStopped, audio_end_ms=end_ms, item_id=item_id)
         self._commit(item_id, self._input.start_ms, end_ms)
@@ -259,7 +264,7 @@ class HostSession:
         self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
         self._input.take(end_ms)
         self._discard()
-        self._transcripts.ask(transcription_of(item_id, self.config))
+        self._transcripts.commit(item_id, self.config)
 
     def _heard(self, item_id: str, start_ms: int, end_ms: int) -> Entry:
         entry = Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms)
@@ -270,6 +275,7 @@ class HostSession:
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
         self._follow(self._turns.abandon(self._input.heard_ms), now)
         self._input.take(self._input.heard_ms)
+        self._transcripts.unfollow()
         self._discard()
         self._outbox.send(server.InputAudioCleared)
 
@@ -296,6 +302,7 @@ class HostSession:
         self._own.consent.turn_began(heard=self._was_heard(now))
         start_ms = max(turn.start_ms, self._input.start_ms)
         self._outbox.send(server.SpeechStarted, audio_start_ms=start_ms, item_id=turn.item_id)
+        self._transcripts.follow(turn.item_id, start_ms, self.config)
         if self._detection is None or not self._detection.interrupt_response:
             return
         if self._answers.active is not None:
