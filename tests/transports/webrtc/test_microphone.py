@@ -154,6 +154,17 @@ def test_a_pause_that_was_heard_is_not_heard_again() -> None:
     assert abs(len(sound) / 48_000 - 2.4) < 0.03
 
 
+def test_a_network_that_stood_still_makes_the_next_pause_shorter() -> None:
+    ears = microphone()
+    packets = speech(0.4)
+    sound = b"".join(ears.arrived(packet, n * 0.02) for n, packet in enumerate(packets[:10]))
+    sound += b"".join(ears.pass_time(0.18 + n * 0.02) for n in range(1, 26))
+    sound += b"".join(ears.arrived(packet, 0.68) for packet in packets[10:])
+    assert abs(len(sound) / 48_000 - 0.9) < 0.021
+    sound += b"".join(ears.pass_time(0.68 + n * 0.02) for n in range(1, 51))
+    assert abs(len(sound) / 48_000 - 1.4) < 0.041
+
+
 def test_before_the_first_packet_nothing_is_heard() -> None:
     assert microphone().pass_time(100.0) == b""
 

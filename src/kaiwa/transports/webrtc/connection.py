@@ -20,7 +20,7 @@ from kaiwa.transports.webrtc.loudspeaker import Loudspeaker
 from kaiwa.transports.webrtc.microphone import Microphone
 from kaiwa.transports.webrtc.offer import Offer
 from kaiwa.transports.webrtc.orders import Ended, Heard, Report, Taken, Told
-from kaiwa.transports.webrtc.pace import Pace
+from kaiwa.transports.webrtc.pace import STEP_S, Pace
 from kaiwa.transports.webrtc.reception import Reception
 from kaiwa.transports.webrtc.rtp import RtpPacket, is_rtcp, ntp, read_rtcp, read_rtp, write_report, write_rtp
 from kaiwa.transports.webrtc.secured import Secured
@@ -179,7 +179,9 @@ class Connection:
                 begins = setup_of(self._offer) == "active"
                 if not await self._before_the_end(self._reached.wait()):
                     return False
-                if not await self._before_the_end(self._secured.start(self._offer, begins=begins)):
+                if not await self._before_the_end(
+                    self._secured.start(self._offer.fingerprints, begins=begins)
+                ):
                     self.end("handshake failed")
                     return False
         except TimeoutError:
@@ -222,7 +224,9 @@ class Connection:
         try:
             if self._is_heard:
                 self._send_packet()
-            self._heard(self._microphone.pass_time(now))
+            if now - pace.due < STEP_S:
+                # After a stall of our own the packets that seem missing are still unread.
+                self._heard(self._microphone.pass_time(now))
             if pace.steps % _REPORT_STEPS == _REPORT_STEPS // 5:
                 self._send_report(now)
         except Exception:

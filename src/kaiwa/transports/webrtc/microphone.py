@@ -16,7 +16,7 @@ from kaiwa.transports.webrtc.reorder import Reorder
 from kaiwa.transports.webrtc.rtp import RtpPacket
 from kaiwa.transports.webrtc.sound import SoundDecoder
 
-PAUSE_S: Final = 0.12
+PAUSE_S: Final = 0.2
 """A break longer than this is a pause and not jitter."""
 _FRAME: Final = HOUSE_RATE_HZ // 50
 _CONCEALED: Final = 2 * _FRAME
@@ -37,6 +37,7 @@ class Microphone:
         self._due = 0
         self._heard_at: float | None = None
         self._filled = 0
+        self._too_much = 0
         self.recovered = self.concealed = self.broken = 0
 
     @property
@@ -57,9 +58,8 @@ class Microphone:
         if self._heard_at is None or now - self._heard_at < PAUSE_S:
             return sound
         frames = (int((now - self._heard_at) * HOUSE_RATE_HZ) - self._filled) // _FRAME
-        samples = min(frames * _FRAME, _LONGEST_GAP)
         self._filled += frames * _FRAME
-        return sound + bytes(2 * samples)
+        return sound + self._silence(min(frames * _FRAME, _LONGEST_GAP))
 
     def _take(self, packet: RtpPacket) -> Iterator[bytes]:
         if self._last is not None:
@@ -86,9 +86,11 @@ class Microphone:
             return
         samples = min(gap * HOUSE_RATE_HZ // self._clock_hz - self._filled, _LONGEST_GAP)
         if samples <= 0:
+            # The pause was none: the network stood still, and what it held comes now.
+            self._too_much -= samples
             return
         if not missing or self._filled:
-            yield bytes(2 * samples)
+            yield self._silence(samples)
             return
         told = min(samples, self._decoder.samples_in(packet.payload) or samples)
         concealed = min(samples - told, _CONCEALED)
@@ -99,6 +101,12 @@ class Microphone:
             self.recovered += 1
         except AudioFormatError:
             self.broken += 1
+
+    def _silence(self, samples: int) -> bytes:
+        """Return silence, less what was given too much of before: the line must not grow longer than life."""
+        saved = min(samples, self._too_much)
+        self._too_much -= saved
+        return bytes(2 * (samples - saved))
 
     def _concealed(self, samples: int) -> Iterator[bytes]:
         while samples > 0:

@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import pylibsrtp
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
-
-from kaiwa.transports.webrtc.offer import Offer
 
 _HELD_DATAGRAMS: Final = 512
 
@@ -74,10 +72,10 @@ class Secured:
     def feed(self, datagram: bytes) -> None:
         self._path.feed(datagram)
 
-    async def start(self, offer: Offer, *, begins: bool) -> bool:
-        """Shake hands, and say whether that came to a good end."""
+    async def start(self, fingerprints: Sequence[tuple[str, str]], *, begins: bool) -> bool:
+        """Shake hands with who has a certificate of these, and say whether that came to a good end."""
         self.dtls._set_role("client" if begins else "server")
-        given = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in offer.fingerprints]
+        given = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
         await self.dtls.start(RTCDtlsParameters(fingerprints=given))
         if self.dtls.state != "connected":
             return False
