@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from kaiwa.cli import rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 
 COULD_NOT_TRY = 2
+
+app.add_typer(rentacar.app, name="rentacar")
 
 
 class Played(StrEnum):
@@ -41,7 +44,7 @@ def serve(
     agent: Annotated[str | None, typer.Argument(help="A bundled agent or module:name.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    database: Annotated[Path | None, typer.Option(help="SQLite file of the bundled agents.")] = None,
+    database: Annotated[str | None, typer.Option(help="Where reservations go: a file or URL.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     tls_self_signed: Annotated[
         bool | None, typer.Option("--tls-self-signed", help="Speak TLS with a certificate made here.")

@@ -138,10 +138,19 @@ def check_settings() -> list[Finding]:
 
 
 def check_database() -> list[Finding]:
-    """The bundled agents' SQLite file can be written."""
-    from kaiwa.cli.serving import database_path
+    """The bundled agents' SQLite file can be written; what a server needs is installed."""
+    from kaiwa.apps.rentacar.stores import open_store, sqlite_file
+    from kaiwa.cli.serving import database_setting
 
-    path = database_path()
+    setting = database_setting()
+    path = sqlite_file(setting)
+    if path is None:
+        try:
+            kind = type(open_store(setting)).__name__.removesuffix("Reservations")
+        except ConfigError as wrong:
+            return [Finding(name="Database", state="failed", detail=wrong.problem, remedy=wrong.remedy)]
+        remedy = "`kaiwa rentacar export` shows whether it answers."
+        return [Finding(name="Database", state="ok", detail=f"{kind}, not asked yet", remedy=remedy)]
     folder = path.parent if str(path.parent) else Path()
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     writable = os.access(path if path.exists() else nearest, os.W_OK)

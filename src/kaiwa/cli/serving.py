@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +28,6 @@ def serve_agent(**options: Any) -> None:
     serve(read_settings(**options))
 
 
-def database_path() -> Path:
-    """Return the file of the bundled agents' reservations."""
-    return Path(read_settings().database)
+def database_setting() -> str:
+    """Return where the bundled agents keep reservations: a path, or a URL that may hold a password."""
+    return read_settings().database.get_secret_value()

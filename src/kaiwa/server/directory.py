@@ -17,10 +17,12 @@ class Directory:
     """The bundled agents, the configured one, and the service's model names as aliases of it."""
 
     def __init__(self, settings: Settings) -> None:
-        database = Path(settings.database)
         self._more_names = (*settings.model_names, *settings.relayed_names)
         self.plain = PLAIN
-        self._agents = {PLAIN.name: PLAIN, **builtin_agents(database.parent, database=database)}
+        bundled = builtin_agents(
+            Path(), database=settings.database.get_secret_value(), search_duration_s=settings.library_seconds
+        )
+        self._agents = {PLAIN.name: PLAIN, **bundled}
         self.default = PLAIN
         if settings.agent is not None:
             self.default = self._agents.get(settings.agent) or load_agent(

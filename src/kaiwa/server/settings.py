@@ -77,13 +77,18 @@ class Settings(BaseSettings):
     """More names that the default agent answers to, as those of deployments; `*` for every name."""
     mcp_servers: SecretStr | None = None
     """MCP servers that clients may name in their session: URLs, label=URL, or JSON with commands."""
-    database: Path = Path("rentacar.db")
+    database: SecretStr = SecretStr("rentacar.db")
+    """Reservations of the bundled desk: a path, postgresql://…, cosmos://…; may hold a password."""
+    library_seconds: NonNegativeFloat = 20
+    """How long a search of the bundled library pretends to take."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     time_zone: str = "Asia/Tokyo"
     max_sessions: Annotated[int, Field(ge=1)] = 64
     session_minutes: Annotated[float, Field(gt=0)] = 60
     backchannels: bool = True
     """Words such as はい and うん while the agent speaks are no interruption."""
+    filler_ms: Annotated[int | None, Field(ge=0)] = 1500
+    """After so long a silence while a tool runs that nobody spoke of, the agent asks to wait; None: never."""
 
     prices: Prices | None = None
     """What tokens cost, for the console; JSON. None: it shows tokens only."""
@@ -173,6 +178,11 @@ class Settings(BaseSettings):
         for entry in self.realtime_upstreams:
             named += [entry.deployment, *entry.models]
         return tuple(name for name in named if name)
+
+    @field_validator("database", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("rtc_port", mode="before")
     @classmethod
