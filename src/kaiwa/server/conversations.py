@@ -17,8 +17,9 @@ from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.session.host import HostSession
-from kaiwa.session.policy import HostPolicy
+from kaiwa.session.policy import FILLERS, HostPolicy
 from kaiwa.tools.agent import Agent
+from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.mcp import McpServers
 from kaiwa.tools.mcp_client import require_mcp
 from kaiwa.tools.mcp_servers import read_servers
@@ -72,17 +73,18 @@ class HostAnswerer:
         self._settings = settings
         self._engine_for = engine_for
         secret = settings.mcp_servers
+        self._jobs = Jobs()
         self._mcp_allowed = read_servers(secret.get_secret_value() if secret else "")
         if secret:
             require_mcp()
 
     async def open(self, admitted: Admitted) -> Parts:
         agent = admitted.agent
-        box = AgentToolBox(agent, language=agent.language)
+        box = AgentToolBox(agent, language=agent.language, jobs=self._jobs)
         session = HostSession(
             admitted.config,
             ids=new_id,
-            policy=self._policy(admitted.paced),
+            policy=self._policy(admitted),
             tools=box.specs,
             servers=[server.label for server in agent.mcp],
             now=time.monotonic(),
@@ -91,10 +93,17 @@ class HostAnswerer:
         return Parts(session, self._engine_for(agent), box, codec_for, servers=servers)
 
     async def close(self) -> None:
-        """There is nothing to free: engines end with their conversations."""
+        """Let calls that outlived their conversations come to their end."""
+        await self._jobs.finish()
 
-    def _policy(self, paced: bool) -> HostPolicy:
-        policy = HostPolicy(lifetime_s=self._settings.session_minutes * 60, paced_output=paced)
+    def _policy(self, admitted: Admitted) -> HostPolicy:
+        filler = admitted.agent.filler
+        policy = HostPolicy(
+            lifetime_s=self._settings.session_minutes * 60,
+            paced_output=admitted.paced,
+            filler_ms=self._settings.filler_ms or None,
+            filler=FILLERS.get(admitted.agent.language or "", "") if filler is None else filler,
+        )
         return policy if self._settings.backchannels else replace(policy, backchannels=())
 
 
@@ -109,6 +118,7 @@ class CascadeAnswerer(HostAnswerer):
         self._shared = shared
 
     async def close(self) -> None:
+        await super().close()
         self._shared.lanes.close()
         if isinstance(self._shared.chat, CompatibleChatModel):
             await self._shared.chat.close()

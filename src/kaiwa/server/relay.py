@@ -27,6 +27,7 @@ from kaiwa.session.relay.pins import PINNABLE
 from kaiwa.session.relay.profile import RelayProfile, Remedies
 from kaiwa.session.relay.session import RelaySession, looks_at
 from kaiwa.tools.agent import Agent
+from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.toolbox import AgentToolBox
 from kaiwa.upstream.credentials import INSTALL_HINT, ApiKey, Credential, EntraToken
 from kaiwa.upstream.realtime import RealtimeTarget, azure_realtime, openai_realtime
@@ -73,6 +74,7 @@ class RelayAnswerer:
 
     def __init__(self, settings: Settings, upstreams: Upstreams, remedies: Remedies) -> None:
         self._settings = settings
+        self._jobs = Jobs()
         self._upstreams = upstreams
         self._remedies = remedies
 
@@ -116,7 +118,7 @@ class RelayAnswerer:
 
     def _parts(self, admitted: Admitted, profile: RelayProfile, call: RealtimeTarget | None) -> Parts:
         agent = admitted.agent
-        box = AgentToolBox(agent, language=agent.language)
+        box = AgentToolBox(agent, language=agent.language, jobs=self._jobs)
         specs = () if profile.type == "transcription" else box.specs
         heard, said = looks_at(profile, specs)
         session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
@@ -130,6 +132,7 @@ class RelayAnswerer:
         return config.model if config.model != admitted.agent.name else self._settings.openai_realtime_model
 
     async def close(self) -> None:
+        await self._jobs.finish()
         await self._upstreams.close()
 
     def _profile(self, agent: Agent, config: SessionConfig) -> RelayProfile:

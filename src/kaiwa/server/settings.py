@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     session_minutes: Annotated[float, Field(gt=0)] = 60
     backchannels: bool = True
     """Words such as はい and うん while the agent speaks are no interruption."""
-    filler_ms: Annotated[int | None, Field(ge=0)] = 1500
-    """After so long a silence while a tool runs that nobody spoke of, the agent asks to wait; None: never."""
+    filler_ms: Annotated[int, Field(ge=0)] = 1500
+    """After so long a silence while a tool runs that nobody spoke of, the agent asks to wait; 0: never."""
 
     prices: Prices | None = None
     """What tokens cost, for the console; JSON. None: it shows tokens only."""

@@ -21,6 +21,7 @@ class Agent:
 
     `mcp` are servers whose tools the agent may use as its own, for every client.
     `voice`, `language` ("ja", "en") and `time_zone` (IANA name) None: the server's default.
+    `filler` bridges a silence while a tool runs; None: the language's usual words, "": none.
     `on_late_result` is given what a call gave whose conversation was over.
     Raises ConfigError for a tool that is none, or two tools of one name or MCP servers of one label.
     """
@@ -33,6 +34,7 @@ class Agent:
     time_zone: str | None = None
     mcp: Sequence[McpServer] = ()
     on_late_result: Callable[[LateResult], None] | None = None
+    filler: str | None = None
 
     def __post_init__(self) -> None:
         setting = f"agent {self.name}"

@@ -23,6 +23,7 @@ from kaiwa.interfaces import STOPPED
 from kaiwa.tools.context import ToolContext
 from kaiwa.tools.outcome import AnyTool, LateResult, Outcome, running_already
 from kaiwa.tools.places import Places
+from kaiwa.tools.processes import Processes
 
 Report = Callable[[ToolEvent], None]
 Work = Callable[[AnyTool, ToolContext, dict[str, Any]], Awaitable[Outcome]]
@@ -30,6 +31,7 @@ Late = Callable[[LateResult], None]
 
 KEPT_CHANGES: Final = 4096
 KEPT_RESULTS: Final = 256
+FINISH_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +71,7 @@ class Jobs:
         self._unfinished: set[asyncio.Task[Outcome]] = set()
         self._changes: OrderedDict[Question, _Change] = OrderedDict()
         self._places: WeakKeyDictionary[AnyTool, Places] = WeakKeyDictionary()
+        self.processes = Processes()
         self.late_results: deque[LateResult] = deque(maxlen=KEPT_RESULTS)
 
     async def outcome(
@@ -94,13 +97,14 @@ class Jobs:
             job = self._begin(question, entry, call, arguments, work, language)
         return await self._wait(job, call, report, late)
 
-    async def finish(self, within_s: float) -> None:
+    async def finish(self, within_s: float = FINISH_S) -> None:
         """Wait for the jobs that outlived their conversations, and stop those that take longer."""
         if self._unfinished:
             await asyncio.wait(self._unfinished, timeout=within_s)
         for task in list(self._unfinished):
             task.cancel()
         await asyncio.gather(*self._unfinished, return_exceptions=True)
+        self.processes.close()
 
     # --- one job -------------------------------------------------------------------------------
 

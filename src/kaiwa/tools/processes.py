@@ -1,12 +1,13 @@
 """Processes for functions that compute in Python: they would hold the interpreter's lock, and so every voice.
 
-A process takes one call at a time, in frames of msgpack-like pickles over its pipes, and is kept for the next
-call. Whoever is cancelled or late has its process ended. Knows processes; no calls and no conversations.
+A process takes one call at a time, in pickles over its pipes, and is kept for the next call. Whoever is
+cancelled or late has its process ended. Knows processes; no calls and no conversations.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import sys
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 from kaiwa.errors import ToolError
 from kaiwa.tools.context import ToolContext
 from kaiwa.tools.outcome import AnyTool
+from kaiwa.tools.places import Places
 
 KEPT_IDLE: Final = 2
 _LENGTH_BYTES: Final = 4
@@ -24,11 +26,27 @@ class ProcessLostError(Exception):
 
 
 class Processes:
+    """At most one busy process for each processor; further calls wait, at most until their deadlines."""
+
     def __init__(self) -> None:
         self._idle: list[asyncio.subprocess.Process] = []
+        self._places = Places(os.cpu_count() or 1)
 
     async def call(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> Any:
         """Run the function in a process. Raises ToolError as the function did, else ProcessLostError."""
+        async with self._places.taken():
+            kind, value = await self._call(entry, context, arguments)
+        if kind == "refused":
+            raise ToolError(value)
+        if kind == "broke":
+            raise ProcessLostError(value)
+        return value
+
+    def close(self) -> None:
+        while self._idle:
+            _end(self._idle.pop())
+
+    async def _call(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> tuple[str, Any]:
         process = await self._process()
         done = False
         try:
@@ -40,16 +58,7 @@ class Processes:
                 self._idle.append(process)
             else:
                 _end(process)
-        kind, value = answer
-        if kind == "refused":
-            raise ToolError(value)
-        if kind == "broke":
-            raise ProcessLostError(value)
-        return value
-
-    def close(self) -> None:
-        while self._idle:
-            _end(self._idle.pop())
+        return answer
 
     async def _process(self) -> asyncio.subprocess.Process:
         while self._idle:

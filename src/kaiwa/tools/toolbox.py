@@ -41,8 +41,8 @@ class AgentToolBox:
         self._specs = agent.specs
         self._late = agent.on_late_result
         self._language = language or agent.language
-        self._place = Workplace(pool, max_output_bytes)
         self._jobs = jobs or Jobs()
+        self._place = Workplace(pool, self._jobs.processes, max_output_bytes)
 
     @property
     def specs(self) -> Sequence[ToolSpec]:

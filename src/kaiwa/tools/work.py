@@ -30,9 +30,9 @@ _pool: Final = ThreadPoolExecutor(max_workers=POOL_THREADS, thread_name_prefix="
 class Workplace:
     """Where functions run: coroutines on the loop, plain functions in threads, heavy ones in processes."""
 
-    def __init__(self, pool: Executor | None, max_output_bytes: int) -> None:
+    def __init__(self, pool: Executor | None, processes: Processes, max_output_bytes: int) -> None:
         self._pool = pool or _pool
-        self._processes = Processes()
+        self._processes = processes
         self._max_output_bytes = max_output_bytes
 
     async def work(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> Outcome:
@@ -51,9 +51,6 @@ class Workplace:
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the edge of a tool
             _log_crash(entry, context, fault)
         return crashed(entry)
-
-    def close(self) -> None:
-        self._processes.close()
 
     async def _within_deadline(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> Any:
         deadline = asyncio.timeout(entry.timeout_s)

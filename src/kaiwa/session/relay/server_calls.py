@@ -6,22 +6,31 @@ theirs and the service is free; a response that began after the service had take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from kaiwa.events.relay import Forward, PassedFrame
-from kaiwa.events.tools import ToolCall, ToolSettled
+from kaiwa.events.tools import ToolCall, ToolSettled, ToolSpec
 from kaiwa.session.calls import CallLedger
+from kaiwa.session.consent import Consent
 from kaiwa.session.outbox import Outbox
+from kaiwa.session.policy import REFUSALS
 
+_KEPT_ITEMS: Final = 64
 ACTIVE = "conversation_already_has_active_response"
 
 
 class ServerCalls:
     """`turn_answer_s`: how long the service may take to answer a turn before kaiwa asks for the answer."""
 
-    def __init__(self, out: Outbox, *, join_s: float, turn_answer_s: float) -> None:
+    def __init__(
+        self, out: Outbox, specs: Sequence[ToolSpec] = (), *, join_s: float, turn_answer_s: float
+    ) -> None:
         self._out = out
+        self._conversation_id = out.new_id("conv")
+        self._consent = Consent(specs, REFUSALS)
+        self._user_items: deque[str] = deque(maxlen=_KEPT_ITEMS)
         self._turn_answer_s = turn_answer_s
         self._ledger = CallLedger(join_s)
         self._outputs: dict[str, str] = {}  # item of the output -> call
@@ -29,6 +38,7 @@ class ServerCalls:
         self._asked: str | None = None
         self._active: str | None = None
         self._speaking = False
+        self._turn_begun = False
         self._expected_until = 0.0
 
     # --- calls ---------------------------------------------------------------------------------
@@ -43,6 +53,7 @@ class ServerCalls:
             arguments=str(item.get("arguments")),
             response_id=response_id,
         )
+        call = self._consent.marked(call, self._conversation_id, confirmed=False)
         self._ledger.open(call)
         self._out.run_tool(call)
 
@@ -67,6 +78,7 @@ class ServerCalls:
         if call_id is not None:
             self._forget_sent(item_id)
             self._ledger.settle(call_id, now)
+            self._consent.settled(call_id)
 
     def refused(self, event_id: str, code: str | None) -> bool:
         """True when the error was about a frame of ours; the peer has nothing to do with it."""
@@ -92,18 +104,43 @@ class ServerCalls:
         """A response of the conversation began: it has read every output the service had taken."""
         self._active, self._asked, self._expected_until = response_id, None, 0.0
         self._ledger.paid()
+        self._consent.began(response_id)
 
-    def response_ended(self, response_id: str) -> None:
+    def response_ended(self, response: Mapping[str, Any]) -> None:
+        response_id = str(response.get("id"))
         if response_id == self._active:
             self._active = None
+        output: Any = response.get("output")
+        said = isinstance(output, list) and any(
+            isinstance(item, dict) and cast("dict[str, Any]", item).get("type") == "message"
+            for item in cast("list[object]", output)
+        )
+        if said and response.get("status") == "completed":
+            self._consent.spoke(response_id)
 
     def response_expected(self, now: float) -> None:
         self._expected_until = now + self._turn_answer_s
 
     def speech(self, started: bool, now: float) -> None:
         self._speaking = started
+        if started:
+            self._turn_begun = True
+            self._consent.turn_began(heard=self._active is None)
         if not started:
             self.response_expected(now)
+
+    def user_said(self, item_id: str) -> None:
+        """An item of the user's is part of the conversation now."""
+        if item_id in self._user_items:
+            return
+        self._user_items.append(item_id)
+        if not self._turn_begun:  # typed, or committed by a client that decides turns itself
+            self._consent.turn_began(heard=self._active is None)
+        self._turn_begun = False
+        self._consent.turn_ended(item_id)
+
+    def worded(self, item_id: str, words: str) -> None:
+        self._consent.worded(item_id, words)
 
     # --- the answer that is owed ---------------------------------------------------------------
 

@@ -26,11 +26,13 @@ from kaiwa.session.relay.server_calls import ServerCalls
 _TOUCHED: Final = frozenset({"session.update", "response.create"})
 _ALWAYS: Final = frozenset({"session.created", "response.done", "error"})
 _FOR_PINS: Final = frozenset({"session.updated"})
+_WORDS: Final = "conversation.item.input_audio_transcription.completed"
 _FOR_TOOLS: Final = hidden.TYPES | {
     "response.created",
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.cleared",
+    _WORDS,
 }
 # An error is told once: a close that follows it within this time needs no second one.
 _TOLD_FOR_S: Final = 5.0
@@ -56,7 +58,9 @@ class RelaySession:
         self._out = Outbox(ids)
         self._tools = OfferedTools(tools, profile.session.get("tools"))
         self._paced = PacedRelay(self._out) if profile.paced else None
-        self._calls = ServerCalls(self._out, join_s=profile.join_s, turn_answer_s=profile.turn_answer_s)
+        self._calls = ServerCalls(
+            self._out, tools, join_s=profile.join_s, turn_answer_s=profile.turn_answer_s
+        )
         self._hidden = HiddenItems()
         self._effective: Mapping[str, Any] = {}
         self._phase: Literal["greeting", "settling", "open"] = "open" if profile.attached else "greeting"
@@ -228,6 +232,7 @@ class RelaySession:
             "input_audio_buffer.speech_stopped": self._hear_speech,
             "input_audio_buffer.cleared": self._hear_speech,
             "error": self._hear_error,
+            _WORDS: self._hear_words,
         }
         if self._paced is not None:
             fixed["response.output_audio.delta"] = self._paced.sound
@@ -309,7 +314,7 @@ class RelaySession:
     def _hear_response_end(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         response_id = str(_part(body, "response").get("id"))
         self._apart.discard(response_id)
-        self._calls.response_ended(response_id)
+        self._calls.response_ended(_part(body, "response"))
         if self._paced is not None:
             self._paced.ended(response_id)
         self._hear_any(said, body, now)
@@ -331,8 +336,15 @@ class RelaySession:
         )
 
     def _hear_item(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
-        self._calls.taken(_part(body, "item").get("id"), now)
+        item = _part(body, "item")
+        self._calls.taken(item.get("id"), now)
+        if item.get("role") == "user":
+            self._calls.user_said(str(item.get("id")))
         self._hear_any(said, body, now)
+
+    def _hear_words(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
+        self._calls.worded(str(body.get("item_id")), str(body.get("transcript", "")))
+        self._out.show(said)
 
     def _hear_speech(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         started = said.type.endswith("started")
