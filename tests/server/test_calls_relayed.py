@@ -257,6 +257,14 @@ async def test_direct_without_a_service_is_a_wrong_setting(tmp_path: Path) -> No
         way_of(settings, PaperAnswerer(), None)
 
 
+async def test_what_is_pinned_cannot_go_past_kaiwa(service: Service, tmp_path: Path) -> None:
+    settings = settings_for(service, tmp_path, rtc_media="direct", pinned=("voice",))
+    relay = relay_from(settings)
+    assert relay is not None
+    with pytest.raises(ConfigError, match="KAIWA_PINNED"):
+        way_of(settings, relay, None)
+
+
 class PaperAnswerer:
     async def open(self, admitted: Any) -> Any:
         raise AssertionError("nobody calls")

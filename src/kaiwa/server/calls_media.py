@@ -129,7 +129,7 @@ class PastKaiwa:
 def way_of(settings: Settings, answerer: Answerer, start: Callable[[], Awaitable[Media]] | None) -> CallWay:
     """Return the way that the settings ask for; `start` None: sound is carried by WebRTC of this house.
 
-    Raises ConfigError when there is no service to call past kaiwa.
+    Raises ConfigError when there is no service to call past kaiwa, or when that would break a promise.
     """
     if settings.rtc_media == "kaiwa":
         return ThroughKaiwa(answerer, start or (lambda: _webrtc(settings)))
@@ -138,6 +138,12 @@ def way_of(settings: Settings, answerer: Answerer, start: Callable[[], Awaitable
             "KAIWA_RTC_MEDIA",
             "is direct, and no service is named that calls could go to.",
             "Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_REALTIME_DEPLOYMENT, or leave it out.",
+        )
+    if settings.pinned:
+        raise ConfigError(
+            "KAIWA_PINNED",
+            "cannot be kept in calls that go past kaiwa: a browser tells the service itself.",
+            "Leave it out, or set KAIWA_RTC_MEDIA=kaiwa.",
         )
     return PastKaiwa(answerer)
 

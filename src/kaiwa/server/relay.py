@@ -100,6 +100,7 @@ class RelayAnswerer:
                 )
             except UpstreamError as error:
                 trouble = error
+                self._upstreams.pool.rest(target)
                 continue
             parts = self._parts(admitted, profile, dataclasses.replace(target, call_id=placed.call_id))
             return RelayedCall(placed, parts, partial(calls.hang_up, placed.call_id))

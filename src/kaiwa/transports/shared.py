@@ -135,7 +135,8 @@ class _Observer:
             return
         if len(self._waiting) >= WAITING_EVENTS:
             self._waiting.clear()
-            self.dismiss(_SLOW_CONSUMER, "slow consumer")
+            self._close = (_SLOW_CONSUMER, "slow consumer")
+            self._over.set()
             return
         self._waiting.append(event)
         self._more.set()

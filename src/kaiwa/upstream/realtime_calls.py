@@ -23,6 +23,7 @@ _ANSWER_S: Final = 15.0
 _MAX_ANSWER_BYTES: Final = 256 * 1024
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _CALLS: Final = "calls"
+_HANG_UP: Final = "hangup"
 _KEY_S: Final = 60
 _REFUSALS: Final = {
     401: ("upstream_unauthorized", "The service refused the key of this server."),
@@ -69,7 +70,7 @@ class ServiceCalls:
     async def hang_up(self, call_id: str) -> None:
         """End a call; one that is over already is no fault."""
         try:
-            await self._post(f"{_CALLS}/{call_id}/hangup", b"", "application/json", None)
+            await self._post(f"{_CALLS}/{call_id}/{_HANG_UP}", b"", "application/json", None)
         except (UpstreamError, PeerError):
             log.info("the service had no call to end", extra={"upstream": self._target.name})
 
@@ -91,9 +92,9 @@ class ServiceCalls:
             raise UpstreamError("upstream_unreachable", "The service cannot be reached.") from None
 
     def _refusal(self, path: str, status: int) -> PeerError | UpstreamError:
-        log.warning(
-            "upstream did not take the call", extra={"upstream": self._target.name, "status": str(status)}
-        )
+        if not path.endswith(_HANG_UP):
+            facts = {"upstream": self._target.name, "status": str(status)}
+            log.warning("upstream did not take the call", extra=facts)
         if status == 400 and path.startswith(_CALLS):
             return PeerError("invalid_sdp", "The service cannot answer this SDP offer.", param="sdp")
         code, message = _REFUSALS.get(status, ("upstream_unavailable", "The service is in trouble."))

@@ -61,7 +61,11 @@ class RealtimePool:
     def give_back(self, target: RealtimeTarget, *, failed: bool = False) -> None:
         self._live[target.name] -= 1
         if failed:
-            self._resting[target.name] = self._clock() + REST_S
+            self.rest(target)
+
+    def rest(self, target: RealtimeTarget) -> None:
+        """Ask this target last for a while."""
+        self._resting[target.name] = self._clock() + REST_S
 
     async def close(self) -> None:
         for credential in {id(target.credential): target.credential for target in self._targets}.values():
