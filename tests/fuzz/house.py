@@ -40,8 +40,6 @@ class House:
 
 # uvicorn keeps its records from the root.
 _LOGS = (None, "uvicorn")
-# uvicorn closes with 1007, as the protocol wants, and logs the peer's fault as if it were its own.
-_NO_CRASH = ("Invalid UTF-8 sequence received from client.",)
 
 
 class _Complaints(logging.Handler):
@@ -51,8 +49,7 @@ class _Complaints(logging.Handler):
         self.setFormatter(logging.Formatter("%(name)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg not in _NO_CRASH:
-            self._house.complaints.append(self.format(record))
+        self._house.complaints.append(self.format(record))
 
 
 def settings_in(directory: Path) -> Settings:

@@ -1,19 +1,22 @@
-"""What a connection may cost before it has asked for anything: so many bytes of a request, so many seconds.
+"""What a connection may cost before anybody heard it: bytes and seconds of a request, lines of the log.
 
-Knows uvicorn's HTTP connection; nothing of requests. Without it a head without end is kept until its sender
-tires, and a silent connection for ever.
+Knows uvicorn's connections; nothing of requests and events. Without it a head without end is kept until its
+sender tires, a silent connection for ever, and every frame of broken text leaves a traceback.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio.transports import BaseTransport
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+log = logging.getLogger("kaiwa.server")
 MAX_HEAD_BYTES: Final = 64 * 1024
+_NO_TEXT: Final = 1007
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
@@ -80,3 +83,22 @@ class AnsweredUpgrade(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = self.handshake_complete = True
             self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "bytes" or self.close_sent or _is_utf8(self.frames):
+            super().send_receive_event_to_app()
+            return
+        self.frames = []
+        log.info("closed a connection over text that is not UTF-8")
+        self.conn.send_close(_NO_TEXT)
+        self.handle_parser_exception()
+
+
+def _is_utf8(pieces: list[bytes]) -> bool:
+    if all(piece.isascii() for piece in pieces):  # nearly always, and told at once
+        return True
+    try:
+        b"".join(pieces).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
