@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
 import socket
 import struct
 from typing import Any
@@ -33,6 +34,7 @@ from kaiwa.protocol.realtime.preview_editions import OCTOBER_2024
 from kaiwa.server.ephemeral import EphemeralKeys
 
 MIB = 1024 * 1024
+CLIENTS_ID = "x-ms-client-request-id"
 BETA = "openai-beta.realtime-v1"
 KEY_PROTOCOL = f"openai-insecure-api-key.{KEY}"
 STAINLESS = {
@@ -232,6 +234,64 @@ async def test_headers_of_a_request_on_an_upgrade_do_no_harm(house: House) -> No
 async def test_query_parameters_nobody_knows_are_passed_over(house: House) -> None:
     path = f"{GA}&api-version=2025-04-01-preview&intent=&x-ms-client-request-id=1&model_family=x"
     assert speaks_ga(await house.first(path))
+
+
+class Unnamed(Breakage):
+    """The server is not told how the client calls its requests."""
+
+    def knock(
+        self, path: str, headers: dict[str, str], offered: list[str]
+    ) -> tuple[str, dict[str, str], list[str]]:
+        kept = {name: value for name, value in headers.items() if name != CLIENTS_ID}
+        return path.replace(f"{CLIENTS_ID}=", "unknown="), kept, offered
+
+
+class Anonymous(Breakage):
+    """Answers bear no id."""
+
+    def answer(self, status: int, headers: dict[str, str], body: Any) -> tuple[int, dict[str, str], Any]:
+        return (
+            status,
+            {name: value for name, value in headers.items() if not name.endswith("request-id")},
+            body,
+        )
+
+
+def logged_ids(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    records = [record.__dict__ for record in caplog.records if "client_request_id" in record.__dict__]
+    return [(record["client_request_id"], record["request_id"]) for record in records]
+
+
+@rule("K-280", broken_by=Unnamed)
+@rule("K-280", broken_by=Anonymous)
+async def test_a_client_may_name_its_connection(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kaiwa.server")
+    name, bad = "5b2f0cbe-8d1c-4c8e-9f0a-1b7f5a4f0a11", "a\tb{}" + "c" * 300
+    calls = [
+        (AZURE, API_KEY | {CLIENTS_ID: name}),
+        (f"{AZURE}&{CLIENTS_ID}={name}", API_KEY),
+        (AZURE, API_KEY | {CLIENTS_ID: bad}),
+    ]
+    for path, headers in calls:
+        async with house.call(path, headers) as caller:
+            assert speaks_ga(await caller.hear())
+            answered = caller.reply.headers
+            own = answered.get("apim-request-id", "")
+            assert own.startswith("req_") and answered["x-ms-request-id"] == own
+            assert logged_ids(caplog)[-1:] == [
+                ((name if bad not in headers.values() else "ab" + "c" * 62), own)
+            ]
+
+
+@rule("K-280", broken_by=Anonymous)
+async def test_a_client_may_name_its_requests(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kaiwa.server")
+    for headers in (API_KEY, {}):
+        told = await house.post(
+            "/openai/v1/realtime/client_secrets", {}, headers=headers | {CLIENTS_ID: "mine-1"}
+        )
+        assert told.status == (200 if headers else 401)
+        assert logged_ids(caplog)[-1:] == [("mine-1", told.headers.get("apim-request-id"))]
 
 
 class Clock:

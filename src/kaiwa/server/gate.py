@@ -15,7 +15,7 @@ from kaiwa.errors import PeerError, UpstreamError
 from kaiwa.server.access import key_fits, offered_keys, origin_fits
 from kaiwa.server.bodies import TooLarge
 from kaiwa.server.failures import failure, failure_of
-from kaiwa.server.ids import new_id
+from kaiwa.server.request_ids import ids_of
 from kaiwa.server.routes import Answer
 from kaiwa.server.settings import Settings
 
@@ -50,7 +50,9 @@ class Gate:
                 response = _refused(error)
             except UpstreamError as error:
                 response = _unable(error)
-            response.headers["x-request-id"] = new_id("req")
+            ids = ids_of(request)
+            response.headers.update(ids.headers)
+            ids.log(status=response.status_code)
             return _shared(request, response)
 
         return checked

@@ -18,6 +18,7 @@ from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_id
+from kaiwa.server.request_ids import ids_of
 from kaiwa.transports.websocket import WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -34,14 +35,18 @@ class RealtimeEndpoint:
 
     async def __call__(self, socket: WebSocket) -> None:
         offered = subprotocols(socket)
-        await socket.accept(subprotocol="realtime" if offered else None)
+        ids = ids_of(socket)
+        headers = [(name.encode(), value.encode()) for name, value in ids.headers.items()]
+        await socket.accept(subprotocol="realtime" if offered else None, headers=headers)
         dialect = dialect_of(socket.url.path, socket.query_params, socket.headers, offered)
         answer = self.admission.judge(socket, dialect, self.holding.live)
         if isinstance(answer, Observing):
             answer = await self.calls.observe(answer, socket, dialect)
         if isinstance(answer, Refusal):
+            ids.log(code=answer.code)
             await _refuse(socket, answer, dialect)
         elif answer is not None:
+            ids.log(session_id=answer.config.id)
             with self.holding.seat():
                 await self._converse(socket, answer)
 
