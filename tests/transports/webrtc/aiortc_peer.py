@@ -91,6 +91,7 @@ class AiortcPeer:
     async def close(self) -> None:
         await self.connection.close()
         if self._listening is not None:
+            self._listening.cancel()  # a track of a call that never came up waits for ever
             await asyncio.wait([self._listening])
 
     def _track(self, track: Any) -> None:

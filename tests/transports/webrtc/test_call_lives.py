@@ -14,7 +14,14 @@ from tests.transports.webrtc.chromium_offer import AUDIO, CHANNEL, offer
 from tests.transports.webrtc.here import WITHIN_S, Listener, audio_delta, media_service, told
 
 from kaiwa.errors import ConfigError, PeerError, UpstreamError
-from kaiwa.transports.webrtc import MediaService, MediaSettings, stun
+from kaiwa.transports.webrtc import MediaService, MediaSettings, connection, stun
+
+
+def connected_socket(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    made.connect(("127.0.0.1", port))
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -200,6 +207,37 @@ async def test_strangers_are_not_answered() -> None:
             await loop.sock_sendall(stranger, stun.request(b"c" * 12, f"{ours}:x", key, nominates=False))
             answer = await loop.sock_recv(stranger, 2048)
             assert answer[8:20] == b"c" * 12
+        await call.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("silent_for_s", "followed"), [(0.0, True), (60.0, False)], ids=["silent", "not yet"]
+)
+async def test_a_peer_that_moves_is_followed_once_its_old_place_is_silent(
+    monkeypatch: pytest.MonkeyPatch, silent_for_s: float, followed: bool
+) -> None:
+    monkeypatch.setattr(connection, "MOVED_S", silent_for_s)
+    loop = asyncio.get_running_loop()
+    async with media_service(own_process=False) as media:
+        call = await media.answer(offer())
+        port = int(re.search(r"m=audio (\d+)", call.answer_sdp).group(1))  # type: ignore[union-attr]
+        ours = re.search(r"a=ice-ufrag:(\S+)", call.answer_sdp).group(1)  # type: ignore[union-attr]
+        key = re.search(r"a=ice-pwd:(\S+)", call.answer_sdp).group(1).encode()  # type: ignore[union-attr]
+
+        async def handshakes_at(place: socket.socket, *, nominates: bool) -> bool:
+            """Check from this place; say whether the handshake comes there within its first second."""
+            await loop.sock_sendall(place, stun.request(b"c" * 12, f"{ours}:x", key, nominates=nominates))
+            try:
+                async with asyncio.timeout(1.5):
+                    while (await loop.sock_recv(place, 2048))[0] != 22:
+                        pass
+            except TimeoutError:
+                return False
+            return True
+
+        with connected_socket(port) as home, connected_socket(port) as elsewhere:
+            assert await handshakes_at(home, nominates=True)
+            assert await handshakes_at(elsewhere, nominates=False) is followed
         await call.hang_up()
 
 

@@ -32,6 +32,8 @@ log = logging.getLogger("kaiwa.media")
 _REPORT_STEPS: Final = 125
 """Packets between two RTCP reports: 2.5 s."""
 _CNAME: Final = "kaiwa"
+MOVED_S: Final = 2.0
+"""When so long nothing came from where the peer was, a good check from elsewhere says that it moved."""
 
 
 class Connection:
@@ -55,7 +57,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._socket: socket | None = None
         self._address: Any = None
-        self._seen_at = self._loop.time()
+        self._seen_at = self._there_at = self._loop.time()
         self._reached = asyncio.Event()
         self._over = asyncio.Event()
         self._reason = ""
@@ -114,25 +116,31 @@ class Connection:
 
     def checked(self, through: socket, address: Any, *, nominates: bool) -> None:
         """Note a good connectivity check from this address."""
-        self._seen_at = self._loop.time()
-        if nominates or self._socket is None:
+        now = self._loop.time()
+        if nominates or self._socket is None or now - self._there_at > MOVED_S:
             self._socket, self._address = through, address
             self._reached.set()
+        self._seen(address, now)
+
+    def _seen(self, address: Any, now: float) -> None:
+        self._seen_at = now
+        if address == self._address:
+            self._there_at = now
 
     def handshake_arrived(self, datagram: bytes) -> None:
         self._secured.feed(datagram)
 
-    def media_arrived(self, data: bytes) -> None:
+    def media_arrived(self, data: bytes, address: Any) -> None:
         now = self._loop.time()
         if is_rtcp(data):
             if (plain := self._secured.opened_report(data)) is not None:
-                self._seen_at = now
+                self._seen(address, now)
                 self._reports_arrived(plain, now)
             return
         plain = self._secured.opened(data)
         packet = None if plain is None else read_rtp(plain)
         if packet is not None:
-            self._seen_at = now
+            self._seen(address, now)
             self._reception.arrived(packet, now)
             self._heard(self._microphone.arrived(packet, now))
 
@@ -157,7 +165,7 @@ class Connection:
             self._socket.sendto(data, self._address)
         except OSError:
             # A full buffer or a network that is down: lost, as datagrams are. Silence ends the call.
-            self._lost_sends = True
+            return
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -166,6 +174,8 @@ class Connection:
         try:
             if await self._connect():
                 await self._over.wait()
+        except ConnectionError:
+            self.end("closed by the peer")
         except Exception:
             log.exception("call failed")
             self.end("failed")

@@ -74,7 +74,7 @@ class Mux:
             return
         try:
             if first > 127:
-                connection.media_arrived(data)
+                connection.media_arrived(data, key[1])
             elif 19 < first < 64:
                 connection.handshake_arrived(data)
         except Exception:
