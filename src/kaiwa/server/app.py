@@ -174,6 +174,8 @@ class _Facts(logging.Formatter):
     """Message first, then the facts that came as fields."""
 
     _FIELDS = (
+        "request_id",
+        "client_request_id",
         "session_id",
         "reason",
         "elapsed_ms",
