@@ -22,7 +22,7 @@ DEFAULT_PAUSE_S: Final = 0.5
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Tool(Generic[P, R]):
     """A function a model may call. Calling the value itself calls the function, unchecked."""
 

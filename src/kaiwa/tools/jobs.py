@@ -104,7 +104,7 @@ class Jobs:
         for task in list(self._unfinished):
             task.cancel()
         await asyncio.gather(*self._unfinished, return_exceptions=True)
-        self.processes.close()
+        await self.processes.close()
 
     # --- one job -------------------------------------------------------------------------------
 
@@ -182,10 +182,11 @@ class Jobs:
         """Decide what becomes of a job when the last call that waited for it goes."""
         assert job.task is not None, "a job has begun"
         job.listeners.pop(call.call_id, None)
-        if job.listeners or job.task.done():
+        if job.listeners:
             return
         # A change that has begun is never cut off in the middle: nobody would know what it did.
-        if job.entry.changes or (job.entry.rules.background and not stopped):
+        goes_on = job.entry.changes or (job.entry.rules.background and not stopped)
+        if goes_on or job.task.done():
             job.task.add_done_callback(partial(self._record, call, late))
         else:
             job.context.cancel()

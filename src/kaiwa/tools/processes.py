@@ -30,6 +30,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._idle: list[asyncio.subprocess.Process] = []
+        self._alive: set[asyncio.subprocess.Process] = set()
         self._places = Places(os.cpu_count() or 1)
 
     async def call(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> Any:
@@ -42,9 +43,11 @@ class Processes:
             raise ProcessLostError(value)
         return value
 
-    def close(self) -> None:
-        while self._idle:
-            _end(self._idle.pop())
+    async def close(self) -> None:
+        """End every process and wait until it is gone."""
+        self._idle.clear()
+        for process in list(self._alive):
+            await self._end(process)
 
     async def _call(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> tuple[str, Any]:
         process = await self._process()
@@ -57,7 +60,7 @@ class Processes:
             if done and len(self._idle) < KEPT_IDLE:
                 self._idle.append(process)
             else:
-                _end(process)
+                await self._end(process)
         return answer
 
     async def _process(self) -> asyncio.subprocess.Process:
@@ -65,10 +68,22 @@ class Processes:
             process = self._idle.pop()
             if process.returncode is None:
                 return process
-        return await asyncio.create_subprocess_exec(
+            await self._end(process)
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "kaiwa.tools.process",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        self._alive.add(process)
+        return process
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None and process.stdout is not None, "the process was started with pipes"
+        if process.returncode is None:
+            process.kill()
+        process.stdin.close()
+        await process.stdout.read()  # to its end: then its pipes are closed
+        await process.wait()
+        self._alive.discard(process)
 
     async def _answer(self, process: asyncio.subprocess.Process, context: ToolContext) -> tuple[str, Any]:
         while True:
@@ -111,8 +126,3 @@ async def _read(process: asyncio.subprocess.Process) -> tuple[str, Any]:
         return pickle.loads(await process.stdout.readexactly(size))
     except asyncio.IncompleteReadError as lost:
         raise ProcessLostError("the process ended") from lost
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()

@@ -37,11 +37,6 @@ class ToolRules:
     cancel_on_interruption: bool = False
     cpu_bound: bool = False
 
-    @property
-    def finishes(self) -> bool:
-        """True for a call that goes on when its conversation is over."""
-        return self.background or self.changes is True
-
 
 def check_rules(rules: ToolRules, setting: str, function: Callable[..., Any], *, takes_context: bool) -> None:
     """Raise ConfigError for the first rule that is wrong by itself or beside another."""
@@ -105,7 +100,7 @@ def _cpu(rules: ToolRules, function: Callable[..., Any]) -> tuple[tuple[bool, st
             "Write it as def, or leave cpu_bound out.",
         ),
         (
-            rules.cpu_bound and "<locals>" in getattr(function, "__qualname__", "<locals>"),
+            rules.cpu_bound and "<" in getattr(function, "__qualname__", "<"),
             "a process of its own has to find the function by its name.",
             "Define it at the top of a module, or leave cpu_bound out.",
         ),
