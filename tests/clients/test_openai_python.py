@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from tests.clients.line import broken_line
 from tests.clients.place import KEY, Place
+from tests.contract.breakages import Breakage, put
+from tests.contract.manifest import rule
+from tests.transports.webrtc.aiortc_peer import aiortc_peer
 
 from kaiwa.audio.wav import house_audio_of
 from kaiwa.testing.conformance import check_transcript
@@ -182,6 +186,40 @@ async def test_two_conversations_on_one_server_do_not_hear_each_other(port: int)
         first, second = await asyncio.gather(one.until("response.done"), other.until("response.done"))
     assert first[-1].response.id != second[-1].response.id
     assert first[-1].response.conversation_id != second[-1].response.conversation_id
+
+
+@rule("K-304", broken_by=put("response.done", "response.status", "failed"))
+async def test_a_call_is_made_attached_to_and_hung_up(local_server: Place, planted: Breakage | None) -> None:
+    async with (
+        aiortc_peer() as peer,
+        AsyncOpenAI(api_key=KEY, base_url=f"http://{local_server.plain}/v1") as client,
+        broken_line(local_server, planted or Breakage()) as line,
+        AsyncOpenAI(api_key=KEY, base_url=f"http://{line.plain}/v1") as beside,
+    ):
+        session: Any = {"type": "realtime", "model": "gpt-realtime"}
+        answer = await client.realtime.calls.create(sdp=await peer.offer(), session=session)
+        await peer.accept(answer.text)
+        async with asyncio.timeout(10):
+            await peer.opened.wait()  # a call that is hung up before it came up is told nothing
+        call_id = answer.response.headers["location"].rpartition("/")[2]
+        async with asyncio.timeout(line.patience_s if planted else 30), connected(beside, call_id) as heard:
+            await heard.connection.session.update(session=TEXT_SESSION)
+            await heard.connection.conversation.item.create(item=user_says("こんにちは"))
+            await heard.connection.response.create()
+            events = await heard.until("response.done")
+        await client.realtime.calls.hangup(call_id)
+        async with asyncio.timeout(10):
+            await peer.closed.wait()
+    assert events[-1].response.status == "completed"
+    assert words_of(events).strip()
+
+
+@asynccontextmanager
+async def connected(client: AsyncOpenAI, call_id: str) -> AsyncIterator[Heard]:
+    async with client.realtime.connect(call_id=call_id) as connection:
+        heard = Heard(connection)
+        await heard.until("session.created")
+        yield heard
 
 
 class SyncHeard:

@@ -10,6 +10,7 @@ from tests.contract.manifest import rule
 failed_answers = put("response.done", "response.status", "failed")
 
 
+@rule("K-304", broken_by=failed_answers)
 async def test_openai_python_sync_and_async_in_both_dialects_and_on_azure(
     place: Place, planted: Breakage | None
 ) -> None:
