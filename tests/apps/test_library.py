@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from bench import library as bench_library
 from kaiwa.apps.library.agent import library_agent, library_tools
-from kaiwa.apps.library.documents import documents, search
+from kaiwa.apps.library.documents import read_documents
+from kaiwa.apps.library.index import library
+from kaiwa.apps.library.words import question_words, words
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolProgress, ToolSettled
 from kaiwa.tools.toolbox import AgentToolBox
 
@@ -56,12 +59,36 @@ async def test_the_duration_is_a_setting() -> None:
     ],
 )
 def test_what_people_say_finds_the_right_document_first(asked: str, title: str) -> None:
-    assert search(asked, "ja")[0].title == title
+    assert library().search(asked, "ja")[0].title == title
 
 
 def test_a_question_about_nothing_in_the_library_finds_nothing() -> None:
-    assert search("ぬか漬け", "ja") == []
-    assert search("zzz", "en") == []
+    assert library().search("ぬか漬け", "ja") == []
+    assert library().search("zzz", "en") == []
+    assert library().search("？", "ja") == []
+    assert library().search('" * ( AND', "en") == []
+
+
+def test_results_are_in_the_language_asked_for() -> None:
+    japanese = library().search("Apache SSL", "ja", limit=5)
+    english = library().search("SSL sockets", "en", limit=5)
+
+    assert {one.language for one in japanese} == {"ja"}
+    assert {one.language for one in english} == {"en"}
+    assert english[0].title.startswith("ssl")
+
+
+def test_japanese_is_indexed_in_pairs_and_asking_is_no_content() -> None:
+    assert words("仮想化とLVM") == ["仮想", "想化", "化と", "lvm"]
+    assert question_words("ＳＳＨについて教えてください") == ["ssh"]
+    assert question_words("What is the SSH?") == ["ssh"]
+
+
+def test_fifty_unseen_questions_mostly_find_their_document_among_five() -> None:
+    figures = {figure.name: figure.value for figure in bench_library.measure()}
+
+    assert figures["library.recall_at_5"] >= 0.8
+    assert figures["library.recall_at_5.ja"] >= 0.7
 
 
 def test_the_description_says_that_it_takes_long_and_the_deadline_leaves_room() -> None:
@@ -73,7 +100,12 @@ def test_the_description_says_that_it_takes_long_and_the_deadline_leaves_room() 
     assert japanese.timeout_s == 60
 
 
-def test_documents_have_ids_of_their_own() -> None:
-    ids = [document.id for document in documents()]
+def test_over_three_hundred_documents_in_each_language_ship_with_the_package() -> None:
+    documents = read_documents()
+    ids = [document.id for document in documents]
 
-    assert len(ids) == len(set(ids)) == 15
+    assert len(ids) == len(set(ids))
+    assert sum(document.language == "ja" for document in documents) > 300
+    assert sum(document.language == "en" for document in documents) > 300
+    assert all(document.summary and document.title and document.source for document in documents)
+    assert max(len(document.summary) for document in documents) <= 241

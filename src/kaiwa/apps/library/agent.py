@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from kaiwa.apps.library.documents import Language, search
+from kaiwa.apps.library.documents import Document, Language
+from kaiwa.apps.library.index import library
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.context import ToolContext
 from kaiwa.tools.function import Tool, tool
@@ -40,8 +41,8 @@ def library_tools(
         for step in range(1, _STEPS + 1):
             await sleep(duration_s / _STEPS)
             context.progress(step / _STEPS, _progress_text(step, language))
-        found = search(query, language)
-        results = [{"title": document.title, "summary": document.summary} for document in found]
+        found = await asyncio.to_thread(_search, query, language)
+        results = [{"title": one.title, "summary": one.summary, "source": one.source} for one in found]
         return {"success": True, "query": query, "count": len(results), "results": results}
 
     @tool(name="search_database", changes=False, timeout_s=timeout_s)
@@ -73,6 +74,10 @@ def library_agent(
         language=language,
         time_zone="Asia/Tokyo",
     )
+
+
+def _search(query: str, language: Language) -> list[Document]:
+    return library().search(query, language)
 
 
 def _progress_text(step: int, language: Language) -> str:

@@ -1,55 +1,85 @@
-"""A modest set of short documents of our own writing, and a ranking. Knows no delay and no tool."""
+"""The library's documents: texts of others under free licences (NOTICE), and a few of our own.
+
+Knows the files that ship with the package; does not know how to search. `scripts/library_documents.py`
+made the packed ones.
+"""
 
 from __future__ import annotations
 
-import json
+import lzma
+import re
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
 
+import msgspec
+
 Language = Literal["ja", "en"]
-_TITLE_WEIGHT: Final = 3
+_SUMMARY_CHARS: Final = 120
+_ENDS: Final = ("。", ".", "？", "?", "！", "!")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`title` is how a result names it, in the language of its documents."""
+
+    file: str
+    language: Language
+    title: str
+
+
+SOURCES: Final = (
+    Source("handbook-ja", "ja", "Debian 管理者ハンドブック"),
+    Source("httpd-ja", "ja", "Apache HTTP サーバ ドキュメント"),
+    Source("python-en", "en", "Python documentation"),
+)
+OWN: Final[dict[Language, str]] = {"ja": "kaiwa の資料", "en": "kaiwa's own notes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`subjects` are the words people ask with."""
+    """`subjects` are words people ask with that the text may lack."""
 
     id: str
     language: Language
+    source: str
     title: str
-    summary: str
-    subjects: tuple[str, ...]
+    text: str
+    subjects: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first sentences, as many as one says in a breath."""
+        paragraphs = self.text.split("\n")
+        plain = next((one for one in paragraphs if one.endswith(_ENDS)), paragraphs[0])  # not a heading
+        sentences = re.findall(r".+?(?:[。！？]|[.!?](?=\s|$)|$)", plain)
+        said = sentences[0].strip() if sentences else ""
+        for sentence in sentences[1:]:
+            if len(said) + len(sentence) > _SUMMARY_CHARS:
+                break
+            said += sentence
+        return said if len(said) <= 2 * _SUMMARY_CHARS else f"{said[: 2 * _SUMMARY_CHARS]}…"
 
 
-@cache
-def documents() -> tuple[Document, ...]:
-    text = resources.files(__package__ or "").joinpath("documents.json").read_text("utf-8")
-    rows: list[dict[str, Any]] = json.loads(text)["documents"]
-    return tuple(
-        Document(row["id"], row["language"], row["title"], row["summary"], tuple(row["subjects"]))
-        for row in rows
-    )
-
-
-def search(query: str, language: Language, limit: int = 3) -> list[Document]:
-    """Return the documents that share the most with the query, best first; pairs of characters count."""
-    wanted = query.lower()
-    pairs = _pairs(wanted)
-    scored = [(_score(wanted, pairs, document), document) for document in documents()]
-    found = [(score, document) for score, document in scored if score and document.language == language]
-    found.sort(key=lambda entry: (-entry[0], entry[1].id))
-    return [document for _, document in found[:limit]]
-
-
-def _score(wanted: str, pairs: set[str], document: Document) -> int:
-    named = sum(20 for subject in document.subjects if subject.lower() in wanted)
-    shared_title = len(pairs & _pairs(document.title.lower())) * _TITLE_WEIGHT
-    shared_summary = len(pairs & _pairs(document.summary.lower()))
-    # A stray pair in common is chance, not a hit.
-    return named + (shared_title if shared_title > _TITLE_WEIGHT else 0) + shared_summary // 3
-
-
-def _pairs(text: str) -> set[str]:
-    return {text[at : at + 2] for at in range(len(text) - 1) if not text[at : at + 2].isspace()}
+def read_documents() -> list[Document]:
+    """Unpack all documents; takes some tens of milliseconds."""
+    folder = resources.files(__package__ or "").joinpath("documents")
+    own: Any = msgspec.json.decode(folder.joinpath("own.json").read_bytes())
+    found = [
+        Document(
+            row["id"],
+            row["language"],
+            OWN[row["language"]],
+            row["title"],
+            row["summary"],
+            tuple(row["subjects"]),
+        )
+        for row in own["documents"]
+    ]
+    for source in SOURCES:
+        packed = folder.joinpath(f"{source.file}.json.xz").read_bytes()
+        rows: Any = msgspec.json.decode(lzma.decompress(packed))["documents"]
+        found += [
+            Document(row["id"], source.language, source.title, row["title"], row["text"]) for row in rows
+        ]
+    return found
