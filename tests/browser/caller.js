@@ -2,6 +2,9 @@
 {
   const context = new AudioContext({ sampleRate: 24000 });
   const out = context.createMediaStreamDestination();
+  const silence = new ConstantSourceNode(context, { offset: 0 }); // a microphone sends even when nobody speaks
+  silence.connect(out);
+  silence.start();
   navigator.mediaDevices.getUserMedia = async () => out.stream.clone();
 
   window.say = (base64) => {

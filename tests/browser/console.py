@@ -63,7 +63,7 @@ class Console:
             await self.page.locator(f"input[name=carrier][value={carrier}]").check()
         await self.page.get_by_label(self.words[mode]).check()
         await self.page.get_by_role("button", name=self.words["start"]).click()
-        await expect(self.stage).to_have_attribute("data-stage", stage)
+        await expect(self.stage).to_have_attribute("data-stage", stage, timeout=15_000)
 
     async def write(self, text: str) -> None:
         await self.page.locator("#typed").fill(text)
@@ -99,8 +99,11 @@ class Console:
     async def until(self, condition: str, *, timeout_s: float = 10) -> None:
         """Wait for a condition in JavaScript. Playwright's own wait needs `eval`, which the policy forbids."""
         wait = f"new Promise((met) => {{ const look = () => ({condition}) ? met() : setTimeout(look, 10); look(); }})"
-        async with asyncio.timeout(timeout_s):
-            await self.page.evaluate(wait)
+        try:
+            await asyncio.wait_for(self.page.evaluate(wait), timeout_s)
+        except TimeoutError:
+            seen = await self.page.locator("main").inner_text()
+            raise AssertionError(f"not met in {timeout_s} s: {condition}\n{seen}") from None
 
     def foreign(self) -> list[str]:
         """Every request that left this machine."""

@@ -77,6 +77,7 @@ function sourceOf(context: AudioContext, stream: MediaStream): { source: MediaSt
     return { source: context.createMediaStreamSource(stream), own: null };
   } catch {
     const own = new AudioContext();
+    void own.resume();
     return { source: own.createMediaStreamSource(stream), own };
   }
 }

@@ -5,10 +5,10 @@ export interface Heard {
   samples: number;
 }
 
-export type SpeakerOrder = { do: "play"; item: string; samples: Float32Array } | { do: "cut" };
+export type SpeakerOrder = { do: "play"; item: string; samples: Float32Array } | { do: "cut"; cut: number };
 
 export type SpeakerReport =
   | { is: "started"; item: string }
   | { is: "progress"; item: string; samples: number }
   | { is: "emptied"; received: number }
-  | { is: "cut"; heard: Heard[] };
+  | { is: "cut"; cut: number; heard: Heard[] };

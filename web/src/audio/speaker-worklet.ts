@@ -33,7 +33,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
   }
 
   private obey(order: SpeakerOrder): void {
-    if (order.do === "cut") this.cut();
+    if (order.do === "cut") this.cut(order.cut);
     else this.push({ item: order.item, samples: order.samples });
   }
 
@@ -45,14 +45,14 @@ class SpeakerWorklet extends AudioWorkletProcessor {
     if (begins) this.say({ is: "started", item: piece.item });
   }
 
-  private cut(): void {
+  private cut(cut: number): void {
     const waiting = [...new Set(this.queue.map((piece) => piece.item))];
     const heard: Heard[] = waiting.map((item) => ({ item, samples: this.played.get(item) ?? 0 }));
     const rest = this.queue[0]?.samples.subarray(this.offset, this.offset + FADE);
     this.fading = rest === undefined ? null : rest.map((sample, index) => sample * (1 - index / FADE));
     this.queue = [];
     this.offset = 0;
-    this.say({ is: "cut", heard });
+    this.say({ is: "cut", cut, heard });
   }
 
   private fill(out: Float32Array): void {

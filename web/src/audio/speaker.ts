@@ -4,6 +4,8 @@ import { RATE_HZ } from "./pcm";
 import type { Heard, SpeakerOrder, SpeakerReport } from "./speaker-messages";
 import workletUrl from "./speaker-worklet.ts?worker&url";
 
+const PATIENCE_MS = 500; // a suspended audio thread answers nothing, and has played nothing either
+
 export interface SpeakerEvents {
   started(item: string): void;
   progress(item: string, played_ms: number): void;
@@ -16,7 +18,8 @@ export interface HeardUntil {
 }
 
 export class Speaker {
-  private waiting: ((heard: Heard[]) => void)[] = [];
+  private readonly waiting = new Map<number, (heard: Heard[]) => void>();
+  private cuts = 0;
   private sent = 0;
   playing = false;
 
@@ -45,10 +48,13 @@ export class Speaker {
   /** Fall silent; return every item that was not heard to its end, with what was heard of it. */
   async cut(): Promise<HeardUntil[]> {
     this.playing = false;
+    const cut = ++this.cuts;
     const heard = await new Promise<Heard[]>((resolve) => {
-      this.waiting.push(resolve);
-      this.order({ do: "cut" });
+      this.waiting.set(cut, resolve);
+      this.order({ do: "cut", cut });
+      setTimeout(() => resolve([]), PATIENCE_MS);
     });
+    this.waiting.delete(cut);
     return heard.map(({ item, samples }) => ({ item, played_ms: toMs(samples) }));
   }
 
@@ -67,7 +73,7 @@ export class Speaker {
   }
 
   private take(report: SpeakerReport): void {
-    if (report.is === "cut") this.waiting.shift()?.(report.heard);
+    if (report.is === "cut") this.waiting.get(report.cut)?.(report.heard);
     else if (report.is === "started") this.events.started(report.item);
     else if (report.is === "progress") this.events.progress(report.item, toMs(report.samples));
     else if (report.received === this.sent) this.emptied();

@@ -36,6 +36,13 @@ export interface ServerError {
   message: string;
 }
 
+export interface DoneResponse {
+  id: string;
+  status: string;
+  status_details?: { error?: { message?: string } | null } | null;
+  usage: Usage | null;
+}
+
 type ItemEvent = "conversation.item.added" | "conversation.item.done" | "response.output_item.done";
 type AgentWords = "response.output_audio_transcript.delta" | "response.output_text.delta";
 type Bare = "session.created" | "session.updated" | "input_audio_buffer.cleared";
@@ -54,7 +61,7 @@ export type ServerEvent =
   | { type: "input_audio_buffer.committed"; item_id: string }
   | { type: "output_audio_buffer.started" | "output_audio_buffer.stopped" | "output_audio_buffer.cleared"; response_id: string }
   | { type: "response.created"; response: { id: string } }
-  | { type: "response.done"; response: { id: string; status: string; usage: Usage | null } }
+  | { type: "response.done"; response: DoneResponse }
   | { type: AgentWords; item_id: string; response_id: string; delta: string }
   | { type: "response.output_audio.delta"; item_id: string; response_id: string; delta: string };
 

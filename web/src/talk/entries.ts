@@ -35,7 +35,16 @@ export interface Divider {
   what: "reconnected";
 }
 
-export type Entry = Speech | ToolUse | Divider;
+/** What went wrong without ending the talk, as the server says it. */
+export interface Remark {
+  is: "remark";
+  id: string;
+  text: string;
+}
+
+export type Entry = Speech | ToolUse | Divider | Remark;
+
+const HARMLESS = new Set(["response_cancel_not_active"]); // the answer had ended just before
 
 export function advance(entries: Entry[], event: ServerEvent, at: number): Entry[] {
   switch (event.type) {
@@ -66,9 +75,17 @@ export function advance(entries: Entry[], event: ServerEvent, at: number): Entry
       }));
     case "response.output_audio.delta":
       return change(entries, event.item_id, (one) => ({ ...one, clauses: withSound(one.clauses, msOf(event.delta)) }));
+    case "response.done":
+      return event.response.status === "failed" ? remarked(entries, event.response.status_details?.error?.message) : entries;
+    case "error":
+      return HARMLESS.has(event.error.code ?? "") ? entries : remarked(entries, event.error.message);
     default:
       return entries;
   }
+}
+
+function remarked(entries: Entry[], text: string | undefined): Entry[] {
+  return [...entries, { is: "remark", id: `remark-${entries.length}`, text: text ?? "" }];
 }
 
 export function played(entries: Entry[], id: string, played_ms: number): Entry[] {

@@ -16,6 +16,7 @@ function complete(entry: Entry): boolean {
 function told(entry: Entry): string {
   const text = words.value;
   if (entry.is === "divider") return text[entry.what];
+  if (entry.is === "remark") return `${text.failed}: ${entry.text}`;
   if (entry.is === "tool") return `${text.tools[entry.name] ?? entry.name}: ${text.done}`;
   return `${entry.side === "caller" ? text.you : text.them}: ${entry.text}`;
 }

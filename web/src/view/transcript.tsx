@@ -60,6 +60,7 @@ function classOf(entry: Entry): string {
 function Shown({ entry }: { entry: Entry }) {
   if (entry.is === "tool") return <ToolCard tool={entry} />;
   if (entry.is === "divider") return <p>{words.value[entry.what]}</p>;
+  if (entry.is === "remark") return <p>{words.value.failed}: {entry.text}</p>;
   return <Said one={entry} />;
 }
 
