@@ -14,17 +14,19 @@ import pytest
 from tests.server.paper_media import OFFER, PaperMedia
 from tests.server.running import running
 from tests.server.test_calls import KEY, SDP, Desk, closed, heard
+from tests.transports.webrtc.aiortc_peer import aiortc_peer, loudest_hz
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.calls_media import way_of
 from kaiwa.server.relay import relay_from
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service import Call, Faults, Rule, Say, Script, Service, running_service
+from kaiwa.transports.webrtc import MediaService, MediaSettings
 
 LONG = "A very long answer that goes on and on, so that somebody can cut in while it is spoken. " * 4
 SPOKEN = b"\xff\x2f" * 24_000
 WEATHER = Rule(pattern="weather", answers=(Call(name="get_weather", arguments='{"city": "東京"}'),))
-SHORT = Rule(pattern="hello", answers=(Say(text="Hello to you."),))
+SHORT = Rule(pattern="hello|.*spoke.*", answers=(Say(text="Hello to you."),))
 SCRIPT = Script(rules=(WEATHER, SHORT, Rule(pattern="long", answers=(Say(text=LONG),))))
 
 
@@ -120,6 +122,48 @@ async def test_a_format_for_a_websocket_never_reaches_the_service(service: Servi
         desk.call.say("session.update", session={"type": "realtime", "audio": audio})
         shown = (await desk.call.until("session.updated"))["session"]["audio"]["output"]
         assert (shown["format"]["type"], shown["voice"]) == ("audio/pcm", "verse")
+
+
+async def test_the_old_addresses_speak_the_preview_to_a_service_that_speaks_ga(
+    service: Service, tmp_path: Path
+) -> None:
+    async with relaying(service, tmp_path) as desk:
+        await desk.dial("/v1/realtimertc?model=gpt-realtime")
+        await desk.call.until("session.created")
+        desk.call.say("session.update", session={"output_audio_format": "g711_ulaw", "instructions": "X."})
+        shown = (await desk.call.until("session.updated"))["session"]
+        assert (shown["output_audio_format"], shown["instructions"]) == ("pcm16", "X.")
+        desk.call.ask("hello")
+        await desk.call.until("output_audio_buffer.started")
+        await desk.call.until("response.audio.done")
+        await desk.call.until("output_audio_buffer.stopped")
+        assert "response.audio.delta" not in desk.call.heard
+
+
+async def test_a_stock_peer_hears_the_service_and_is_heard(service: Service, tmp_path: Path) -> None:
+    settings = settings_for(service, tmp_path)
+    media = await MediaService.start(MediaSettings(own_process=False))
+    opened = running(settings, relay_from(settings), media=media)
+    async with opened as server, aiohttp.ClientSession() as http, aiortc_peer() as peer:
+        desk = Desk(server, PaperMedia(), http)
+        _, answer, _ = await desk.post("/v1/realtime/calls?model=gpt-realtime", await peer.offer(), **SDP)
+        await peer.accept(answer)
+
+        async def until(kind: str) -> None:
+            async with asyncio.timeout(5):
+                while json.loads(await peer.frames.get())["type"] != kind:
+                    pass
+
+        await until("session.created")
+        peer.tone.hz = 440.0
+        await until("input_audio_buffer.speech_started")
+        await asyncio.sleep(0.3)
+        peer.tone.hz = 0.0
+        await until("input_audio_buffer.speech_stopped")
+        await until("output_audio_buffer.started")
+        sound = await peer.hears(24_000)
+        assert 290 < loudest_hz(sound, 48_000) < 510
+        await until("output_audio_buffer.stopped")
 
 
 async def test_a_relayed_call_ends_with_the_service(service: Service, tmp_path: Path) -> None:
