@@ -134,8 +134,15 @@ class Consent:
             plain = words.strip(" 、。,.!！…").lower()
             if not plain:
                 asked.turn = None
-            elif plain.startswith(self._refusals):
+            elif self._refused(plain):
                 del self._asked[name]
+
+    def _refused(self, plain: str) -> bool:
+        """True when the words begin with a refusal, as a word: "now please" does not begin with "no"."""
+        return any(
+            plain.startswith(refusal) and not (refusal.isascii() and plain[len(refusal) :][:1].isalpha())
+            for refusal in self._refusals
+        )
 
 
 def _canonical(arguments: str) -> str:

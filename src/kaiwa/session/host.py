@@ -29,7 +29,7 @@ from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
 from kaiwa.session.floor import Floor
 from kaiwa.session.input_audio import InputAudio
-from kaiwa.session.item_rules import words_of
+from kaiwa.session.item_rules import wording
 from kaiwa.session.items import Items
 from kaiwa.session.mcp import Listings
 from kaiwa.session.mcp_calls import RemoteCalls
@@ -372,7 +372,7 @@ class HostSession:
             self._remote.answer(answer, now)
         if isinstance(event.item, Message) and event.item.role == "user":
             self._own.consent.turn_began(heard=self._was_heard(now))
-            self._own.consent.turn_ended(self.conversation.last_id or "", words_of(event.item) or None)
+            self._own.consent.turn_ended(str(self.conversation.last_id), wording(event.item))
 
     def _truncate_item(self, event: client.ItemTruncateRequested, now: float) -> None:
         self._items.truncate(event)

@@ -90,3 +90,19 @@ def words_of(item: AnyItem) -> str:
     return "".join(
         part.transcript or "" for part in item.content if isinstance(part, InputAudio | OutputAudio)
     )
+
+
+def wording(message: Message) -> str | None:
+    """Return the words of a user's message, or None when some of it was spoken and not written down."""
+    words: list[str] = []
+    for part in message.content:
+        match part:
+            case InputText(text=text):
+                words.append(text)
+            case InputAudio(transcript=None):
+                return None
+            case InputAudio(transcript=text):
+                words.append(text or "")
+            case _:
+                pass
+    return " ".join(words)
