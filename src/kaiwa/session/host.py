@@ -364,13 +364,15 @@ class HostSession:
     # --- items ---------------------------------------------------------------------------------
 
     def _create_item(self, event: client.ItemCreated, now: float) -> None:
+        if event.item.id and event.item.id in (self._turns.item_id, self._transcripts.followed):
+            raise errors.duplicate_item(event.item.id)  # the peer was told that what is spoken now will have it
         answer = event.item if isinstance(event.item, McpApprovalResponse) else None
         if answer is not None:
             self._remote.check_answer(answer)
         self._items.create(event, self.config)
         if answer is not None:
             self._remote.answer(answer, now)
-        if isinstance(event.item, Message) and event.item.role == "user":
+        if isinstance(event.item, Message) and event.item.role == "user" and event.previous_item_id is None:
             self._own.consent.turn_began(heard=self._was_heard(now))
             self._own.consent.turn_ended(str(self.conversation.last_id), wording(event.item))
 
