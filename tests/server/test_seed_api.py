@@ -97,7 +97,9 @@ async def test_a_refusal_is_an_answer_with_its_reason(desk: Desk) -> None:
     assert told["success"] is False and told["error"]
 
 
-@pytest.mark.parametrize("arguments", [b"{", b"[]", {"locationId": "loc1"}, {**WEDNESDAY, "startDate": "soon"}])
+@pytest.mark.parametrize(
+    "arguments", [b"{", b"[]", {"locationId": "loc1"}, {**WEDNESDAY, "startDate": "soon"}]
+)
 async def test_arguments_that_do_not_fit_are_named(desk: Desk, arguments: Any) -> None:
     status, told = await ask(desk, "get_availability", arguments)
     assert status == 400 and isinstance(told["error"], str)
