@@ -148,6 +148,17 @@ def test_words_of_audio_that_is_cleared_are_told_no_more(desk: Desk) -> None:
     assert begun.start_ms == 1600 and begun.transcribe.item_id != gone
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_no_item_takes_the_id_of_what_is_spoken(desk: Desk, by_hand: bool) -> None:
+    write_down(desk, STREAMING[0], by_hand=by_hand)
+    desk.append(1600) if by_hand else desk.speak(1600)
+    spoken = desk.asked_for(engine.Follow)[-1].transcribe.item_id
+    (refused,) = desk.say("It is mine.", id=spoken)
+    assert "already exists" in refused["error"]["message"]
+    desk.commit()
+    assert [frame["item"]["id"] for frame in desk.of("conversation.item.added")] == [spoken]
+
+
 def test_who_ends_turns_may_change_while_somebody_speaks(desk: Desk) -> None:
     write_down(desk, STREAMING[0], by_hand=False)
     desk.speak(800)

@@ -36,6 +36,7 @@ from kaiwa.testing.conformance import ConformanceError
 OWN = (ToolSpec(name="slow"), ToolSpec(name="quick"))
 DETECTIONS = (None, ServerVad(), ServerVad(idle_timeout_ms=5000), ServerVad(interrupt_response=False),
               ServerVad(create_response=False), SemanticVad(eagerness="high"))  # fmt: skip
+MODELS = ("w", "gpt-realtime-whisper")
 ids = st.sampled_from(["item_1", "item_2", "item_3", "item_5", "mine", "nowhere"])
 small = st.integers(0, 7)
 STEPS = st.one_of(
@@ -56,6 +57,9 @@ STEPS = st.one_of(
     st.tuples(st.just("clear")),
     st.tuples(st.just("detection"), st.sampled_from(DETECTIONS)),
     st.tuples(st.just("transcript"), ids, st.booleans()),
+    st.tuples(st.just("draft")),
+    st.tuples(st.just("say_followed")),
+    st.tuples(st.just("append")),
     st.tuples(st.just("truncate"), ids, st.integers(0, 900)),
     st.tuples(st.just("delete"), ids),
     st.tuples(st.just("retrieve"), ids),
@@ -69,9 +73,11 @@ STEPS = st.one_of(
 class Script:
     """Plays steps; picks the response or call a number means from those that exist."""
 
-    def __init__(self, detection: Any, policy: HostPolicy, kind: type[HostSession] = HostSession) -> None:
+    def __init__(
+        self, detection: Any, policy: HostPolicy, kind: type[HostSession] = HostSession, model: str = "w"
+    ) -> None:
         config = configured(
-            input=AudioInput(turn_detection=detection, transcription=Transcription(model="w")),
+            input=AudioInput(turn_detection=detection, transcription=Transcription(model=model)),
             tools=(FunctionTool(name="f"),),
         )
         self.talk = Talk(config, policy=policy, tools=OWN, kind=kind)
@@ -183,6 +189,20 @@ class Script:
         done = engine.TranscriptDone(item_id=item_id, text="語", usage=DurationUsage(seconds=1))
         self.talk.do(done if well else failed)
 
+    def _followed(self) -> list[str]:
+        return [command.transcribe.item_id for command in self.talk.of(engine.Follow)][-1:]
+
+    def _draft(self) -> None:
+        for item_id in self._followed():
+            self.talk.do(engine.TranscriptDelta(item_id=item_id, text="こ"))
+
+    def _say_followed(self) -> None:
+        for item_id in self._followed():
+            self._say(item_id, None)
+
+    def _append(self) -> None:
+        self.talk.do(client.AudioAppended(audio=sound(400)))
+
     def _truncate(self, item_id: str, ms: int) -> None:
         self.talk.do(client.ItemTruncateRequested(item_id=item_id, content_index=0, audio_end_ms=ms))
 
@@ -264,8 +284,30 @@ def still_usable(talk: Talk) -> None:
     talk.do(engine.GenerationEnded(response_id=asked[-1].split()[-1]))
 
 
+def words_are_told_of_what_is_spoken_or_written_down(talk: Talk) -> None:
+    """A delta belongs to an item that was followed and not given up, or is committed and has no outcome."""
+    open_ids: set[str] = set()
+    for action in talk.all:
+        match action:
+            case actions.Ask(command=engine.Follow(transcribe=wanted)):
+                open_ids.add(wanted.item_id)
+            case actions.Ask(command=engine.Transcribe(item_id=item_id)):
+                open_ids.add(item_id)
+            case actions.Ask(command=engine.Unfollow(item_id=item_id)):
+                open_ids.remove(item_id)
+            case actions.Send(event=server.InputTranscriptionCompleted(item_id=item_id)):
+                open_ids.remove(item_id)
+            case actions.Send(event=server.InputTranscriptionFailed(item_id=item_id)):
+                open_ids.remove(item_id)
+            case actions.Send(event=server.InputTranscriptionDelta(item_id=item_id)):
+                assert item_id in open_ids, f"words of {item_id}, which nobody speaks"
+            case _:
+                pass
+
+
 LAWS = (
     one_default_response_at_a_time,
+    words_are_told_of_what_is_spoken_or_written_down,
     every_call_is_answered_at_most_once,
     histories_hold_no_orphans,
     calls_run_once_and_only_when_complete,
@@ -274,9 +316,9 @@ LAWS = (
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(DETECTIONS), st.booleans(), st.lists(STEPS, max_size=40))
-def test_any_script_keeps_the_laws(detection, paced: bool, steps):
-    script = Script(detection, HostPolicy(paced_output=paced, lifetime_s=None))
+@given(st.sampled_from(DETECTIONS), st.booleans(), st.sampled_from(MODELS), st.lists(STEPS, max_size=40))
+def test_any_script_keeps_the_laws(detection, paced: bool, model: str, steps):
+    script = Script(detection, HostPolicy(paced_output=paced, lifetime_s=None), model=model)
     for step in steps:
         script.play(step)
     script.finish()
@@ -358,6 +400,13 @@ class RepeatsIds(HostSession):
         self._outbox._actions.extend(self._outbox._actions[-1:])
 
 
+class TellsWhatWasGivenUp(HostSession):
+    def _clear_audio(self, event, now):
+        given_up = self._transcripts.followed
+        super()._clear_audio(event, now)
+        self._transcripts._followed = given_up
+
+
 FIRST_CALL = [("request", "auto"), ("call", 0, 0, "slow"), ("end", 0, "completed")]
 PLANTED = [
     (TwoAtOnce, [("request", "auto"), ("request", "auto")], one_default_response_at_a_time),
@@ -373,13 +422,18 @@ PLANTED = [
     (KeepsTalking, [("request", "auto"), ("text", 0), ("cancel", False)], Talk.check),
     (WrongPredecessor, [("say", None, None), ("say", None, None)], Talk.check),
     (RepeatsIds, [("say", None, None)], Talk.check),
+    (
+        TellsWhatWasGivenUp,
+        [("append",), ("clear",), ("draft",)],
+        words_are_told_of_what_is_spoken_or_written_down,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "steps", "law"), PLANTED)
 def test_each_law_catches_a_planted_fault(kind, steps, law):
     def play(session_kind: type[HostSession]) -> Talk:
-        script = Script(None, HostPolicy(), session_kind)
+        script = Script(None, HostPolicy(), session_kind, model="gpt-realtime-whisper")
         for step in steps:
             script.play(step)
         return script.talk

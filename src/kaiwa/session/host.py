@@ -365,7 +365,7 @@ class HostSession:
 
     def _create_item(self, event: client.ItemCreated, now: float) -> None:
         if event.item.id and event.item.id in (self._turns.item_id, self._transcripts.followed):
-            raise errors.duplicate_item(event.item.id)  # the peer was told that what is spoken now will have it
+            raise errors.duplicate_item(event.item.id)  # what is spoken now has it
         answer = event.item if isinstance(event.item, McpApprovalResponse) else None
         if answer is not None:
             self._remote.check_answer(answer)
