@@ -17,7 +17,7 @@ from tests.server.test_calls import KEY, SDP, Desk, closed, heard
 from tests.transports.webrtc.aiortc_peer import aiortc_peer, loudest_hz
 
 from kaiwa.errors import ConfigError
-from kaiwa.server.calls_media import way_of
+from kaiwa.server.app import create_app
 from kaiwa.server.relay import relay_from
 from kaiwa.server.settings import Settings
 from kaiwa.testing.service import Call, Faults, Rule, Say, Script, Service, running_service
@@ -298,23 +298,13 @@ async def test_a_quiet_channel_is_asked_for_at_the_service(service: Service, tmp
 async def test_direct_without_a_service_is_a_wrong_setting(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, rtc_media="direct", engine="local", cache_directory=tmp_path)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="KAIWA_RTC_MEDIA"):
-        way_of(settings, PaperAnswerer(), None)
+        create_app(settings)
 
 
 async def test_what_is_pinned_cannot_go_past_kaiwa(service: Service, tmp_path: Path) -> None:
     settings = settings_for(service, tmp_path, rtc_media="direct", pinned=("voice",))
-    relay = relay_from(settings)
-    assert relay is not None
     with pytest.raises(ConfigError, match="KAIWA_PINNED"):
-        way_of(settings, relay, None)
-
-
-class PaperAnswerer:
-    async def open(self, admitted: Any) -> Any:
-        raise AssertionError("nobody calls")
-
-    async def close(self) -> None:
-        pass
+        create_app(settings)
 
 
 class Observer:

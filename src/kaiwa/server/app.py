@@ -18,7 +18,7 @@ from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
-from kaiwa.server.calls_media import Media, way_of
+from kaiwa.server.calls_media import Media, check_way, way_of
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ephemeral import EphemeralKeys
@@ -57,11 +57,13 @@ def create_app(
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
     minting, holding = Minting(admission), Holding()
+    relay = answerer or relay_from(settings)
+    check_way(settings, relay)
     services = [speech]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        answers = answerer or relay_from(settings)
+        answers = relay
         if answers is None:
             shared = await asyncio.to_thread(load_shared, settings, _tell)
             answers = CascadeAnswerer(settings, shared)

@@ -6,6 +6,7 @@ Either gives the same: an answer for the browser, and the parts of the conversat
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from kaiwa.server.ids import new_id
 from kaiwa.server.relay import RelayAnswerer
 from kaiwa.server.settings import Settings
 from kaiwa.transports.websocket import Codec
+
+log = logging.getLogger("kaiwa.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class ThroughKaiwa:
                     text = "This server takes no calls. Its operator has to install kaiwa[webrtc]."
                     raise UpstreamError("webrtc_unavailable", text) from None
                 except ConfigError as wrong:
+                    log.error("no call can be taken", extra={"cause": str(wrong)})
                     text = f"This server takes no calls. Its operator has to mend {wrong.setting}."
                     raise UpstreamError("webrtc_unavailable", text) from wrong
             return self._media
@@ -126,14 +130,11 @@ class PastKaiwa:
         """The relay's connections are closed with it."""
 
 
-def way_of(settings: Settings, answerer: Answerer, start: Callable[[], Awaitable[Media]] | None) -> CallWay:
-    """Return the way that the settings ask for; `start` None: sound is carried by WebRTC of this house.
-
-    Raises ConfigError when there is no service to call past kaiwa, or when that would break a promise.
-    """
+def check_way(settings: Settings, relay: object) -> None:
+    """Raise ConfigError when calls are to go past kaiwa and cannot, or would break a promise there."""
     if settings.rtc_media == "kaiwa":
-        return ThroughKaiwa(answerer, start or (lambda: _webrtc(settings)))
-    if not isinstance(answerer, RelayAnswerer):
+        return
+    if not isinstance(relay, RelayAnswerer):
         raise ConfigError(
             "KAIWA_RTC_MEDIA",
             "is direct, and no service is named that calls could go to.",
@@ -145,7 +146,13 @@ def way_of(settings: Settings, answerer: Answerer, start: Callable[[], Awaitable
             "cannot be kept in calls that go past kaiwa: a browser tells the service itself.",
             "Leave it out, or set KAIWA_RTC_MEDIA=kaiwa.",
         )
-    return PastKaiwa(answerer)
+
+
+def way_of(settings: Settings, answerer: Answerer, start: Callable[[], Awaitable[Media]] | None) -> CallWay:
+    """Return the way that the settings ask for; `start` None: sound is carried by WebRTC of this house."""
+    if settings.rtc_media == "direct" and isinstance(answerer, RelayAnswerer):
+        return PastKaiwa(answerer)
+    return ThroughKaiwa(answerer, start or (lambda: _webrtc(settings)))
 
 
 async def _webrtc(settings: Settings) -> Media:
