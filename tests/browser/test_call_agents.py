@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 from tests.browser.conftest import Launch
-from tests.browser.test_calls import SCRIPT
+from tests.browser.test_call_page import SCRIPT
 from tests.server.running import at_home, running
 
 from kaiwa.server.conversations import HostAnswerer
