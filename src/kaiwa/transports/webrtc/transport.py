@@ -17,7 +17,7 @@ from kaiwa.events.client import AudioAppended, ClientEvent, FrameRejected
 from kaiwa.events.config import PcmFormat, SessionConfig
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import ServerEvent
-from kaiwa.protocol.realtime.ga import GaCodec
+from kaiwa.protocol.realtime.dialects import codec_for
 from kaiwa.transports.webrtc.offer import Offer
 from kaiwa.transports.webrtc.orders import Flush, HangUp, Heard, Order, Play, Tell, Told
 from kaiwa.transports.websocket import Codec
@@ -36,7 +36,7 @@ class CallTransport:
     def __init__(
         self, number: int, offer: Offer, order: Callable[[Order], None], room: Callable[[], Awaitable[None]]
     ) -> None:
-        self.codec: Codec = GaCodec()
+        self.codec: Codec = codec_for("ga")
         self._number = number
         self._offer = offer
         self._order = order
