@@ -31,12 +31,16 @@ class GrowingRecognizer:
         self.words = words.split()
         self.final = final
         self.asked: list[tuple[str, float]] = []
+        self.languages: list[str | None] = []
         self.broken = False
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def transcribe(self, pcm: bytes, *, effort: str = "final", **_: Any) -> Recognition:
+    def transcribe(
+        self, pcm: bytes, *, effort: str = "final", language: str | None = None, **_: Any
+    ) -> Recognition:
         seconds = len(pcm) / BYTES_PER_S
+        self.languages.append(language)
         self.asked.append((effort, seconds))
         assert self.may_go_on.wait(5)
         if self.broken:
@@ -128,6 +132,17 @@ async def test_what_was_told_is_never_taken_back(opened: Any) -> None:
         await desk.hear(4)
         done = await desk.commit(4000)
         assert done.text == desk.text == "I want to go home."
+
+
+async def test_what_was_begun_in_one_language_is_not_ended_in_another(opened: Any) -> None:
+    recognizer = GrowingRecognizer("I want to go home now")
+    wanted = engine.Transcribe(item_id=ITEM, model="gpt-realtime-whisper")
+    async with opened(recognizer) as desk:
+        desk.engine.ask(engine.Follow(start_ms=0, transcribe=wanted))
+        await desk.hear(4)
+        await desk.commit(4000, wanted)
+        assert recognizer.languages[:2] == [None, None]
+        assert set(recognizer.languages[3:]) == {"en"}
 
 
 async def test_nobody_asked_nobody_is_told(opened: Any) -> None:

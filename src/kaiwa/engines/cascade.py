@@ -197,7 +197,7 @@ class CascadeEngine:
         work = partial(
             recognizer.transcribe,
             pcm,
-            language=wanted.language or self._language,
+            language=wanted.language or self._language or self._drafts.language(wanted.item_id),
             vocabulary=() if expected.kind == "name" else expected.vocabulary,
             prompt=wanted.prompt or None,
             effort=effort,

@@ -36,6 +36,7 @@ class Draft:
     def __init__(self, command: Follow) -> None:
         self.command = command
         self.told = ""
+        self.language: str | None = None
         self.start_ms = command.start_ms
         self.heard_ms = command.start_ms
         self._told_here = ""
@@ -46,7 +47,7 @@ class Draft:
         """Take a draft of the recording from `start_ms` on; return what is to be told."""
         news = agreed(self._told_here, self._before, words.text)
         self._before = words.text
-        return self._tell(news)
+        return self._tell(news, words.language)
 
     def close(self, words: Recognition, end_ms: int) -> str:
         """Take the last word on the recording up to `end_ms`, where the next drafts begin.
@@ -54,16 +55,17 @@ class Draft:
         What was told may reach beyond it: the next drafts will begin with these words.
         """
         beyond = going_on(words.text, self._told_here)
-        news = "" if beyond else self._tell(going_on(self._told_here, words.text))
+        news = "" if beyond else self._tell(going_on(self._told_here, words.text), words.language)
         self.start_ms = self.heard_ms = end_ms
         self._told_here, self._before = beyond.lstrip(), ""
         spaced = self.told and not beyond and words.language not in _UNSPACED
         self._space = " " if spaced else ""
         return news
 
-    def _tell(self, news: str) -> str:
+    def _tell(self, news: str, language: str) -> str:
         if not news:
             return ""
+        self.language = self.language or language
         self._told_here += news
         news, self._space = self._space + news, ""
         self.told += news
@@ -85,7 +87,7 @@ class Drafts:
         self._lane = lane
         self._tell = tell
         self._draft: Draft | None = None
-        self._told: dict[str, str] = {}
+        self._kept: dict[str, Draft] = {}
 
     def follow(self, command: Follow) -> None:
         self._draft = Draft(command)
@@ -97,17 +99,24 @@ class Drafts:
             return
         self._draft = None
         if keep:
-            self._told[item_id] = draft.told
-            while len(self._told) > _KEPT:
-                del self._told[next(iter(self._told))]
+            self._kept[item_id] = draft
+            while len(self._kept) > _KEPT:
+                del self._kept[next(iter(self._kept))]
+
+    def language(self, item_id: str) -> str | None:
+        """Return the language in which words of an item were told: the rest cannot be in another."""
+        draft = self._draft
+        if draft is None or draft.command.transcribe.item_id != item_id:
+            draft = self._kept.get(item_id)
+        return None if draft is None else draft.language
 
     def whole(self, item_id: str, text: str) -> tuple[str, str]:
         """Return an item's final words and what of them is not told yet; that is all for others' items."""
-        told = self._told.pop(item_id, None)
-        if told is None:
+        draft = self._kept.pop(item_id, None)
+        if draft is None:
             return text, ""
-        rest = going_on(told, text)
-        return told + rest, rest
+        rest = going_on(draft.told, text)
+        return draft.told + rest, rest
 
     @property
     def due(self) -> bool:
