@@ -26,8 +26,8 @@ SHORTEST = 150
 HIDDEN_TAGS = {"script", "style", "pre", "nav", "button", "svg", "table", "title", "head"}
 HIDDEN_NAMES = {
     "toplang", "bottomlang", "quickview", "outofdate", "warning", "top", "directive", "docnav", "toc",
-    "indexterm", "figure", "headerlink", "contents", "sphinxsidebar", "highlight-default", "highlight-python3",
-    "topic",
+    "indexterm", "figure", "headerlink", "contents", "sphinxsidebar", "highlight-default",
+    "highlight-python3", "topic",
 }  # fmt: skip
 BLOCKS = {"p", "div", "li", "h1", "h2", "h3", "h4", "dt", "dd", "section", "tr", "ul", "ol", "dl", "br"}
 EMPTY = {"br", "img", "link", "meta", "hr", "input", "col", "wbr"}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what `make test-clients` needs beside the checkout that scripts/setup.sh makes: a virtual environment
-# for each framework, since their packages do not agree, and a browser.
+# for each framework, since their packages do not agree, a browser, and a stand-in of Cosmos DB.
 #
 # Does nothing when nothing changed since the last time; needs no network then.
 set -euo pipefail
@@ -15,6 +15,11 @@ environments=.venv-clients
 install_framework() { # install_framework DIRECTORY LOCK
     "$uv" venv --quiet --clear --python "$venv/bin/python" "$1"
     VIRTUAL_ENV=$PWD/$1 "$uv" pip sync --require-hashes "$2"
+}
+
+install_stand_in_of_cosmosdb() {
+    (cd "$cosmosdb" && npm ci --ignore-scripts --no-progress) &&
+        cp "$cosmosdb"/package-lock.json "$cosmosdb"/node_modules/.kaiwa-setup
 }
 
 missing_debian_packages() {
@@ -37,4 +42,8 @@ for lock in "$locks"/*.lock; do
     step "Framework: $name ($(grep -c == "$lock") packages)" install_framework "$environments/$name" "$lock"
     echo "$wanted" >"$stamp"
 done
+cosmosdb=tests/apps/cosmosdb
+if ! cmp -s $cosmosdb/package-lock.json $cosmosdb/node_modules/.kaiwa-setup; then
+    step "Stand-in of Cosmos DB" install_stand_in_of_cosmosdb
+fi
 [ $((SECONDS - began)) = 0 ] || say "Clients ready after $((SECONDS - began)) s"

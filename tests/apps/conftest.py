@@ -12,6 +12,7 @@ import pytest
 from kaiwa.apps.rentacar.store import ReservationStore
 from kaiwa.apps.rentacar.stores import open_store
 
+from .cosmos_server import cosmos_server, fresh_database
 from .postgres_server import postgres_server
 
 
@@ -19,6 +20,18 @@ from .postgres_server import postgres_server
 def postgres_url() -> Iterator[str]:
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cosmos_address() -> Iterator[str]:
+    with cosmos_server() as address:
+        yield address
+
+
+@pytest.fixture
+def cosmos(cosmos_address: str) -> str:
+    """The connection string of a Cosmos DB database with nothing in it."""
+    return fresh_database(cosmos_address)
 
 
 @pytest.fixture
@@ -34,7 +47,8 @@ def postgres(postgres_url: str) -> str:
     return postgres_url
 
 
-KINDS = ["sqlite", "postgres"]
+# The stand-in of Cosmos DB is 446 packages: too much for `make test`.
+KINDS = ["sqlite", "postgres", pytest.param("cosmos", marks=pytest.mark.clients)]
 
 
 @pytest.fixture(params=KINDS)
@@ -42,7 +56,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind, as KAIWA_DATABASE names it."""
     if request.param == "sqlite":
         return str(tmp_path / "new" / "desk.db")
-    return str(request.getfixturevalue("postgres"))
+    return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Reservations in Azure Cosmos DB, in the original system's containers."""
