@@ -148,13 +148,13 @@ def check_upgrade(house: House, upgrade: Upgrade, *, patience_s: float = PATIENC
         version, status, *_ = answer.split(b" ", 2)
         assert version == b"HTTP/1.1"
         assert int(status) < 500, f"crashed: {answer[:200]!r}"
-    assert "localhost" in house.run(_served(house.port)), "the next caller is not served"
+    assert "sessions" in house.run(_served(house.port)), "the next caller is not served"
 
 
 async def _served(port: int) -> str:
     async with asyncio.timeout(PATIENCE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         page = await reader.read()
         writer.close()
     return page.decode()
