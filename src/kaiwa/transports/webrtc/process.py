@@ -64,18 +64,26 @@ def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what nobody caught, without the words of it: aiortc sends in tasks that a call's end overtakes."""
     error = context.get("exception")
     if not isinstance(error, ConnectionError):
-        log.error("uncaught in media", extra={"cause": type(error).__name__})
+        cause = type(error).__name__ if error is not None else str(context.get("message"))
+        log.error("uncaught in media", extra={"cause": cause})
 
 
 def main() -> None:
     # The terminal's Ctrl-C goes to the server; this process ends after it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _go_first()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _log_with_causes()
     through = socket.socket(fileno=int(sys.argv[1]))
     settings = msgspec.json.decode(sys.argv[3], type=MediaSettings)
     with asyncio.Runner(loop_factory=_loop) as runner:
         runner.run(serve(through, int(sys.argv[2]), settings))
+
+
+def _log_with_causes() -> None:
+    handler = logging.StreamHandler()
+    line = "%(asctime)s %(levelname)s %(name)s %(message)s %(cause)s"
+    handler.setFormatter(logging.Formatter(line, defaults={"cause": ""}))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _go_first() -> None:
