@@ -1,6 +1,8 @@
 // Which of an item's words were heard: words and sound of an answer arrive in turns, a clause and then its
 // sound, and inside a clause time is spread evenly over the letters. An estimate, and the server's own.
 
+const ROUNDING_MS = 1;
+
 /** Some letters of text and the sound that followed them. */
 export interface Clause {
   letters: number;
@@ -23,7 +25,7 @@ export function lettersHeard(clauses: Clause[], until_ms: number): number {
   let left = until_ms;
   for (const clause of clauses) {
     if (clause.ms === 0 || left <= 0) break;
-    letters += left < clause.ms ? Math.floor((clause.letters * left) / clause.ms) : clause.letters;
+    letters += left < clause.ms - ROUNDING_MS ? Math.floor((clause.letters * left) / clause.ms) : clause.letters;
     left -= clause.ms;
   }
   return letters;

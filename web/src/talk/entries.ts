@@ -104,9 +104,8 @@ export function left(entries: Entry[]): Entry[] {
 
 /** How many letters of it were heard so far; null where nobody knows. */
 export function heardOf(one: Speech): number | null {
-  const until_ms = one.cut_ms ?? one.played_ms;
   const silent = one.clauses.every((clause) => clause.ms === 0);
-  return until_ms === null || silent ? null : lettersHeard(one.clauses, until_ms);
+  return silent ? null : lettersHeard(one.clauses, one.cut_ms ?? one.played_ms ?? 0);
 }
 
 function speech(id: string, side: Speech["side"]): Speech {

@@ -10,7 +10,10 @@ export function Controls({ talk }: { talk: Talk }) {
   const text = words.value;
   const sound = talk.sound.value;
   const mode = talk.choice.value?.mode;
-  useEffect(() => document.getElementById("talk")?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    document.getElementById("talk")?.focus();
+    window.scrollTo({ top: 0 });
+  }, []);
   return (
     <section class="controls card" aria-label={text.mode}>
       <div class="meters">
