@@ -15,10 +15,17 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wording:
-    """One language: `terms` translates names in the data, `explain` gives a refusal as a sentence."""
+    """One language: `terms` translates names in the data, `explain` gives a refusal as a sentence.
+
+    `changed` and `cancelled` are told when that is done; `{number}` stands for the reservation's.
+    `describe` tells a reservation in a sentence; the word for its vehicle type is given.
+    """
 
     terms: Mapping[str, str]
     explain: Callable[[Reason], str]
+    changed: str
+    cancelled: str
+    describe: Callable[[Reservation, str], str]
 
     def say(self, term: str) -> str:
         return self.terms.get(term, term)
@@ -49,12 +56,30 @@ def reservation_answer(shop: Location, booked: Reservation, wording: Wording) ->
     return {"success": True, **_reservation(shop, booked, wording)}
 
 
+def change_answer(shop: Location, booked: Reservation, wording: Wording) -> Answer:
+    message = wording.changed.format(number=booked.number)
+    return {"success": True, "message": message, **_reservation(shop, booked, wording)}
+
+
 def cancellation_answer(shop: Location, booked: Reservation, wording: Wording) -> Answer:
-    return {"success": True, "status": booked.status, **_reservation(shop, booked, wording)}
+    message = wording.cancelled.format(number=booked.number)
+    return {
+        "success": True,
+        "status": booked.status,
+        "message": message,
+        **_reservation(shop, booked, wording),
+    }
 
 
 def reservations_answer(found: Sequence[tuple[Location, Reservation]], wording: Wording) -> Answer:
-    return {"success": True, "reservations": [_reservation(shop, one, wording) for shop, one in found]}
+    rows = [
+        {
+            **_reservation(shop, one, wording),
+            "summary": wording.describe(one, wording.say(one.vehicle.vehicle_type)),
+        }
+        for shop, one in found
+    ]
+    return {"success": True, "reservations": rows}
 
 
 def _reservation(shop: Location, booked: Reservation, wording: Wording) -> Answer:

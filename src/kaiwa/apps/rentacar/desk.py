@@ -12,6 +12,7 @@ from kaiwa.apps.rentacar.answers import (
     Wording,
     availability_answer,
     cancellation_answer,
+    change_answer,
     locations_answer,
     reservation_answer,
     reservations_answer,
@@ -73,7 +74,7 @@ class Desk:
         shop = None if location_id is None else self._wording.original(location_id)
         with self._in_words():
             changed = await self._service.change(number, Wish(shop, start, end, self._kind(vehicle_type)))
-        return reservation_answer(*changed, self._wording)
+        return change_answer(*changed, self._wording)
 
     async def cancel(self, number: str) -> Answer:
         with self._in_words():

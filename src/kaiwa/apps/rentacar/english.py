@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from kaiwa.apps.rentacar.answers import Answer, Wording
 from kaiwa.apps.rentacar.desk import Desk
+from kaiwa.apps.rentacar.fleet import Reservation
 from kaiwa.apps.rentacar.reasons import (
     EndsBeforeStart,
     HasBegun,
@@ -198,4 +199,16 @@ def _nothing_free(reason: NothingFree) -> str:
     return " ".join(sentences)
 
 
-WORDING: Final = Wording(terms=TERMS, explain=explain)
+def _describe(booked: Reservation, kind: str) -> str:
+    start, end = booked.period.start, booked.period.end
+    first, last = (f"{moment:%B} {moment.day} {moment:%H:%M}" for moment in (start, end))
+    return f"Reservation {booked.number}, {first} to {last}, {kind}."
+
+
+WORDING: Final = Wording(
+    terms=TERMS,
+    explain=explain,
+    changed="Reservation {number} has been changed.",
+    cancelled="Reservation {number} has been cancelled.",
+    describe=_describe,
+)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from kaiwa.apps.rentacar.answers import Answer, Wording
 from kaiwa.apps.rentacar.desk import Desk
+from kaiwa.apps.rentacar.fleet import Reservation
 from kaiwa.apps.rentacar.reasons import (
     EndsBeforeStart,
     HasBegun,
@@ -106,7 +107,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
 
     @tool(changes=False)
     async def find_reservation(customer_name: CustomerName, reservation_number: MaybeNumber = None) -> Answer:
-        """お名前で予約を調べて、番号と内容を確認します。"""
+        """お名前で予約の番号と内容を調べます。"""
         return await desk.find(customer_name, reservation_number)
 
     @tool(changes=True)
@@ -171,4 +172,15 @@ def _moment(moment: datetime) -> str:
     return f"{moment.year}年{moment.month}月{moment.day}日{moment.hour}時{minutes}"
 
 
-WORDING: Final = Wording(terms={}, explain=explain)
+def _describe(booked: Reservation, kind: str) -> str:
+    start, end = _moment(booked.period.start), _moment(booked.period.end)
+    return f"予約番号{booked.number}、{start}から{end}まで、{kind}です。"
+
+
+WORDING: Final = Wording(
+    terms={},
+    explain=explain,
+    changed="予約番号{number}の変更が完了しました。",
+    cancelled="予約番号{number}の取り消しが完了しました。",
+    describe=_describe,
+)

@@ -56,6 +56,9 @@ _NOT_TIME = re.compile(
 _LENGTH = re.compile(
     r"(?<!in )\b(?:for )?(\d{1,3}) ?(nights?|days?|hours?|minutes?|weeks?)\b(?! from| ago)", re.IGNORECASE
 )
+_TO_NEW = re.compile(
+    r"\b((?:change|move|reschedule|switch|postpone)\b(?:(?!\bfrom\b)[^.?])*?) to (?=\D)", re.IGNORECASE
+)
 _END_BEFORE = re.compile(r"(?:\bto|\buntil|\btill|\btil|\bthrough|-|–|\band)\s*(?:the |on )?$", re.IGNORECASE)
 
 
@@ -103,7 +106,8 @@ def without_when(text: str) -> str:
 
 
 def _prepared(text: str) -> str:
-    return with_digits_en(normalize(text))
+    # "change it to Sunday" names the new day, not the end of a period
+    return _TO_NEW.sub(r"\1 on ", with_digits_en(normalize(text)), count=1)
 
 
 def _date_mentions(text: str, today: date) -> tuple[list[Mention], str]:

@@ -18,6 +18,11 @@ _WANTS = re.compile(
     r"|^(?:book|reserve|rent|order|hire)\b",
     re.IGNORECASE,
 )
+_LOOKS_UP = re.compile(
+    r"予約(?:内容|番号|状況)?[をのはが]?[^、。]{0,6}(?:確認|調べ|照会|探し|忘れ|どうなって)(?!.*(?:空|あい))"
+    r"|\b(?:look|find|check|forgot|forgotten|see|verify)\b[^?.]*\bmy\b[^?.]*\b(?:reservation|booking|appointment)s?\b",
+    re.IGNORECASE,
+)
 _PRIORITY = ("cancel", "update", "status", "send", "check", "convert", "list", "pay", "create", "search")
 _READERS = frozenset({"check", "list", "status", "search", "convert", "get"})
 _SPLIT = re.compile(
@@ -39,6 +44,8 @@ def primary_action(text: str) -> str | None:
     acts = {notion for notion in notions(text) if notion in ACTIONS}
     if acts & {"cancel", "update"}:
         return "cancel" if "cancel" in acts else "update"
+    if _LOOKS_UP.search(text):
+        return "search"  # what is booked already, although it names booking
     if _WANTS.search(text) and not re.search(r"空いて|空き|空室|available|availability", text):
         return "create"
     if "status" in acts and acts & {"create"} and "status" not in notions(re.sub(r"予約|注文", "", text)):

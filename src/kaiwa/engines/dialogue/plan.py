@@ -71,7 +71,7 @@ def _early(state: State) -> Decision | None:
         return Decision(phrase(language, "change"), asked=Asked("change", state.goal))
     if turn.agreed and state.confirmed is not None and state.confirmed.tool is not None:
         tool = state.confirmed.tool
-        arguments, missing = collect(state, tool)
+        arguments, missing = _arguments_for(state, tool)
         if not missing and _dumped(arguments) == state.confirmed.arguments:
             return Decision(phrase(language, "do"), ((tool.name, _dumped(arguments)),), confirmed=True)
     if turn.small and not turn.wished and not turn.filled:
@@ -87,6 +87,11 @@ def _early(state: State) -> Decision | None:
                 return Decision(small.reply(state))
             return Decision(_join(state, small.reply(state), follow.text), asked=follow.asked)
     return None
+
+
+def _arguments_for(state: State, goal: Tool) -> tuple[dict[str, Any], list[Slot]]:
+    """A change takes only what was asked to be changed: the rest stays as it was."""
+    return collect(state, goal, fresh_only=goal.action == "update")
 
 
 def _without_tools(state: State, results: list[Call]) -> Decision:
@@ -202,7 +207,8 @@ def _plan_goal(state: State) -> Decision:
     """Take the next step towards a change: fetch options, check, ask, read back."""
     goal, language = state.goal, state.language
     assert goal is not None, "a step needs a goal"
-    arguments, missing = collect(state, goal)
+    update = goal.action == "update"
+    arguments, missing = _arguments_for(state, goal)
     waiting = [
         call
         for call in state.running()
@@ -230,6 +236,8 @@ def _plan_goal(state: State) -> Decision:
         if waiting and missing[0].role == "id":
             return Decision(phrase(language, "wait"))
         return ask(state, goal, missing)
+    if update and len(goal.slots) > len(goal.required) and len(arguments) <= len(goal.required):
+        return Decision(phrase(language, "change"), asked=Asked("change", goal))
     return _read_back(state, goal, arguments)
 
 
@@ -238,7 +246,7 @@ def _check(state: State, goal: Tool) -> tuple[str, str] | Call | None:
     names = {slot.name for slot in goal.slots}
     roles = {(slot.role, slot.side) for slot in goal.slots}
     for tool in state.tools:
-        if tool.changes or not tool.checks or not tool.required or goal.action not in ("create", "update"):
+        if tool.changes or not tool.checks or not tool.required or goal.action != "create":
             continue
         shared = all(
             slot.name in names or (slot.role in WHEN_ROLES and (slot.role, slot.side) in roles)

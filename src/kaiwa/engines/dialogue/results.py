@@ -168,7 +168,14 @@ def speak_error(value: Any, language: str) -> str:
 
 
 def speak_done(fields: dict[str, Any], tool: Tool, language: str) -> str:
-    """Return that a change was made, with the number it got."""
+    """Return that a change was made, with the number it got, or the tool's own words for an undoing."""
+    own = fields.get("message")
+    if (
+        tool.action in ("cancel", "update")
+        and isinstance(own, str)
+        and is_japanese(own) == (language == "ja")
+    ):
+        return _sentence(_shortened(spoken(own, language)), language)
     said = phrase(language, "done", action=action_noun(tool, language))
     for key, value in _flat(fields):
         tokens = name_tokens(key)
