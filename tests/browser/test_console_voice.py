@@ -102,6 +102,20 @@ async def test_an_interruption_tells_the_server_what_was_heard(launch: Launch, t
         await expect(rows.filter(has_text="conversation.item.truncated")).to_have_count(1)
 
 
+async def test_an_interruption_of_a_call_by_webrtc_is_shown(launch: Launch, tmp_path: Path) -> None:
+    browser = await launch()
+    async with scripted(tmp_path) as url, console(browser, url) as page:
+        await page.start("open", carrier="webrtc")
+        await page.write("長く話してください")
+        await page.until(
+            "parseFloat(document.querySelector('.meter.agent i').style.transform.slice(7)) > 0.2"
+        )
+        await page.say(voice(900))
+
+        await expect(page.page.locator(".speech.agent .who").first).to_contain_text("で遮られました")
+        await expect(page.agent.last).to_have_text("東京でレンタカーを借りたいです。 ですね。")
+
+
 async def test_two_recorded_turns_are_understood_through_the_browsers_own_microphone(
     launch: Launch, tmp_path: Path
 ) -> None:
