@@ -12,7 +12,19 @@ from rich.table import Table
 
 from bench.figures import Figure, keep, load_now, machine
 
-PARTS = ("core", "transport", "relay", "recognition", "voice", "memory", "capacity", "library", "kill", "webrtc")
+PARTS = (
+    "core",
+    "transport",
+    "relay",
+    "recognition",
+    "voice",
+    "slow_tool",
+    "memory",
+    "capacity",
+    "library",
+    "kill",
+    "webrtc",
+)
 
 
 def run_part(name: str) -> list[Figure]:

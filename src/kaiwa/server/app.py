@@ -38,6 +38,8 @@ from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.transcribing import Transcribing
 
+SWITCH_S = 0.0005
+
 
 def create_app(
     settings: Settings,
@@ -76,6 +78,7 @@ def create_app(
             await calls.close()
             endpoints.clear()
             await answers.close()
+            await directory.close()
 
     async def realtime(socket: WebSocket) -> None:
         await endpoints[0](socket)
@@ -160,6 +163,8 @@ def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Ent
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end. Prints the addresses once they can be used."""
     _log_with_facts(settings.log_level)
+    # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
+    sys.setswitchinterval(SWITCH_S)
     HouseServer(create_app(settings), settings, ready=_say_where).run()
 
 
