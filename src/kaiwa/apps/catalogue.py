@@ -17,14 +17,18 @@ RENTACAR_FILE: Final = "rentacar.db"
 
 
 def builtin_agents(
-    data_dir: Path, *, database: str | Path | None = None, search_duration_s: float = DURATION_S
+    data_dir: Path,
+    *,
+    database: str | Path | ReservationStore | None = None,
+    search_duration_s: float = DURATION_S,
 ) -> dict[str, Agent]:
     """Return "rentacar", "weather", "library", "concierge" (the tools of all three), each also as "…-en".
 
-    Reservations go to `database` (a path or URL), or else to `rentacar.db` in `data_dir`; the file is made
-    when a tool first needs it.
+    Reservations go to `database` (a path, URL or store), or else to `rentacar.db` in `data_dir`; the file
+    is made when a tool first needs it.
     """
-    store = open_store(database or data_dir / RENTACAR_FILE)
+    where = data_dir / RENTACAR_FILE if database is None else database
+    store = open_store(where) if isinstance(where, (str, Path)) else where
     japanese = _agents("ja", store, search_duration_s)
     english = [replace(agent, name=f"{agent.name}-en") for agent in _agents("en", store, search_duration_s)]
     return {agent.name: agent for agent in (*japanese, *english)}

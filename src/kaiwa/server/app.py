@@ -78,6 +78,7 @@ def create_app(
             await calls.close()
             endpoints.clear()
             await answers.close()
+            await directory.close()
 
     async def realtime(socket: WebSocket) -> None:
         await endpoints[0](socket)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kaiwa.apps.catalogue import builtin_agents
+from kaiwa.apps.rentacar.stores import open_store
 from kaiwa.server.settings import Settings
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.loading import load_agent
@@ -19,9 +20,8 @@ class Directory:
     def __init__(self, settings: Settings) -> None:
         self._more_names = (*settings.model_names, *settings.relayed_names)
         self.plain = PLAIN
-        bundled = builtin_agents(
-            Path(), database=settings.database.get_secret_value(), search_duration_s=settings.library_seconds
-        )
+        self._store = open_store(settings.database.get_secret_value())
+        bundled = builtin_agents(Path(), database=self._store, search_duration_s=settings.library_seconds)
         self._agents = {PLAIN.name: PLAIN, **bundled}
         self.default = PLAIN
         if settings.agent is not None:
@@ -39,3 +39,7 @@ class Directory:
             return agent
         known = model.startswith(_SERVICE_NAMES) or model in self._more_names or "*" in self._more_names
         return self.default if known else None
+
+    async def close(self) -> None:
+        """Let go of the bundled agents' database."""
+        await self._store.aclose()

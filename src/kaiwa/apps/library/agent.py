@@ -17,6 +17,7 @@ from kaiwa.tools.function import Tool, tool
 DURATION_S: Final = 20.0
 _STEPS: Final = 10
 _TIMEOUT_FACTOR: Final = 3
+_SHORTEST_TIMEOUT_S: Final = 30.0  # the first search makes the index
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -35,7 +36,7 @@ def library_tools(
 
     It takes `duration_s`, in ten steps that are reported; `sleep` paces them.
     """
-    timeout_s = max(1.0, duration_s * _TIMEOUT_FACTOR)
+    timeout_s = max(_SHORTEST_TIMEOUT_S, duration_s * _TIMEOUT_FACTOR)
 
     async def look_up(context: ToolContext, query: str) -> dict[str, Any]:
         for step in range(1, _STEPS + 1):
