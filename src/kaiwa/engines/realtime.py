@@ -142,9 +142,11 @@ class RealtimeEngine:
     async def close(self) -> None:
         if self._writer is not None:
             self._writer.cancel()
-        if self._socket is not None:
-            await self._socket.close()
-        self._let_go(failed=False)
+        try:
+            if self._socket is not None:
+                await self._socket.close()
+        finally:  # cancelled while it closes, the target is free all the same
+            self._let_go(failed=False)
 
     # --- connecting ----------------------------------------------------------------------------
 
