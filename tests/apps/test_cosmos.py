@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kaiwa.apps.rentacar.cosmos.account import Account, read_account
+from kaiwa.apps.rentacar.cosmos.containers import Container, Document
 from kaiwa.apps.rentacar.cosmos.store import CosmosReservations
 from kaiwa.errors import ConfigError
 
@@ -94,6 +96,32 @@ async def test_a_change_whose_maker_was_killed_leaves_the_reservation_as_it_was(
     assert await store.reserve(minivan(10, 12)) is None
     assert double_bookings(await store.reservations()) == []
     await store.aclose()
+
+
+@pytest.mark.clients
+async def test_the_audit_sees_the_double_booking_of_a_store_without_etags(
+    cosmos: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted fault: both have read the calendar before either writes, and nobody looks at its etag."""
+    both, careful = asyncio.Barrier(2), Container.replace
+
+    async def blind(self: Container, document: Document) -> bool:
+        if "claims" not in document:
+            return await careful(self, document)
+        await both.wait()
+        await self._proxy.upsert_item(document)
+        return True
+
+    one, two = CosmosReservations(cosmos), CosmosReservations(cosmos)
+    await one.locations()
+    monkeypatch.setattr(Container, "replace", blind)
+
+    won = await asyncio.gather(one.reserve(minivan(10, 18)), two.reserve(minivan(10, 18)))
+
+    assert None not in won
+    assert double_bookings([booked for booked in won if booked])
+    await one.aclose()
+    await two.aclose()
 
 
 @pytest.mark.parametrize(
