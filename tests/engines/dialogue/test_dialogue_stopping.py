@@ -163,6 +163,15 @@ def test_the_caller_hears_what_runs_and_how_far_it_is() -> None:
     assert "検索を実行しています" in words and "40パーセント" in words
 
 
+def test_who_asks_what_runs_hears_it_behind_a_result_that_just_came() -> None:
+    chat = Chat()
+    chat.say("音声認識について資料を検索してください")
+    chat.say("東京の天気を教えてください")
+    chat.settle(str(chat.running()[-1].call_id), "東京は晴れです。")
+    words, _ = chat.say("今、何をしていますか")
+    assert words.startswith("東京は晴れです。") and "検索を実行しています" in words
+
+
 def test_an_interim_answer_of_a_tool_asks_nothing() -> None:
     chat = Chat()
     chat.say("音声認識について資料を検索してください")

@@ -53,6 +53,8 @@ def decide(state: State, may_call: bool = True) -> Decision:
         return Decision(_join(state, lead, reads.text), reads.calls, reads.asked)
     if step is not None:
         return Decision(_join(state, lead, step.text), step.calls, step.asked)
+    if results and turn is not None and turn.small == "running":
+        return Decision(_join(state, lead, small.running(state)))
     if results:
         return _after_results(state, results, lead)
     return Decision(small.reply(state))
