@@ -231,7 +231,9 @@ class RealtimeEngine:
                 self._more.clear()
                 await self._more.wait()
         except (aiohttp.ClientError, ConnectionError):
-            self._room.set()  # the reader tells how it ended
+            log.info("the service takes no more frames")  # the reader tells how it ended
+        finally:
+            self._room.set()
 
 
 async def _stay(*_: object) -> None:

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from kaiwa.errors import UpstreamError
+from kaiwa.upstream.bodies import bounded_body
 from kaiwa.upstream.chunks import Chunk, decode_chunk
 from kaiwa.upstream.endpoint import ChatEndpoint
 from kaiwa.upstream.sse import EventStreamParser
@@ -116,7 +117,7 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[Chunk, Non
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> UpstreamError:
-    code = _code_in(await response.content.read(MAX_ERROR_BYTES))
+    code = _code_in(await bounded_body(response, MAX_ERROR_BYTES))
     log.warning("upstream refused", extra={"status": response.status, "upstream_code": code})
     if code == "content_filter":
         return UpstreamError("content_filter", "The content filter refused the request.")

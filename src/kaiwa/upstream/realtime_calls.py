@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from kaiwa.errors import PeerError, UpstreamError
+from kaiwa.upstream.bodies import bounded_body
 from kaiwa.upstream.realtime import RealtimeTarget
 
 log = logging.getLogger(__name__)
@@ -76,16 +77,16 @@ class ServiceCalls:
 
     async def _post(self, path: str, body: bytes, kind: str, key: str | None) -> tuple[str | None, bytes]:
         """Return where the service says the new thing is, and the body of its answer."""
-        proof = await self._target.credential.headers() if key is None else {"Authorization": f"Bearer {key}"}
         url = f"{self._base}/{path}"
         try:
-            async with (
-                asyncio.timeout(_ANSWER_S),
-                self._http.post(url, data=body, headers={**proof, "Content-Type": kind}) as answer,
-            ):
-                if answer.status >= 300:
-                    raise self._refusal(path, answer.status)
-                return answer.headers.get("Location"), await answer.content.read(_MAX_ANSWER_BYTES)
+            async with asyncio.timeout(_ANSWER_S):
+                own = {"Authorization": f"Bearer {key}"}
+                proof = await self._target.credential.headers() if key is None else own
+                headers = {**proof, "Content-Type": kind}
+                async with self._http.post(url, data=body, headers=headers) as answer:
+                    if answer.status >= 300:
+                        raise self._refusal(path, answer.status)
+                    return answer.headers.get("Location"), await bounded_body(answer, _MAX_ANSWER_BYTES)
         except TimeoutError:
             raise UpstreamError("upstream_timeout", "The service did not answer in time.") from None
         except (aiohttp.ClientError, OSError):
