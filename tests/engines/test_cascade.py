@@ -15,6 +15,7 @@ from kaiwa.engines.lanes import Lanes
 from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events import engine
 from kaiwa.events.items import InputAudio, InputText, Message
+from kaiwa.events.tools import ToolProgress
 from kaiwa.testing.speech import ScriptedChatModel, ScriptedRecognizer, ScriptedSynthesizer, scripted_speech
 
 SECOND = bytes(48_000)
@@ -115,6 +116,29 @@ async def test_an_equal_question_is_answered_by_what_was_prepared(opened: Any) -
             engine.GenerationEnded,
         ]
         assert (len(chat.requests), recognizer.calls) == (1, 1)
+
+
+async def test_words_that_were_given_are_spoken_and_no_model_is_asked(opened: Any) -> None:
+    chat, voice = ScriptedChatModel(), ScriptedSynthesizer()
+    async with opened(chat, synthesizer=voice) as desk:
+        desk.ask(asked(words="お調べしますね。"))
+        events = await desk.until(engine.GenerationEnded)
+        assert (
+            "".join(event.text for event in events if isinstance(event, engine.TextDelta))
+            == "お調べしますね。"
+        )
+        assert voice.said == ["お調べしますね。"] and not chat.requests
+
+
+async def test_progress_of_calls_costs_no_second_thought(opened: Any) -> None:
+    chat = ScriptedChatModel()
+    async with opened(chat) as desk:
+        desk.ask(PAUSE)
+        await desk.next()
+        assert await desk.silent()
+        desk.ask(TURN, asked("resp_7", progress=(ToolProgress(call_id="call_1", fraction=0.5),)))
+        await desk.until(engine.GenerationEnded)
+        assert len(chat.requests) == 1
 
 
 async def test_the_words_found_in_the_pause_are_not_recognised_again(opened: Any) -> None:

@@ -16,7 +16,7 @@ from kaiwa.events.items import (
     Message,
     OutputAudio,
 )
-from kaiwa.events.tools import ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSpec
 from kaiwa.upstream.messages import PENDING, chat_messages, chat_tool_choice, chat_tools
 
 
@@ -81,6 +81,12 @@ def test_a_running_call_gets_a_placeholder_and_its_late_result_a_note() -> None:
     )
     assert messages[1] == {"role": "tool", "tool_call_id": "a", "content": PENDING}
     assert messages[-1] == {"role": "system", "content": "The result of search (a) has arrived: R-001"}
+
+
+def test_the_placeholder_says_how_far_a_running_call_is() -> None:
+    report = ToolProgress(call_id="a", fraction=0.4, text="4/10")
+    messages = chat_messages("", [called("a"), user("まだ？")], [report])
+    assert messages[1]["content"] == f"{PENDING} (so far 40%: 4/10)"
 
 
 items = st.one_of(

@@ -46,7 +46,7 @@ def library_tools(
         results = [{"title": one.title, "summary": one.summary, "source": one.source} for one in found]
         return {"success": True, "query": query, "count": len(results), "results": results}
 
-    @tool(name="search_database", changes=False, timeout_s=timeout_s)
+    @tool(name="search_database", changes=False, background=True, timeout_s=timeout_s)
     async def search_ja(
         context: ToolContext,
         query: Annotated[str, Field(description="調べたい言葉", min_length=1, max_length=200)],
@@ -54,7 +54,7 @@ def library_tools(
         """資料のデータベースを検索して調べます（20秒ほど時間がかかります）。"""
         return await look_up(context, query)
 
-    @tool(name="search_database", changes=False, timeout_s=timeout_s)
+    @tool(name="search_database", changes=False, background=True, timeout_s=timeout_s)
     async def search_en(
         context: ToolContext,
         query: Annotated[str, Field(description="What to search for", min_length=1, max_length=200)],
