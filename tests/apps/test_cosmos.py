@@ -99,6 +99,17 @@ async def test_a_change_whose_maker_was_killed_leaves_the_reservation_as_it_was(
 
 
 @pytest.mark.clients
+async def test_many_stores_opening_an_empty_account_at_once_set_it_up_once(cosmos: str) -> None:
+    stores = [CosmosReservations(cosmos) for _ in range(12)]
+
+    found = await asyncio.gather(*(store.locations() for store in stores))
+
+    assert [len(shops) for shops in found] == [3] * 12
+    for store in stores:
+        await store.aclose()
+
+
+@pytest.mark.clients
 async def test_the_audit_sees_the_double_booking_of_a_store_without_etags(
     cosmos: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,9 @@ without a transaction. Every container is partitioned by `/id`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from kaiwa.apps.rentacar.cosmos.account import Account
@@ -91,8 +93,11 @@ async def open_containers(account: Account) -> Containers:
     local: dict[str, Any] = {"connection_verify": False, "enable_endpoint_discovery": False}
     client: Any = CosmosClient(account.endpoint, credential, **(local if account.emulated else {}))
     try:
-        database = await client.create_database_if_not_exists(account.database)
-        proxies = [await database.create_container_if_not_exists(name, PartitionKey("/id")) for name in NAMES]
+        database = await _made(partial(client.create_database_if_not_exists, account.database))
+        proxies: list[Any] = []
+        for name in NAMES:
+            make = partial(database.create_container_if_not_exists, name, PartitionKey("/id"))
+            proxies.append(await _made(make))
     except AzureError as failure:
         await _close(client, credential)
         raise ConfigError("KAIWA_DATABASE", _problem(failure), _remedy(failure)) from failure
@@ -101,6 +106,16 @@ async def open_containers(account: Account) -> Containers:
         raise
     locations, reservations, calendars = (Container(proxy) for proxy in proxies)
     return Containers(locations, reservations, calendars, client, credential)
+
+
+async def _made(make: Callable[[], Awaitable[Any]]) -> Any:
+    """Make what is missing. The library looks first: in between another process may have made it."""
+    from azure.cosmos.exceptions import CosmosResourceExistsError
+
+    try:
+        return await make()
+    except CosmosResourceExistsError:
+        return await make()
 
 
 async def _close(client: Any, credential: Any) -> None:
