@@ -244,6 +244,16 @@ def test_a_server_that_paces_playback_truncates_by_itself():
     talk.check(complete=False)
 
 
+def test_an_answer_made_slower_than_it_sounds_loses_the_words_that_ran_ahead():
+    talk = talking(seconds=1, policy=HostPolicy(paced_output=True))
+    talk.pause(1504)
+    talk.do(engine.TextDelta(response_id="resp_1", text="And more to come."))
+    lines = talk.speak(512)
+    assert "response.done resp_1 cancelled turn_detected" in lines
+    assert lines[-2:] == ["output_audio_buffer.cleared resp_1", "conversation.item.truncated item_2 1000"]
+    assert "more" not in talk.session.conversation.entry("item_2").item.content[0].transcript
+
+
 def test_paced_playback_stops_when_it_has_drained():
     talk = talking(policy=HostPolicy(paced_output=True))
     talk.do(engine.GenerationEnded(response_id="resp_1"))

@@ -45,6 +45,11 @@ class Floor:
         """Return how much of the item's audio the peer has heard."""
         return int(self._clock.heard_ms(item_id, now))
 
+    @property
+    def latest(self) -> list[str]:
+        """The item of which audio was sent last; empty before any was."""
+        return self._items[-1:]
+
     def sounding(self, now: float) -> list[str]:
         """Return the items that were sent and not heard to their end, oldest first."""
         if now >= self._until:

@@ -45,7 +45,9 @@ class PacedOutput:
     def cut(self, now: float) -> None:
         """Stop the sound and keep of each item only what was heard."""
         if self._enabled and self._response_id is not None:
-            heard = [(item_id, self._floor.heard_ms(item_id, now)) for item_id in self._floor.sounding(now)]
+            # Of an answer that was made slower than it sounds all is heard, and its words still run ahead.
+            cut_off = self._floor.sounding(now) or self._floor.latest
+            heard = [(item_id, self._floor.heard_ms(item_id, now)) for item_id in cut_off]
             self._floor.silence(now)
             self._finish(server.OutputAudioCleared)
             for item_id, heard_ms in heard:
