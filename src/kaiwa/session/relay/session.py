@@ -248,7 +248,9 @@ class RelaySession:
     def _hear_greeting(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         self._remember_settings(body)
         if self._profile.attached:
-            return  # who attaches is greeted by kaiwa, whether the service does so or not
+            # Who attaches is greeted by kaiwa, whether the service does so or not.
+            self._put_tools_back()
+            return
         if not self._settles or self._phase != "greeting":
             self._out.show(said)
             self._open(now)
@@ -272,12 +274,17 @@ class RelaySession:
             return
         self._lent_ids.discard(self._tools.accepted() or "")
         self._show_settings(said, body)
-        if self._profile.attached and (tools := self._tools.lost(self._effective)) is not None:
-            session = {"type": self._profile.type, "tools": tools}
-            event_id = self._out.new_id("event")
-            self._forward(
-                "session.update", {"type": "session.update", "event_id": event_id, "session": session}
-            )
+        if self._profile.attached:
+            self._put_tools_back()
+
+    def _put_tools_back(self) -> None:
+        """Offer kaiwa's tools again where another peer of the service has taken them out."""
+        tools = self._tools.lost(self._effective)
+        if tools is None:
+            return
+        update = {"type": "session.update", "event_id": self._out.new_id("event")}
+        session = {"type": self._profile.type, "tools": tools}
+        self._forward("session.update", {**update, "session": session})
 
     def _open(self, now: float) -> None:
         """Let the peer's frames through, those first that came meanwhile."""
