@@ -8,8 +8,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices
 
-from kaiwa import Agent
+from kaiwa import Agent, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -55,3 +56,19 @@ def test_every_figure_of_the_benchmark_is_explained() -> None:
     explained = re.findall(r"^\| `([a-z_.*]+)` \|", text, re.M)
     figures: dict[str, float] = json.loads((ROOT / "bench/latest.json").read_text(encoding="utf-8"))
     assert [name for name in figures if not any(fnmatch(name, pattern) for pattern in explained)] == []
+
+
+def names_of(field: str) -> list[str]:
+    alias = Settings.model_fields[field].validation_alias
+    given = alias.choices if isinstance(alias, AliasChoices) else [f"KAIWA_{field.upper()}"]
+    return [str(name) for name in given if str(name).isupper()]
+
+
+def test_every_setting_is_listed_and_every_listed_setting_exists() -> None:
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`((?:KAIWA|AZURE_OPENAI|OPENAI)_[A-Z_]+)`", page))
+    known = {name for field in Settings.model_fields for name in names_of(field)}
+    for field in Settings.model_fields:
+        assert listed & set(names_of(field)), f"{field} is not in docs/configuration.md"
+    of_commands = {"KAIWA_DEMO_API_KEY", "KAIWA_TALK_API_KEY"}  # options of `kaiwa demo` and `kaiwa talk`
+    assert listed - known == of_commands
