@@ -37,6 +37,7 @@ missing_debian_packages() {
     command -v flite >/dev/null || echo flite # the English voice
     [ "$level" != dev ] || command -v espeak-ng >/dev/null || echo espeak-ng # the stand-in voice, tested too
     [ "$level" != dev ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql # tests start one
+    [ "$level" != dev ] || command -v redis-server >/dev/null || echo redis-server # and one of these
     [ "$level" != dev ] || command -v node >/dev/null || echo nodejs # runs the type checker and clients
     [ "$level" != dev ] || command -v npm >/dev/null || echo npm # installs those clients
     [ "$level" != dev ] || command -v chromium >/dev/null || echo chromium # the console is tested in it
