@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import msgspec
 
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatText
-from kaiwa.engines.lanes import run_in
-from kaiwa.engines.speech.synthesis import ClauseSplitter, Synthesizer
+from kaiwa.engines.speech.clauses import ClauseSplitter
 from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.events.engine import (
     ArgumentsDelta,
@@ -24,6 +22,8 @@ from kaiwa.events.response import FailureDetail
 
 log = logging.getLogger("kaiwa.cascade")
 AnswerEvent = TextDelta | AudioDelta | ArgumentsDelta | ToolCalled | GenerationEnded
+# A clause, as pieces of house audio.
+Speak = Callable[[str], Awaitable[Iterable[bytes]]]
 
 
 class Answer:
@@ -47,12 +47,13 @@ class Answer:
         else:
             self._held.append(event)
 
-    async def make(
-        self, chat: AsyncIterator[ChatEvent], synthesizer: Synthesizer, lane: Executor, language: str | None
-    ) -> None:
-        """Run to the end. A model that fails ends the response as failed; nothing is raised."""
+    async def make(self, chat: AsyncIterator[ChatEvent], speak: Speak | None, language: str | None) -> None:
+        """Run to the end. A model that fails ends the response as failed; nothing is raised.
+
+        `speak` None: in text, whatever was asked for.
+        """
         try:
-            end = await self._make(chat, synthesizer, lane, language)
+            end = await self._make(chat, speak, language)
         except KaiwaError as error:
             self.fail(error)
             return
@@ -82,21 +83,22 @@ class Answer:
         )
 
     async def _make(
-        self, chat: AsyncIterator[ChatEvent], synthesizer: Synthesizer, lane: Executor, language: str | None
+        self, chat: AsyncIterator[ChatEvent], speak: Speak | None, language: str | None
     ) -> ChatEnd:
-        spoken = "audio" in self.command.modalities
+        if "audio" not in self.command.modalities:
+            speak = None
         clauses = ClauseSplitter(language or "ja")
         end = ChatEnd()
         async for event in chat:
             if isinstance(event, ChatText):
-                if not spoken:
+                if speak is None:
                     self._put(TextDelta(response_id=self._response_id, text=event.text))
                     continue
                 for clause in clauses.feed(event.text):
-                    await self._say(clause, synthesizer, lane, language)
+                    await self._say(clause, speak)
                 continue
             for clause in clauses.flush():
-                await self._say(clause, synthesizer, lane, language)
+                await self._say(clause, speak)
             if isinstance(event, ChatEnd):
                 end = event
             else:
@@ -122,14 +124,10 @@ class Answer:
             )
         )
 
-    async def _say(self, clause: str, synthesizer: Synthesizer, lane: Executor, language: str | None) -> None:
+    async def _say(self, clause: str, speak: Speak | None) -> None:
         """Send the words, then their sound."""
         self._put(TextDelta(response_id=self._response_id, text=clause))
-        voice, speed = self.command.voice, self.command.speed
-        chunks = await run_in(
-            lane, lambda: list(synthesizer.speak(clause, voice=voice, speed=speed, language=language))
-        )
-        for pcm in chunks:
+        for pcm in await speak(clause) if speak is not None else ():
             self._put(AudioDelta(response_id=self._response_id, pcm=pcm))
 
 

@@ -333,7 +333,18 @@ class CascadeEngine:
             return
         shared = self._shared
         chat = shared.chat.generate(request) if command.words is None else given(command.words)
-        await answer.make(chat, shared.speech.synthesizer, shared.lanes.voice, language)
+
+        async def speak(clause: str) -> list[bytes]:
+            say = partial(
+                shared.speech.synthesizer.speak,
+                clause,
+                voice=command.voice,
+                speed=command.speed,
+                language=language,
+            )
+            return await run_in(shared.lanes.voice, lambda: list(say()))
+
+        await answer.make(chat, speak, language)
 
     def _stop(self, command: engine.Stop) -> None:
         if (task := self._answers.pop(command.response_id, None)) is not None:
