@@ -19,8 +19,9 @@ demo: ## Let a simulated caller book a rental car by voice, in Japanese (ARGS="-
 	@scripts/setup.sh run
 	@$(BIN)/kaiwa demo $(ARGS)
 
-bench: ## Measure the local engine; writes bench/latest.json
+bench: ## Measure the server beside its peers; writes bench/latest.json
 	@scripts/setup.sh dev
+	@scripts/setup-peers.sh
 	@$(BIN)/python -m bench $(ARGS)
 
 test: check ## Run the checks and every test (ARGS="tests/session -k barge")

@@ -1,8 +1,9 @@
 """Calls over WebRTC: what one costs, how many a core carries, how long sound takes there and back.
 
-The server's media runs on one core, callers and everything else on the other; plain aiortc in the same place
-is the yardstick. A packet is late that comes 40 ms or more after the one before it, or not at all; where the
-sender counts those that leave 20 ms or more after their time, the smaller of the two counts.
+The server's media runs on one core, callers and everything else on the other; plain aiortc, pipecat's
+SmallWebRTC transport and fastrtc in the same place are the yardsticks. A packet is late that comes 40 ms or
+more after the one before it, or not at all; where the sender counts those that leave 20 ms or more after
+their time, the smaller of the two counts.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import uvloop
@@ -21,21 +24,39 @@ from aiortc import RTCCertificate
 from bench.corpus import spoken_lines
 from bench.figures import Figure, p50_p95
 from bench.memory import resident_mb
-from bench.webrtc_houses import AiortcHouse, House, KaiwaHouse
+from bench.webrtc_houses import AiortcHouse, House, KaiwaHouse, PeerHouse
 from bench.webrtc_peer import STEP_S, BarePeer
 from bench.websocket_echo import websocket_echo_ms
 from kaiwa.transports.webrtc.opus import FRAME_BYTES, OpusDecoder, OpusEncoder, silence_packet
 from kaiwa.transports.webrtc.rtp import RtpPacket
 from kaiwa.transports.webrtc.secured import new_certificate
 
-KAIWA_LEVELS = (20, 60, 100, 120, 140, 160)
-AIORTC_LEVELS = (10, 16, 20, 24, 28)
+# Calls tried, up to what fills the core.
+LEVELS = {
+    "kaiwa": (20, 60, 100, 130, 160),
+    "aiortc": (10, 16, 22, 28),
+    "pipecat": (8, 12, 16, 20),
+    "fastrtc": (8, 14, 20, 24),
+}
 LATE_SHARE = 0.01
-WARM_UP_S = 3.0
-WINDOW_S = 8.0
-BURSTS = 40
+WARM_UP_S = 2.5
+WINDOW_S = 6.0
+BURSTS = 30
+BURST_PERIOD = 25
 FLUSHES = 30
 LOUD = 1000
+
+
+class StartHouse(Protocol):
+    def __call__(self, sound: bytes, *, echo: bool = False) -> Awaitable[House]: ...
+
+
+HOUSES: dict[str, StartHouse] = {
+    "kaiwa": KaiwaHouse.start,
+    "aiortc": AiortcHouse.start,
+    "pipecat": partial(PeerHouse.start, "pipecat"),
+    "fastrtc": partial(PeerHouse.start, "fastrtc"),
+}
 
 
 def measure() -> list[Figure]:
@@ -45,10 +66,10 @@ def measure() -> list[Figure]:
 async def _measure() -> list[Figure]:
     sound = b"".join(line.pcm for line in spoken_lines("ja"))
     _stay_on(0, {1})
-    figures = await _capacity("kaiwa", lambda: KaiwaHouse.start(sound), KAIWA_LEVELS)
-    figures += await _capacity("aiortc", lambda: AiortcHouse.start(sound), AIORTC_LEVELS)
-    figures += p50_p95("webrtc.kaiwa.echo_ms", await _echo_ms(await KaiwaHouse.start(b"", echo=True)), "ms")
-    figures += p50_p95("webrtc.aiortc.echo_ms", await _echo_ms(await AiortcHouse.start(b"", echo=True)), "ms")
+    figures: list[Figure] = []
+    for name, start in HOUSES.items():
+        figures += await _capacity(name, start, sound)
+        figures += p50_p95(f"webrtc.{name}.echo_ms", await _echo_ms(await start(b"", echo=True)), "ms")
     figures += p50_p95("webrtc.websocket.echo_ms", await websocket_echo_ms(BURSTS), "ms")
     return figures + await _flush_and_answer(sound)
 
@@ -81,11 +102,11 @@ class _Arrivals:
         self.frames += 1
 
 
-async def _capacity(name: str, start: Callable[[], object], levels: Sequence[int]) -> list[Figure]:
+async def _capacity(name: str, start: StartHouse, sound: bytes) -> list[Figure]:
     figures: list[Figure] = []
     most = 0
-    for calls in levels:
-        cost_ms, late, memory_mb, machine_late = await _level(await start(), calls)  # type: ignore[misc]
+    for calls in LEVELS[name]:
+        cost_ms, late, memory_mb, machine_late = await _level(await start(sound), calls)
         note = f"late {late:.2%} (a bare timer {machine_late:.2%}), {memory_mb:.0f} MB"
         figures.append(Figure(f"webrtc.{name}.calls_{calls}.cpu_ms", round(cost_ms, 2), "ms", note=note))
         figures.append(Figure(f"webrtc.{name}.calls_{calls}.late_share", round(late, 4), "share"))
@@ -153,7 +174,6 @@ def _speech_packets() -> list[bytes]:
 async def _echo_ms(house: House) -> list[float]:
     """Return, for each burst, the time from the packet it begins in to the first loud one that comes back."""
     decoder = OpusDecoder()
-    period = 50
     spent: list[float] = []
     peer: BarePeer
     done = asyncio.Event()
@@ -167,9 +187,9 @@ async def _echo_ms(house: House) -> list[float]:
             if len(spent) > BURSTS:
                 done.set()
 
-    peer = BarePeer(new_certificate(), _bursts(period), heard)
+    peer = BarePeer(new_certificate(), _bursts(BURST_PERIOD), heard)
     await _connected(peer, house)
-    async with asyncio.timeout(BURSTS * period * STEP_S * 2 + 10):
+    async with asyncio.timeout(BURSTS * BURST_PERIOD * STEP_S * 2 + 10):
         await done.wait()
     await peer.leave()
     await house.close()

@@ -1,4 +1,4 @@
-"""Who answers calls in the benchmark: kaiwa's media process, and plain aiortc in a process of its own.
+"""Who answers calls in the benchmark: kaiwa's media process; plain aiortc, pipecat and fastrtc in processes.
 
 Both speak without a break, listen, and tell five events a second; `echo` gives back what is heard instead.
 """
@@ -8,8 +8,13 @@ from __future__ import annotations
 import asyncio
 import fractions
 import itertools
+import json
 import multiprocessing
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -21,7 +26,9 @@ from kaiwa.events.client import AudioAppended
 from kaiwa.events.server import AudioDelta, OutputAudioCleared, TextDelta
 from kaiwa.transports.webrtc import Call, MediaService, MediaSettings
 
+ROOT = Path(__file__).parents[1]
 PIECE_S = 0.2
+PEER_START_S = 60.0
 WORDS = "Bring it back by six, please. "
 
 
@@ -126,6 +133,56 @@ class AiortcHouse:
     async def close(self) -> None:
         self._process.terminate()
         await asyncio.to_thread(self._process.join)
+
+
+class PeerHouse:
+    """A program of `bench/peers` in the environment that `scripts/setup-peers.sh` made for it."""
+
+    def __init__(self, process: Process, folder: TemporaryDirectory[str]) -> None:
+        self._process = process
+        self._folder = folder
+        self._one_at_a_time = asyncio.Lock()
+        self.process_id = process.pid
+
+    @classmethod
+    async def start(cls, name: str, sound: bytes, *, echo: bool = False) -> Self:
+        python = ROOT / ".venv-peers" / name / "bin" / "python"
+        if not python.exists():
+            raise RuntimeError(f"the environment of {name} is missing: run scripts/setup-peers.sh")
+        folder = TemporaryDirectory(prefix="kaiwa-bench-")
+        spoken = Path(folder.name) / "sound.pcm"
+        spoken.write_bytes(sound)
+        program = ROOT / "bench" / "peers" / f"{name}_house.py"
+        said = "echo" if echo else str(spoken)
+        process = await asyncio.create_subprocess_exec(
+            python, program, said, stdin=PIPE, stdout=PIPE, limit=1 << 20
+        )
+        house = cls(process, folder)
+        async with asyncio.timeout(PEER_START_S):
+            await house._line()
+        return house
+
+    async def answer(self, offer_sdp: str) -> str:
+        async with self._one_at_a_time:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(offer_sdp).encode() + b"\n")
+            return await self._line()
+
+    async def late_share(self) -> float | None:
+        return None
+
+    async def close(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        self._folder.cleanup()
+
+    async def _line(self) -> str:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            if line.startswith(b'"'):  # frameworks greet on standard output too
+                return json.loads(line)
+        raise RuntimeError("the peer ended")
 
 
 def audio_delta(sound: bytes) -> AudioDelta:

@@ -19,8 +19,9 @@ compile "$@" --extra all pyproject.toml \
 compile "$@" --extra all --group dev pyproject.toml \
     --constraint requirements-setup.lock --constraint requirements.lock --output-file requirements-dev.lock
 
-# The frameworks of `make test-clients`: an environment each, nothing shared with the others or with kaiwa.
-for asked in tests/clients/programs/*.in; do
+# The frameworks of `make test-clients` and what kaiwa is measured beside: an environment each, nothing shared
+# with the others or with kaiwa.
+for asked in tests/clients/programs/*.in bench/peers/*.in; do
     excludes=${asked%.in}-excludes.txt
     [ -f "$excludes" ] || excludes=/dev/null
     compile "$@" "$asked" --output-file "${asked%.in}.lock"
