@@ -41,6 +41,11 @@ class Turn:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
+    async def more(self, seen: int) -> None:
+        """Wait until there is something after this number. May be cancelled at any time."""
+        while self.log.last <= seen:
+            await self._news.wait()
+
     async def read(self, after: int = 0) -> AsyncIterator[tuple[int, Piece]]:
         """Yield what comes after this number, until the end.
 
@@ -48,21 +53,21 @@ class Turn:
         """
         seen = after
         while True:
-            news = self._news
-            for number, piece in self.log.after(seen):
-                yield number, piece
+            await self.more(seen)
+            fresh = self.log.after(seen)
+            for seen, piece in fresh:
+                yield seen, piece
                 if isinstance(piece, FinishPiece):
                     return
-                seen = number
-            if news is self._news:
-                await news.wait()
 
 
 class ChatTransport:
     """Fits `kaiwa.interfaces.Transport`. `ask` a question, read its Turn; `leave` ends the conversation."""
 
-    def __init__(self, ids: Callable[[str], str]) -> None:
+    def __init__(self, ids: Callable[[str], str], note: Callable[[ServerEvent], None] | None = None) -> None:
+        """`note` sees every event of the session, for those who count."""
         self._ids = ids
+        self._note = note
         self._asking = Asking()
         self._turns: dict[str, Turn] = {}
         # Bounded by MOST_UNANSWERED questions, whose size whoever asks has checked.
@@ -109,6 +114,8 @@ class ChatTransport:
     async def send(self, event: ServerEvent) -> None:
         if self._over:
             raise ConnectionError("the peer has left")
+        if self._note is not None:
+            self._note(event)
         self._carry_out(self._asking.hear(event))
 
     async def close(self, code: int, reason: str) -> None:
