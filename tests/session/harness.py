@@ -13,6 +13,7 @@ from kaiwa.events import actions, client, engine, server
 from kaiwa.events import tools as tool_events
 from kaiwa.events.config import AudioInput, AudioOutput, SemanticVad, ServerVad, SessionAudio, SessionConfig
 from kaiwa.events.items import FunctionCallOutput, InputText, Message
+from kaiwa.events.own import WordsHeard
 from kaiwa.protocol.realtime.ga import GaCodec
 from kaiwa.session.host import HostSession
 from kaiwa.session.policy import HostPolicy
@@ -133,7 +134,7 @@ class Talk:
     def check(self, *, complete: bool = True) -> None:
         """Hold everything said so far against the protocol."""
         codec = GaCodec()
-        frames = [codec.encode_server(event) for event in self.events]
+        frames = [frame for event in self.events if (frame := codec.encode_server(event))]
         check_transcript(frames, complete=complete, at_front=self.at_front)
 
     def _drain(self) -> None:
@@ -203,6 +204,8 @@ def _detail(event: server.ServerEvent) -> str:
             return f"{item_id} {ms}"
         case server.ItemDeleted(item_id=item_id):
             return item_id
+        case WordsHeard(item_id=item_id, transcript=words):
+            return f"{item_id} {words}"
         case server.InputTranscriptionCompleted(item_id=item_id, transcript=text):
             return f"{item_id} {text}"
         case server.OutputAudioStarted() | server.OutputAudioStopped() | server.OutputAudioCleared():

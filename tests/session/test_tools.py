@@ -127,7 +127,8 @@ def test_the_talk_goes_on_while_a_tool_takes_twenty_seconds():
         talk.do(engine.TextDelta(response_id=f"resp_{turn}", text="はい。"))
         talk.do(engine.GenerationEnded(response_id=f"resp_{turn}"))
     progress = ToolProgress(call_id="call_1", fraction=0.5)
-    assert talk.do(progress) == [] and talk.session.tool_progress == {"call_1": progress}
+    assert talk.do(progress) == ["kaiwa.tool.progress"]
+    assert talk.session.tool_progress == {"call_1": progress}
     talk.wait(10)
     assert talk.settle("call_1", "found")[-1] == "ask Generate resp_4"
     assert talk.of(engine.Generate)[-1].history[-1].output == "found"

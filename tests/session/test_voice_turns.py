@@ -241,6 +241,10 @@ def test_a_server_that_paces_playback_truncates_by_itself():
     assert lines[0].startswith("input_audio_buffer.speech_started")
     assert lines[1] == "output_audio_buffer.cleared resp_1"
     assert lines[2].startswith("conversation.item.truncated item_2 13")
+    name, item, *words = lines[3].split(" ")
+    heard = talk.session.conversation.entry("item_2").heard
+    assert (name, item, " ".join(words)) == ("kaiwa.item.heard", "item_2", heard)
+    assert heard
     talk.check(complete=False)
 
 
@@ -250,7 +254,9 @@ def test_an_answer_made_slower_than_it_sounds_loses_the_words_that_ran_ahead():
     talk.do(engine.TextDelta(response_id="resp_1", text="And more to come."))
     lines = talk.speak(512)
     assert "response.done resp_1 cancelled turn_detected" in lines
-    assert lines[-2:] == ["output_audio_buffer.cleared resp_1", "conversation.item.truncated item_2 1000"]
+    assert lines[-3:-1] == ["output_audio_buffer.cleared resp_1", "conversation.item.truncated item_2 1000"]
+    assert lines[-1].startswith("kaiwa.item.heard item_2")
+    assert "more" not in lines[-1]
     assert "more" not in talk.session.conversation.entry("item_2").item.content[0].transcript
 
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.items import AnyItem
 from kaiwa.events.logprobs import TokenLogprob
+from kaiwa.events.own import OwnEvent
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.response import Response
 from kaiwa.events.usage import TranscriptionUsage
@@ -330,4 +331,4 @@ WireEvent = (
     | RateLimitsUpdated
     | Failed
 )
-ServerEvent = WireEvent | PassedFrame
+ServerEvent = WireEvent | PassedFrame | OwnEvent

@@ -47,6 +47,7 @@ class Calls:
         admitted = self._admitted(offer, minted)
         if isinstance(admitted, Refusal):
             return _refused(admitted)
+        admitted = replace(admitted, own_events=offer.own_events)
         if self.holding.live >= admission.settings.max_sessions:
             raise UpstreamError("rate_limit_exceeded", admission.no_room().message, retryable=True)
         placed = await self.live().begin(admitted, offer.sdp, filtered=offer.filtered, minted=minted)

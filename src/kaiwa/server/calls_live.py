@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 
 from kaiwa.protocol.realtime.calls import CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect
+from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.admission import Observing, Refusal, no_call
 from kaiwa.server.calls_media import CallWay, PlacedCall
 from kaiwa.server.conversations import Admitted
@@ -95,7 +96,8 @@ class LiveCalls:
         if call.shared.full:
             return _TOO_MANY
         parts = call.placed.parts
-        codec = CallCodec(parts.codec_for(dialect))
+        wanted = wants_own_events(socket.query_params)
+        codec = CallCodec(with_own_events(parts.codec_for(dialect), wanted))
         await call.shared.join(WebSocketTransport(socket, codec, parts.ready))
         return None
 

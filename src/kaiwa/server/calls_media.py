@@ -16,6 +16,7 @@ from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events import server
 from kaiwa.interfaces import Transport
 from kaiwa.protocol.realtime.calls import FILTERED, CallCodec
+from kaiwa.protocol.realtime.own_events import with_own_events
 from kaiwa.server.conversations import Admitted, Answerer, Parts
 from kaiwa.server.ids import new_id
 from kaiwa.server.relay import RelayAnswerer
@@ -91,9 +92,8 @@ class ThroughKaiwa:
             stack.push_async_callback(call.hang_up)
             parts = await self._answerer.open(admitted)
             stack.pop_all()
-        call.transport.codec = CallCodec(
-            parts.codec_for(admitted.dialect), only=FILTERED if filtered else None
-        )
+        codec = with_own_events(parts.codec_for(admitted.dialect), admitted.own_events)
+        call.transport.codec = CallCodec(codec, only=FILTERED if filtered else None)
         return PlacedCall(new_id("rtc"), call.answer_sdp, parts, call.hang_up, call.transport)
 
     async def close(self) -> None:

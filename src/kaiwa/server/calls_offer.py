@@ -17,6 +17,7 @@ from starlette.requests import Request
 from kaiwa.errors import PeerError
 from kaiwa.events.value import Value
 from kaiwa.protocol.realtime.dialects import Dialect, dialect_of
+from kaiwa.protocol.realtime.own_events import wants_own_events
 from kaiwa.server.bodies import MAX_JSON_BYTES, read_body
 
 MAX_SDP_BYTES: Final = 64 * 1024
@@ -25,13 +26,17 @@ _CALLS: Final = "/calls"
 
 
 class PostedOffer(Value, kw_only=True):
-    """`session` None: the key or `model` says what the session is. `filtered`: as `webrtcfilter=on` asks."""
+    """`session` None: the key or `model` says what the session is. `filtered`: as `webrtcfilter=on` asks.
+
+    `own_events`: the caller wants to be told what only kaiwa tells.
+    """
 
     sdp: str
     session: dict[str, Any] | None
     model: str | None
     dialect: Dialect
     filtered: bool
+    own_events: bool
 
 
 async def read_posted(request: Request) -> PostedOffer:
@@ -50,6 +55,7 @@ async def read_posted(request: Request) -> PostedOffer:
         model=query.get("model") or query.get("deployment"),
         dialect=_dialect(request),
         filtered=query.get("webrtcfilter", "").lower() == "on",
+        own_events=wants_own_events(query),
     )
 
 

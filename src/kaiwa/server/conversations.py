@@ -31,13 +31,14 @@ from kaiwa.transports.websocket import Codec
 class Admitted:
     """A peer that was let in: whom it asked for, in which dialect, and the session it begins with.
 
-    `paced`: the server plays the sound to it, as in a call.
+    `paced`: the server plays the sound to it, as in a call. `own_events`: a caller wants kaiwa's too.
     """
 
     agent: Agent
     dialect: Dialect
     config: SessionConfig
     paced: bool = False
+    own_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kaiwa.events import server
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for, dialect_of
+from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.access import subprotocols
 from kaiwa.server.admission import Admission, Observing, Refusal
 from kaiwa.server.calls_live import LiveCalls
@@ -53,7 +54,9 @@ class RealtimeEndpoint:
     async def _converse(self, socket: WebSocket, admitted: Admitted) -> None:
         parts = await self.answerer.open(admitted)
         meter = self.holding.meter()
-        codec = meter.over(parts.codec_for(admitted.dialect))
+        codec = meter.over(
+            with_own_events(parts.codec_for(admitted.dialect), wants_own_events(socket.query_params))
+        )
         await self.holding.hold(
             parts, WebSocketTransport(socket, codec, parts.ready), admitted.config.id, meter
         )

@@ -42,9 +42,12 @@ class CallLedger:
         """Return the running calls of these tools."""
         return [call for call in self._calls.values() if call.name in names]
 
-    def report(self, progress: ToolProgress) -> None:
-        if progress.call_id in self._calls:
-            self.progress[progress.call_id] = progress
+    def report(self, progress: ToolProgress) -> bool:
+        """Note how far a call is; False when it does not run."""
+        if progress.call_id not in self._calls:
+            return False
+        self.progress[progress.call_id] = progress
+        return True
 
     def settle(self, call_id: str, now: float) -> None:
         """The call has its one output; an answer is owed."""

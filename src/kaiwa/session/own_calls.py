@@ -11,6 +11,7 @@ import msgspec
 
 from kaiwa.events import tools
 from kaiwa.events.items import FunctionCallOutput
+from kaiwa.events.own import ToolProgressed
 from kaiwa.events.tools import STOP_TOOL_CALL, ToolCall, ToolProgress, ToolSpec
 from kaiwa.session import stopping
 from kaiwa.session.calls import CallLedger
@@ -69,7 +70,8 @@ class OwnCalls:
         self._put(event.call_id, event.output)
 
     def report(self, event: ToolProgress) -> None:
-        self._ledger.report(event)
+        if self._ledger.report(event):
+            self._outbox.send(ToolProgressed, call_id=event.call_id, fraction=event.fraction, text=event.text)
 
     def say(self, event: tools.ToolSaid) -> None:
         if self._ledger.running(event.call_id):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kaiwa.events import server
+from kaiwa.events.own import WordsHeard
 from kaiwa.session.conversation import Conversation
 from kaiwa.session.floor import Floor
 from kaiwa.session.outbox import Outbox
@@ -70,5 +71,6 @@ def truncating(conversation: Conversation, outbox: Outbox) -> Callable[[str, int
         end_ms = min(heard_ms, int(entry.audio_ms))
         conversation.truncate(item_id, 0, end_ms)
         outbox.send(server.ItemTruncated, item_id=item_id, content_index=0, audio_end_ms=end_ms)
+        outbox.send(WordsHeard, item_id=item_id, transcript=entry.heard or "")
 
     return truncate

@@ -16,6 +16,7 @@ from msgspec import UNSET, structs
 
 from kaiwa.events import server
 from kaiwa.events.client import AudioAppended, ClientEvent, WireEvent
+from kaiwa.events.own import OWN_EVENTS
 from kaiwa.events.server import ServerEvent
 from kaiwa.events.value import Value
 from kaiwa.protocol.realtime import habits, rules
@@ -49,7 +50,9 @@ class GaCodec:
         return self._client.read(frame, binary)
 
     def encode_server(self, event: ServerEvent | UnknownServerEvent) -> str:
-        """Return the frame a client receives."""
+        """Return the frame a client receives; empty for an event of kaiwa's own."""
+        if isinstance(event, OWN_EVENTS):
+            return ""
         if isinstance(event, UnknownServerEvent):
             return self._encoder.encode(event.body).decode()
         frame = self._encoder.encode(_as_ga(event))

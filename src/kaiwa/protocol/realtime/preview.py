@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from kaiwa.events.client import AudioAppended, ClientEvent, WireEvent
+from kaiwa.events.own import OWN_EVENTS
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime import preview_frames as frames
 from kaiwa.protocol.realtime.preview_editions import (
@@ -44,6 +45,8 @@ class PreviewCodec:
 
     def encode_server(self, event: ServerEvent | UnknownServerEvent) -> str:
         """Return the frame a client receives; empty when this edition has no such event."""
+        if isinstance(event, OWN_EVENTS):
+            return ""
         if isinstance(event, UnknownServerEvent):
             return self._encoder.encode(event.body).decode() if self._has(event.type) else ""
         frame = as_frame(event, self._edition)

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from kaiwa.events.own import ToolProgressed
 from kaiwa.events.relay import Forward, PassedFrame
-from kaiwa.events.tools import ToolCall, ToolSettled, ToolSpec
+from kaiwa.events.tools import ToolCall, ToolProgress, ToolSettled, ToolSpec
 from kaiwa.session.calls import CallLedger
 from kaiwa.session.consent import Consent
 from kaiwa.session.outbox import Outbox
@@ -71,6 +72,11 @@ class ServerCalls:
         }
         self._say("conversation.item.create", event_id, item=item)
         return item_id
+
+    def report(self, event: ToolProgress) -> None:
+        """Tell the peer how far a call is."""
+        if self._ledger.report(event):
+            self._out.send(ToolProgressed, call_id=event.call_id, fraction=event.fraction, text=event.text)
 
     def taken(self, item_id: object, now: float) -> None:
         """The service has put this item into the conversation."""

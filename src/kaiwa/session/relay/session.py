@@ -13,7 +13,7 @@ from kaiwa.errors import PeerError
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
-from kaiwa.events.tools import ToolSettled, ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSettled, ToolSpec
 from kaiwa.session.outbox import Ids, Outbox
 from kaiwa.session.relay import endings, hidden, pins
 from kaiwa.session.relay.endings import Ending
@@ -123,6 +123,8 @@ class RelaySession:
                 item_id = self._calls.settle(event)
                 if item_id is not None and self._profile.hide_tools:
                     self._hidden.hide(item_id)
+            case ToolProgress() if not self._profile.hide_tools:
+                self._calls.report(event)
             case client.FrameRejected():
                 self._out.fail(
                     PeerError(
@@ -145,7 +147,7 @@ class RelaySession:
                 told = self._told[0] if self._told and now - self._told[1] <= _TOLD_FOR_S else None
                 self._end(endings.of_close(event, told))
             case _:
-                pass  # progress of tools is nobody's here
+                pass  # progress of hidden calls is nobody's here
 
     def _end(self, ending: Ending) -> None:
         if ending.error is not None:
