@@ -19,6 +19,8 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.calls_media import Media, check_way, way_of
+from kaiwa.server.chat_stream import ChatStream
+from kaiwa.server.chats import Chats
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.ephemeral import EphemeralKeys
@@ -28,7 +30,7 @@ from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
 from kaiwa.server.metering import Totals
 from kaiwa.server.minting import Minting
-from kaiwa.server.models import load_shared
+from kaiwa.server.models import load_chat, load_shared
 from kaiwa.server.page import Console
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.relay import relay_from
@@ -36,6 +38,7 @@ from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING,
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
+from kaiwa.server.text import TextAnswerer
 from kaiwa.server.transcribing import Transcribing
 
 SWITCH_S = 0.0005
@@ -58,6 +61,7 @@ def create_app(
     admission = Admission(settings, directory, keys or EphemeralKeys())
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
+    talks: list[Chats] = []
     minting, holding = Minting(admission), Holding()
     relay = answerer or relay_from(settings)
     check_way(settings, relay)
@@ -70,13 +74,21 @@ def create_app(
             shared = await asyncio.to_thread(load_shared, settings, _tell)
             answers = CascadeAnswerer(settings, shared)
             services[0] = SpeechService(shared.speech, shared.lanes)
+            text: Answerer = TextAnswerer(settings, shared.chat, own=False)
+        else:
+            text = answerer or TextAnswerer(settings, load_chat(settings), own=True)
         calls = LiveCalls(way_of(settings, answers, media), holding)
         endpoints.append(RealtimeEndpoint(admission, answers, holding, calls))
+        chats = Chats(admission, text, holding)
+        talks.append(chats)
         try:
-            yield
+            async with chats.running():
+                yield
         finally:
             await calls.close()
             endpoints.clear()
+            talks.clear()
+            await text.close()
             await answers.close()
             await directory.close()
 
@@ -92,6 +104,7 @@ def create_app(
         *_mints(gate, minting),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_serves_pages(gate, SeedApi(admission)),
+        *_streams(gate, ChatStream(lambda: talks[0], directory)),
         *_speaks(gate, lambda: services[0]),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))
@@ -150,6 +163,14 @@ def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
         Entry("GET", ("/api/realtime/session",), gate.keyed(api.session)),
         Entry("POST", ("/api/realtime/session",), gate.keyed(api.session)),
         Entry("POST", ("/api/functions/{name}",), gate.keyed(api.function)),
+    ]
+
+
+def _streams(gate: Gate, stream: ChatStream) -> list[Entry]:
+    return [
+        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask)),
+        Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up)),
+        Entry("DELETE", ("/api/streams/{stream_id}",), gate.keyed(stream.stop)),
     ]
 
 

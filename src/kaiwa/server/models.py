@@ -51,18 +51,22 @@ def load_shared(settings: Settings, progress: Callable[[str, float], None] | Non
         ),
         progress,
     )
-    endpoint = chat_endpoint(settings)
-    chat: ChatModel
-    if endpoint is None:
-        dialogue = DialogueModel()
-        dialogue.warm_up()
-        chat = dialogue
-    else:
-        chat = CompatibleChatModel(ChatCompletions(endpoint))
+    chat = load_chat(settings)
     lanes = Lanes()
-    if endpoint is None:
+    embedded = isinstance(chat, DialogueModel)
+    if embedded:
         _render_ahead(speech.synthesizer, lanes.voice)
-    return Shared(speech=speech, chat=chat, lanes=lanes, ahead=endpoint is None, time_zone=settings.time_zone)
+    return Shared(speech=speech, chat=chat, lanes=lanes, ahead=embedded, time_zone=settings.time_zone)
+
+
+def load_chat(settings: Settings) -> ChatModel:
+    """Return the configured chat model, or the embedded one. Raises ConfigError."""
+    endpoint = chat_endpoint(settings)
+    if endpoint is not None:
+        return CompatibleChatModel(ChatCompletions(endpoint))
+    dialogue = DialogueModel()
+    dialogue.warm_up()
+    return dialogue
 
 
 def _render_ahead(synthesizer: Synthesizer, lane: Executor) -> None:

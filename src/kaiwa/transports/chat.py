@@ -33,13 +33,19 @@ class Turn:
         self.log: ReplayLog[Piece] = ReplayLog()
         self.finished: FinishPiece | None = None
         self._news = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def add(self, piece: Piece) -> None:
         self.log.add(piece, _size(piece))
         if isinstance(piece, FinishPiece):
             self.finished = piece
+            self._ended.set()
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+    async def end(self) -> None:
+        """Wait until the answer is over."""
+        await self._ended.wait()
 
     async def more(self, seen: int) -> None:
         """Wait until there is something after this number. May be cancelled at any time."""

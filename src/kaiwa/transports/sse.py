@@ -8,7 +8,7 @@ taken up again behind the last number.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Final
 
 import msgspec
@@ -25,7 +25,7 @@ _LAGGED: Final = ErrorPiece(
 )
 
 
-async def typed(turn: Turn, after: int = 0, *, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator[bytes]:
+async def typed(turn: Turn, after: int = 0, *, heartbeat_s: float = HEARTBEAT_S) -> AsyncGenerator[bytes]:
     """Yield the answer's events behind a number, with a comment in every silence of `heartbeat_s`."""
     seen = after
     while True:
@@ -46,7 +46,7 @@ async def typed(turn: Turn, after: int = 0, *, heartbeat_s: float = HEARTBEAT_S)
 
 async def plain(
     turn: Turn, *, pace_s: float = 0.01, heartbeat_s: float = HEARTBEAT_S
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the answer's text. Signs of life are empty events: the simplest pages break on a comment.
 
     `pace_s` keeps events apart, so that each arrives alone: such pages see one event a read. An answer that

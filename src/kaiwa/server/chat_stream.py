@@ -1,0 +1,172 @@
+"""`/api/chat-stream`: questions by POST, answers as server-sent events.
+
+Knows HTTP and the shape of a request. The conversations are those of `chats`, and `transports.sse` knows
+how pieces are written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from kaiwa.errors import PeerError
+from kaiwa.events.items import ClientItem, InputText, Message, OutputText
+from kaiwa.events.value import Value
+from kaiwa.server.admission import SHOWN_LETTERS
+from kaiwa.server.bodies import fitted, read_json
+from kaiwa.server.chats import Answering, Chats, NoRoom
+from kaiwa.server.directory import Directory
+from kaiwa.server.failures import failure, failure_of
+from kaiwa.tools.agent import Agent
+from kaiwa.transports.sse import plain, typed
+
+MOST_MESSAGES: Final = 512
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+
+
+class TextPart(Value, kw_only=True):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ChatMessage(Value, kw_only=True):
+    """As in chat completions. What the agent may do and knows is the server's: tools are not the client's."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | tuple[TextPart, ...]
+
+
+class ChatStreamRequest(Value, kw_only=True):
+    """`messages` or `prompt`. `agent`, or `model`, names another agent than the one that is served.
+
+    `conversation_id` keeps the conversation under a name that the client chose; of `messages` only what is
+    new counts then. `events`: "typed" tells tools, usage and the end, too. `resume`: the answer outlives a
+    broken connection for half a minute.
+    """
+
+    messages: tuple[ChatMessage, ...] | UnsetType = UNSET
+    prompt: str | UnsetType = UNSET
+    conversation_id: str | UnsetType = UNSET
+    agent: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    events: Literal["plain", "typed"] = "plain"
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class ChatStream:
+    """`chats` is there once the server runs."""
+
+    chats: Callable[[], Chats]
+    directory: Directory
+
+    async def ask(self, request: Request) -> Response:
+        """`POST /api/chat-stream`."""
+        asked = fitted(await read_json(request), ChatStreamRequest)
+        agent, items = self._agent(asked), items_of(asked)
+        try:
+            answering = self.chats().ask(agent, items, name=_name_in(asked), resumable=asked.resume)
+        except NoRoom as full:
+            response = failure_of(full, full.status)
+            response.headers["retry-after"] = "5"
+            return response
+        return self._streamed(answering, asked.events, 0)
+
+    async def take_up(self, request: Request) -> Response:
+        """`GET /api/chat-stream/{stream_id}`: the rest of a typed stream, behind `Last-Event-ID`."""
+        stream_id = request.path_params["stream_id"]
+        answering = self.chats().find(stream_id)
+        if answering is None:
+            return _unknown(stream_id)
+        return self._streamed(answering, "typed", _number_in(request, stream_id))
+
+    async def stop(self, request: Request) -> Response:
+        """`DELETE /api/streams/{stream_id}`: who reads it is told that it was cancelled."""
+        stream_id = request.path_params["stream_id"]
+        answering = self.chats().find(stream_id)
+        if answering is None:
+            return _unknown(stream_id)
+        self.chats().cancel(answering)
+        return Response(status_code=204)
+
+    def _agent(self, asked: ChatStreamRequest) -> Agent:
+        named = asked.agent if asked.agent is not UNSET else asked.model
+        if named is UNSET:
+            return self.directory.default
+        agent = self.directory.find(named)
+        if agent is None:
+            known = ", ".join(self.directory.names)
+            text = f"The agent '{named[:SHOWN_LETTERS]}' does not exist. Known: {known}."
+            param = "agent" if asked.agent is not UNSET else "model"
+            raise PeerError("model_not_found", text, param=param)
+        return agent
+
+    def _streamed(self, answering: Answering, style: str, after: int) -> Response:
+        headers = {**_HEADERS, "x-stream-id": answering.turn.id}
+        stream = self._read(answering, style, after)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _read(self, answering: Answering, style: str, after: int) -> AsyncGenerator[bytes]:
+        turn = answering.turn
+        stream = typed(turn, after) if style == "typed" else plain(turn)
+        with self.chats().reading(answering):
+            async with aclosing(stream) as events:
+                async for event in events:
+                    yield event
+
+
+def items_of(asked: ChatStreamRequest) -> list[ClientItem]:
+    """Return the items that a request adds to a conversation. Raises PeerError when there is no question."""
+    messages = list(asked.messages or ())
+    if (asked.prompt is UNSET) == (not messages):
+        raise PeerError("invalid_value", "Send 'messages' or 'prompt', one of the two.", param="messages")
+    if len(messages) > MOST_MESSAGES:
+        text = f"More than {MOST_MESSAGES} messages. Send the newest ones."
+        raise PeerError("array_above_max_length", text, param="messages")
+    if asked.prompt is not UNSET:
+        if not asked.prompt.strip():
+            raise PeerError("invalid_value", "'prompt' is empty.", param="prompt")
+        messages = [ChatMessage(role="user", content=asked.prompt)]
+    elif messages[-1].role != "user":
+        raise PeerError("invalid_value", "The last message must be the user's.", param="messages")
+    return [_item(message) for message in messages]
+
+
+def _item(message: ChatMessage) -> Message:
+    content = message.content
+    text = content if isinstance(content, str) else "".join(part.text for part in content)
+    if message.role == "assistant":
+        return Message(role="assistant", content=(OutputText(text=text),))
+    role = "user" if message.role == "user" else "system"
+    return Message(role=role, content=(InputText(text=text),))
+
+
+def _name_in(asked: ChatStreamRequest) -> str | None:
+    if asked.conversation_id is UNSET:
+        return None
+    if not _NAME.fullmatch(asked.conversation_id):
+        text = "A name of 1 to 128 letters, digits and _ . : - is expected."
+        raise PeerError("invalid_value", text, param="conversation_id")
+    return asked.conversation_id
+
+
+def _number_in(request: Request, stream_id: str) -> int:
+    """Return the number of the last event that a reader has seen, from the id that it was sent under."""
+    last = request.headers.get("last-event-id") or request.query_params.get("last-event-id") or "0"
+    number = last.removeprefix(f"{stream_id}:")
+    if not number.isascii() or not number.isdigit():
+        raise PeerError("invalid_value", "Last-Event-ID is not of this stream.", param="Last-Event-ID")
+    return int(number[:12])
+
+
+def _unknown(stream_id: str) -> Response:
+    text = f"No answer with the id '{stream_id[:SHOWN_LETTERS]}' runs or is kept."
+    return failure(404, "stream_not_found", text)
