@@ -154,6 +154,23 @@ def emulate(
     )
 
 
+@app.command()
+def mcp(
+    agent: Annotated[str | None, typer.Argument(help="A bundled agent or module:name.")] = None,
+    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP at /mcp; otherwise stdio.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (--http).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (--http); 0: a free one.")] = None,
+    database: Annotated[str | None, typer.Option(help="Where reservations go: a file or URL.")] = None,
+    client_confirms: Annotated[
+        bool, typer.Option("--client-confirms", help="The client asks its user before each change.")
+    ] = False,
+) -> None:
+    """Serve an agent's tools as an MCP server; the rental car desk unless another is named."""
+    from kaiwa.cli.mcp import McpOptions, run
+
+    run(McpOptions(agent, http, host, port, database, client_confirms))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
     """Measure this machine; only in a clone of the repository, where bench/ is."""

@@ -15,7 +15,8 @@ from typing import Any, Final, cast
 
 from kaiwa.errors import ConfigError, ToolError
 from kaiwa.events.items import HttpError, ListedTool, McpError, ToolExecutionError
-from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolSettled, ToolsListed
+from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolProgress, ToolSettled, ToolsListed
+from kaiwa.tools.context import ToolContext
 from kaiwa.tools.mcp_client import McpConnection, connected, reason, require_mcp
 from kaiwa.tools.mcp_servers import AllowedServers, McpServer
 
@@ -64,7 +65,7 @@ class McpServers:
         if kept is None:
             output, error = _failure("The MCP server is not part of this session any more.")
         else:
-            output, error = await kept.call(call)
+            output, error = await kept.call(call, ToolContext(call.call_id, None, _telling(call, report)))
         failed = error is not None
         report(ToolSettled(call_id=call.call_id, output=output, failed=failed, error=error))
         facts = {"tool": call.name[:64], "call_id": call.call_id, "failed": failed}
@@ -124,7 +125,7 @@ class _Kept:
                     await connection.changed()
                     tools = await connection.list_tools()
 
-    async def call(self, call: ToolCall) -> tuple[str, McpError | None]:
+    async def call(self, call: ToolCall, context: ToolContext) -> tuple[str, McpError | None]:
         arguments = _object(call.arguments)
         if arguments is None:
             return _failure("The arguments are not one JSON object.")
@@ -136,10 +137,14 @@ class _Kept:
             return text, HttpError(code=503, message=text)
         connection = self._connection
         assert connection is not None, "an open server has a connection"
-        outcome = await connection.call(call.name, arguments, self._server.timeout_s)
+        outcome = await connection.call(call.name, arguments, self._server.timeout_s, context.progress)
         if connection.lost and connection is self._connection:
             self._open.clear()  # the next call waits for the new connection
         return outcome
+
+
+def _telling(call: ToolCall, report: Callable[[ToolEvent], None]) -> Callable[[float, str], None]:
+    return lambda fraction, text: report(ToolProgress(call_id=call.call_id, fraction=fraction, text=text))
 
 
 def _object(text: str) -> dict[str, Any] | None:

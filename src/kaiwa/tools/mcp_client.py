@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,6 +19,7 @@ from kaiwa.tools.results import write_result
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.shared.dispatcher import ProgressFnT
     from mcp.types import CallToolResult, ContentBlock
 
 MAX_TOOLS: Final = 256
@@ -41,6 +42,10 @@ def require_mcp(setting: str = SETTING) -> None:
         raise ConfigError(setting, "the mcp package is not installed.", "Install kaiwa[mcp].") from None
     # It writes the address of every request at level info.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+# How far a call is, from 0 to 1, and a text that may be empty.
+Progress = Callable[[float, str], None]
 
 
 class ConnectionLost(Exception):
@@ -71,7 +76,7 @@ class McpConnection:
         return tuple(fit[:MAX_TOOLS])
 
     async def call(
-        self, name: str, arguments: dict[str, Any], within_s: float
+        self, name: str, arguments: dict[str, Any], within_s: float, progress: Progress
     ) -> tuple[str, McpError | None]:
         """Return what the model reads, and what went wrong. Raises nothing but cancellation."""
         from mcp import MCPError
@@ -79,7 +84,7 @@ class McpConnection:
         deadline = asyncio.timeout(within_s)
         try:
             async with deadline:
-                result = await self._client.call_tool(name, arguments)
+                result = await self._client.call_tool(name, arguments, progress_callback=_told(progress))
         except TimeoutError:
             text = f"The MCP server gave no answer within {within_s:g} seconds."
             return text, HttpError(code=504, message=text)
@@ -209,6 +214,15 @@ def _listed(tool: Any) -> ListedTool:
         input_schema=tool.input_schema,
         annotations=annotations and annotations.model_dump(by_alias=True, exclude_none=True),
     )
+
+
+def _told(report: Progress) -> ProgressFnT:
+    """Return what the package calls. A server that names no total counts something: only its text helps."""
+
+    async def heed(progress: float, total: float | None, message: str | None) -> None:
+        report(progress / total if total else 0.0, message or "")
+
+    return heed
 
 
 def _words(result: CallToolResult) -> object:
