@@ -9,11 +9,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kaiwa import Agent, tool
+from kaiwa import Agent, ToolContext, tool
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.engine import EngineCommand, EngineEvent, Generate, GenerationEnded, TextDelta
 from kaiwa.events.items import ClientItem, FunctionCallOutput, InputText, Message
-from kaiwa.events.pieces import CallPiece, ErrorPiece, FinishPiece, Piece, ResultPiece, TextPiece, UsagePiece
+from kaiwa.events.pieces import (
+    CallPiece,
+    ErrorPiece,
+    FinishPiece,
+    Piece,
+    ProgressPiece,
+    ResultPiece,
+    TextPiece,
+    UsagePiece,
+)
 from kaiwa.events.response import FailureDetail
 from kaiwa.runner import converse
 from kaiwa.session.host import HostSession
@@ -124,8 +133,9 @@ async def test_another_question_is_answered_while_a_slow_tool_runs_and_each_answ
     release = asyncio.Event()
 
     @tool(changes=False, background=True)
-    async def search() -> str:
+    async def search(context: ToolContext) -> str:
         """Search slowly."""
+        context.progress(0.5, "半分")
         await release.wait()
         return "三冊"
 
@@ -143,6 +153,9 @@ async def test_another_question_is_answered_while_a_slow_tool_runs_and_each_answ
         assert slow.finished is None
         release.set()
         heard = await pieces(slow)
+    called, progressed = heard[0], heard[1]
+    assert isinstance(called, CallPiece)
+    assert progressed == ProgressPiece(call_id=called.call_id, fraction=0.5, text="半分")
     assert text_of(heard) == "「三冊」"
     assert heard[-1] == FinishPiece(reason="stop")
 

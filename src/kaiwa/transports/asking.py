@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 
 from kaiwa.events import client, server
 from kaiwa.events.items import ClientItem, FunctionCall, FunctionCallOutput
+from kaiwa.events.own import ToolProgressed
 from kaiwa.events.pieces import (
     CallPiece,
     ErrorPiece,
     FinishPiece,
     FinishReason,
     Piece,
+    ProgressPiece,
     ResultPiece,
     TextPiece,
     UsagePiece,
@@ -113,6 +115,8 @@ class Asking:
                 self._call(event.response_id, call, said)
             case server.ItemAdded(item=FunctionCallOutput() as output):
                 self._settle(output, said)
+            case ToolProgressed():
+                self._progress(event, said)
             case server.ResponseDone():
                 self._end_response(event.response, said)
             case server.Failed():
@@ -176,6 +180,10 @@ class Asking:
                 question.unread = True
                 piece = ResultPiece(call_id=output.call_id, output=output.output)
                 said.pieces.append((question.turn, piece))
+
+    def _progress(self, event: ToolProgressed, said: Said) -> None:
+        piece = ProgressPiece(call_id=event.call_id, fraction=event.fraction, text=event.text)
+        said.pieces += [(one.turn, piece) for one in self._open.values() if event.call_id in one.calls]
 
     def _end_response(self, response: Response, said: Said) -> None:
         if self._active == response.id:
