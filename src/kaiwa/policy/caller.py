@@ -1,0 +1,61 @@
+"""Who asks, as a value: what they may use and how much of it. Knows no key, no token and no request."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from kaiwa.events.value import Value
+from kaiwa.policy.amounts import Limit
+
+Scope = Literal["chat", "realtime", "audio", "signalr", "tools", "tokens", "admin"]
+"""chat: completions, responses, embeddings, chat streams; realtime: sessions and calls; audio: speech and
+transcriptions; signalr: hubs; tools: an agent's functions one by one and its MCP server; tokens: minting
+keys for pages; admin: the state of the server, and what others run."""
+
+SCOPES: Final[frozenset[Scope]] = frozenset(get_args(Scope))
+
+
+class Caller(Value, frozen=True, kw_only=True):
+    """`id` names them in logs and metrics; never a secret. `account` is whose limits they spend: their own,
+    or for a page's token those of who had it made.
+
+    `models`: names they may ask for, `*` matches any letters; None: every one. `forced` wins over what a
+    body says, `defaults` gives way to it. `tools`: names they may offer a model, as `models`. `other_tools`
+    says what becomes of a request with tools they may not offer.
+    """
+
+    id: str
+    label: str = ""
+    account: str = ""
+    scopes: frozenset[Scope] = SCOPES
+    models: tuple[str, ...] | None = None
+    forced: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    defaults: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    max_tokens: int | None = None
+    max_choices: int | None = None
+    tools: tuple[str, ...] | None = None
+    other_tools: Literal["refuse", "strip"] = "refuse"
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def spends(self) -> str:
+        """Return the name of the account that their requests are counted on."""
+        return self.account or self.id
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes
+
+    def may_use(self, model: str) -> bool:
+        return self.models is None or any(fnmatchcase(model, name) for name in self.models)
+
+    def may_offer(self, tool: str) -> bool:
+        return self.tools is None or any(fnmatchcase(tool, name) for name in self.tools)
+
+
+MASTER: Final = Caller(id="master", label="KAIWA_API_KEY")
+"""Who has the house's own key: everything, without limits."""
+ANYBODY: Final = Caller(id="anybody", label="no key is asked for")
+"""Everyone, where nothing is configured that could tell callers apart."""
