@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from kaiwa.testing.service.chat_habits import USUAL, Habits
 from kaiwa.testing.service.faults import NO_FAULTS, Faults
 from kaiwa.testing.service.state import Service
 
@@ -43,7 +44,22 @@ def control_routes(service: Service) -> Sequence[BaseRoute]:
             entries.append(_masked(asdict(record)) | {"frames": [str(frame) for frame in frames]})
         return JSONResponse({"requests": entries})
 
+    async def habits(request: Request) -> Response:
+        if request.method == "DELETE":
+            service.habits = USUAL
+        elif request.method == "PUT":
+            try:
+                service.habits = msgspec.json.decode(await request.body(), type=Habits)
+            except msgspec.DecodeError as wrong:
+                return JSONResponse({"error": {"message": str(wrong)}}, 400)
+        return JSONResponse(msgspec.to_builtins(service.habits))
+
+    async def chat(request: Request) -> Response:
+        return JSONResponse(service.chat.told())
+
     return [
+        Route("/emulate/habits", habits, methods=["GET", "PUT", "DELETE"]),
+        Route("/emulate/chat", chat),
         Route("/emulate/faults", faults, methods=["GET", "PUT", "DELETE"]),
         Route("/emulate/requests", requests),
     ]

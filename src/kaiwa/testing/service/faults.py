@@ -5,6 +5,7 @@ Knows which fault strikes when; doing it is the door's, the transport's and the 
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -40,13 +41,20 @@ class Faults(Value, kw_only=True):
     written any more, yet not closed).
     Answers: every response fails with the code `fail_response`, every transcription with
     `fail_transcription` (Azure: `DeploymentNotFound`).
+    Chat, whose streams have the events `request`, `head`, `prompt_filter`, `role`, `delta`, `filter`,
+    `finish`, `usage` and `done`, those of responses their own: a name alone means the first such event,
+    `delta.3` the third. `close_after` and `reset_after` cut the answer there; `cut_in` in the middle of
+    that event; `end_after` ends it as if that were all; `error_after` by an error inside the 200.
+    `first_token_s` passes before the first piece. `framing` of the body, `head_parts` and `fragment_bytes`
+    of what is written. `retry_after_form` is how 429 and 503 tell `retry_after_s`.
     `times`: so many requests are struck from now on, the next ones are not.
     """
 
     times: Annotated[int, Meta(ge=0)] | None = None
     connect_delay_s: Seconds = 0
-    http_status: Literal[401, 403, 404, 429, 500, 503] | None = None
+    http_status: Literal[400, 401, 403, 404, 408, 429, 500, 502, 503, 504] | None = None
     retry_after_s: Annotated[int, Meta(ge=0)] | None = None
+    retry_after_form: Literal["seconds", "ms", "date"] = "seconds"
     refuse: str | None = None
     expire_after_s: Seconds | None = None
     late_ms: Annotated[int, Meta(ge=0)] = 0
@@ -60,6 +68,12 @@ class Faults(Value, kw_only=True):
     freeze_after: EventPattern | None = None
     fail_response: str | None = None
     fail_transcription: str | None = None
+    first_token_s: Seconds = 0
+    cut_in: EventPattern | None = None
+    end_after: EventPattern | None = None
+    framing: Literal["chunked", "content-length", "gzip", "close"] | None = None
+    head_parts: Annotated[int, Meta(ge=1)] = 1
+    fragment_bytes: Annotated[int, Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
         if self.refuse is not None and self.refuse not in REFUSALS:
@@ -71,6 +85,20 @@ NO_FAULTS = Faults()
 
 def fits(pattern: EventPattern | None, event_type: str) -> bool:
     return pattern is not None and fnmatchcase(event_type, pattern)
+
+
+def retry_headers(faults: Faults, now: float) -> dict[str, str]:
+    """Return when to come again, in the form that the faults name. `now` is in seconds since 1970."""
+    seconds = faults.retry_after_s
+    if seconds is None:
+        return {}
+    match faults.retry_after_form:
+        case "seconds":
+            return {"retry-after": str(seconds)}
+        case "ms":
+            return {"retry-after-ms": str(seconds * 1000)}
+        case "date":
+            return {"retry-after": formatdate(now + seconds, usegmt=True)}
 
 
 def parse_faults(text: str) -> Faults:

@@ -15,7 +15,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
 from kaiwa.events.config import SessionConfig
-from kaiwa.testing.service.faults import NO_FAULTS, Faults, split_model
+from kaiwa.testing.service.chat_habits import USUAL, Habits
+from kaiwa.testing.service.chat_records import ChatRecords
+from kaiwa.testing.service.faults import NO_FAULTS, Faults, parse_faults, retry_headers, split_model
 from kaiwa.testing.service.flavours import Flavour, flavour_of, http_error, offered_keys
 from kaiwa.testing.service.ids import SeededIds
 from kaiwa.testing.service.records import RecordedRequest, RecordedSession, Records
@@ -23,11 +25,16 @@ from kaiwa.testing.service.script import Script
 from kaiwa.transports.shared import SharedTransport
 
 DEFAULT_KEY = "key-of-the-stand-in"
+DEFAULT_TOKEN = "entra-token-of-the-stand-in"
 MODELS = {
     name: name for name in ("gpt-realtime", "gpt-realtime-mini", "gpt-realtime-2", "gpt-4o-realtime-preview")
 }
 # Azure's callers name a deployment; the session shows the model behind it.
 DEPLOYMENTS = MODELS | {"voice": "gpt-realtime"}
+# Chat and embeddings: Azure's deployments and OpenAI's models by one name.
+CHAT_MODELS = {name: name for name in ("gpt-4o", "gpt-4o-mini", "gpt-4.1")} | {"chat": "gpt-4o"}
+EMBEDDING_MODELS = {name: name for name in ("text-embedding-3-small", "text-embedding-3-large")}
+FAULTS_HEADER = "x-emulate-faults"
 
 
 @dataclass
@@ -54,9 +61,16 @@ class Service:
     keys: tuple[str, ...] = (DEFAULT_KEY,)
     models: Mapping[str, str] = field(default_factory=lambda: dict(MODELS))
     deployments: Mapping[str, str] = field(default_factory=lambda: dict(DEPLOYMENTS))
+    chat_models: Mapping[str, str] = field(default_factory=lambda: dict(CHAT_MODELS))
+    embedding_models: Mapping[str, str] = field(default_factory=lambda: dict(EMBEDDING_MODELS))
+    entra_tokens: tuple[str, ...] = (DEFAULT_TOKEN,)
+    habits: Habits = USUAL
     seed: int = 0
     url: str = ""
     records: Records = field(default_factory=Records)
+    chat: ChatRecords = field(default_factory=ChatRecords)
+    chat_faults: dict[str, Faults] = field(default_factory=dict[str, Faults])
+    """Faults of one chat deployment alone, by its name."""
     ephemeral: dict[str, EphemeralKey] = field(default_factory=dict[str, EphemeralKey])
     calls: dict[str, StandInCall] = field(default_factory=dict[str, StandInCall])
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -99,10 +113,15 @@ class Service:
 
     def faults_of(self, request: RecordedRequest) -> Faults:
         """Return what strikes this request now; live connections feel a change at once."""
-        if (own := _faults_in_model(request)) is not None:
+        if (own := _faults_in_header(request) or _faults_in_model(request)) is not None:
             return own
         times, since = self._faults.times, request.number - self._requests_before_faults
         return NO_FAULTS if times is not None and since > times else self._faults
+
+    def own_faults(self, named: str) -> tuple[str, Faults | None]:
+        """Tell a deployment's name from the faults that come with it, or are its own. Raises ValueError."""
+        name, faults = split_model(named)
+        return name, faults or self.chat_faults.get(name)
 
     async def pause(self, seconds: float) -> None:
         """Wait on purpose, yet not longer than the stand-in lives."""
@@ -125,6 +144,22 @@ class Service:
             return True
         return any(hmac.compare_digest(own.encode(), key.encode()) for own in self.keys for key in keys)
 
+    def lets_in(self, flavour: Flavour, connection: HTTPConnection) -> bool:
+        """Whether chat lets this in: by its key or, at Azure, a token of Entra ID.
+
+        Azure's older addresses take a key as `api-key` only; what is a bearer there is a token.
+        """
+        if flavour == "openai":
+            return self.knows_key(flavour, connection)
+        bearer = connection.headers.get("authorization", "").partition(" ")[2]
+        known = self.entra_tokens
+        if not connection.url.path.startswith("/openai/deployments/"):
+            known += self.keys
+        if bearer and any(hmac.compare_digest(own.encode(), bearer.encode()) for own in known):
+            return True
+        key = connection.headers.get("api-key", "")
+        return any(hmac.compare_digest(own.encode(), key.encode()) for own in self.keys)
+
     def ephemeral_of(self, keys: list[str]) -> EphemeralKey | None:
         found = (self.ephemeral.get(key) for key in keys)
         return next((one for one in found if one is not None and time.time() < one.expires_at), None)
@@ -136,11 +171,20 @@ class Service:
             await self.pause(faults.connect_delay_s)
         return None if faults.http_status is None else self.refuse(request, faults.http_status)
 
-    def refuse(self, request: RecordedRequest, status: int, **error: str) -> Response:
+    def refuse(
+        self, request: RecordedRequest, status: int, *, faults: Faults | None = None, **error: str
+    ) -> Response:
         request.status = status
-        retry_after_s = self.faults_of(request).retry_after_s
-        headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+        headers = retry_headers(faults or self.faults_of(request), time.time())
         return JSONResponse(http_error(flavour_of(request.path), status, **error), status, headers)
+
+
+def _faults_in_header(request: RecordedRequest) -> Faults | None:
+    text = request.header(FAULTS_HEADER)
+    try:
+        return None if text is None else parse_faults(text)
+    except ValueError:
+        return None
 
 
 def _faults_in_model(request: RecordedRequest) -> Faults | None:
