@@ -46,7 +46,7 @@ class Deployment:
     """One deployment of Azure OpenAI, or one account at OpenAI or a compatible server.
 
     `base` is its address up to where paths begin, with no slash at the end. `models` maps the names clients
-    may use to the names it knows; `*` stands for every name, kept as it is or mapped. `tier` 0 is asked first.
+    may use to the names it knows; `*` stands for every name, kept or mapped. `tier` 0 is asked first.
     `weight` is its share inside a tier. `max_concurrent` bounds running streams, None: no bound.
     """
 

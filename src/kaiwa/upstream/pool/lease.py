@@ -66,27 +66,46 @@ class Lease:
     the lease began, also when the configuration is read anew meanwhile.
     """
 
-    __slots__ = ("_pool", "affinity", "begun", "deployment", "first_at", "hedge", "model", "over", "probe")
+    __slots__ = (
+        "_pool",
+        "affinity",
+        "asked",
+        "begun",
+        "counted",
+        "deployment",
+        "first_at",
+        "hedge",
+        "model",
+        "over",
+        "probe",
+        "streams",
+    )
 
     def __init__(
         self,
         pool: Attempted,
         deployment: Deployment,
-        model: str,
+        asked: str,
         now: float,
         *,
         affinity: str | None = None,
         probe: bool = False,
         hedge: bool = False,
+        streams: bool = True,
     ) -> None:
         self._pool = pool
         self.deployment = deployment
-        self.model = model
+        self.asked = asked
+        """What the client asked for."""
+        self.model = deployment.known_as(asked)
         self.begun = now
         self.affinity = affinity
         self.probe = probe
         """It finds out whether a deployment has recovered: nobody else asks it meanwhile."""
         self.hedge = hedge
+        self.streams = streams
+        self.counted = False
+        """The service's own counts include it: a status came, or it is over."""
         self.first_at: float | None = None
         self.over = False
 
@@ -105,11 +124,11 @@ class Lease:
 
     def said_error(self, code: str | None, now: float) -> Verdict:
         """An error came inside a 200. After the first token nothing can be retried, whatever this returns."""
-        return self._pool.said_error(self, code, now)
+        return "refuse" if self.over else self._pool.said_error(self, code, now)
 
     def first_token(self, now: float) -> None:
-        """The first piece with content came (of an answer that is no stream: its first byte)."""
-        if self.first_at is None:
+        """The first piece with content came; of an answer in one piece: its first byte."""
+        if self.first_at is None and not self.over:
             self.first_at = now
             self._pool.first_token(self, now)
 

@@ -1,0 +1,65 @@
+"""Who is asked next: tiers first, inside a tier the better of two that are drawn by weight. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kaiwa.upstream.pool.member import Member, Standing
+
+Chance = Callable[[], float]
+Candidate = tuple[Member, Standing]
+
+# A smaller difference than this is noise: then the weights decide.
+NOTABLE: Final = 1.25
+_FULL: Final = 0.99
+
+
+def choose(candidates: Sequence[Candidate], model: str, now: float, chance: Chance) -> Member | None:
+    """Return who is asked: of the best tier with somebody free, else whoever still takes requests.
+
+    One that is due for a probe counts as free in its own tier: the request that finds it broken goes on to
+    the next before its client has seen anything. `model` is what the client asked for.
+    """
+    for tier in sorted({member.deployment.tier for member, _ in candidates}):
+        here = [(member, stands) for member, stands in candidates if member.deployment.tier == tier]
+        for member, stands in here:
+            if stands == "due":
+                return member
+        free = [member for member, stands in here if stands == "free"]
+        if free:
+            return better_of_two(free, model, now, chance)
+    spilling = [member for member, stands in candidates if stands == "spilling"]
+    best = min((member.deployment.tier for member in spilling), default=0)
+    fullest = [member for member in spilling if member.deployment.tier == best]
+    return better_of_two(fullest, model, now, chance) if fullest else None
+
+
+def better_of_two(members: Sequence[Member], model: str, now: float, chance: Chance) -> Member:
+    """Draw two by weight; the second wins if it is notably cheaper. Never everybody runs to one place."""
+    if len(members) == 1:
+        return members[0]
+    weights = [member.deployment.weight * member.breaker.trust(now) for member in members]
+    first = _drawn(weights, chance)
+    second = _drawn([0.0 if i == first else weight for i, weight in enumerate(weights)], chance)
+    mean = sum(weights) / len(weights)
+    means = [member.latency.mean_s for member in members]
+    best_s = min((mean_s for mean_s in means if mean_s is not None), default=0.0)
+    costs = [_cost(members[i], weights[i] / mean, best_s, model, now) for i in (first, second)]
+    return members[second] if costs[1] * NOTABLE < costs[0] else members[first]
+
+
+def _cost(member: Member, weight: float, best_s: float, model: str, now: float) -> float:
+    """Return what a request is likely to wait there: queue × slowness ÷ what is left of its capacity."""
+    queue = 1 + member.running / weight
+    limits = member.limits(member.deployment.known_as(model))
+    return queue * member.latency.beside(best_s, now) / (1 - min(limits.pressure(now), _FULL))
+
+
+def _drawn(weights: Sequence[float], chance: Chance) -> int:
+    point = chance() * sum(weights)
+    for i, weight in enumerate(weights):
+        point -= weight
+        if point < 0:
+            return i
+    return max(range(len(weights)), key=weights.__getitem__)
