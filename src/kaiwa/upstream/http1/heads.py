@@ -1,0 +1,114 @@
+"""Heads of HTTP/1.1: requests written, answers read strictly. Opens no socket.
+
+Whatever two readers could take for two different things is refused, never guessed at: whoever forwards bytes
+must not let one answer be taken for two. Source: RFC 9112, sections 2.2, 4, 5, 6.3 and 11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from kaiwa.errors import UpstreamError
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 200
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+_BODILESS: Final = (204, 304)
+
+Framing = Literal["chunked", "sized", "until_close"]
+
+
+class Origin(NamedTuple):
+    """Where connections go."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question. `authority` is what the Host header says. Nothing of it is ever shown."""
+
+    origin: Origin = field(repr=False)
+    path: str = field(repr=False)
+    authority: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False, default=())
+    body: bytes = field(repr=False, default=b"")
+    method: str = "POST"
+
+    def encoded(self) -> bytes:
+        """Return it as bytes. Compression is never asked for: the body is passed on as it comes."""
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"host: {self.authority}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += ["accept-encoding: identity", f"content-length: {len(self.body)}"]
+        text = "\r\n".join(lines)
+        assert text.count("\n") == len(lines) - 1 == text.count("\r"), "no value holds a line end"
+        return b"".join((text.encode("latin-1"), b"\r\n\r\n", self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """What came before the body. `headers`: names in lower case, values of a repeated one joined."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    framing: Framing
+    length: int
+    keep_alive: bool
+
+
+def parse_head(raw: bytes) -> ResponseHead:
+    """Read everything before the empty line. Raises UpstreamError for what is not plainly one answer."""
+    first, *lines = raw.split(b"\r\n")
+    status_line = _STATUS_LINE.fullmatch(first)
+    if status_line is None:
+        raise _garbled("does not speak HTTP/1.1")
+    if len(lines) > MAX_FIELDS:
+        raise _garbled("has too many header fields")
+    headers = _fields(lines)
+    status, modern = int(status_line[2]), status_line[1] == b"1"
+    framing, length = _framing(headers, status, modern)
+    return ResponseHead(status, headers, framing, length, _keeps(headers, framing, modern))
+
+
+def _fields(lines: Sequence[bytes]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        found = _FIELD.fullmatch(line)
+        if found is None:  # a folded line, a blank before the colon, a control character
+            raise _garbled("has a malformed header field")
+        name, value = found[1].decode("ascii").lower(), found[2].rstrip(b" \t").decode("latin-1")
+        if name in headers:
+            if name in ("content-length", "transfer-encoding"):
+                raise _garbled("gives its length twice")
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
+    return headers
+
+
+def _framing(headers: Mapping[str, str], status: int, modern: bool) -> tuple[Framing, int]:
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is not None and (length is not None or not modern or coding.lower() != "chunked"):
+        raise _garbled("has a length that can be read in two ways")
+    if length is not None and _LENGTH.fullmatch(length.encode("latin-1")) is None:
+        raise _garbled("has a length that is no number")
+    if status in _BODILESS:
+        return "sized", 0
+    if coding is not None:
+        return "chunked", 0
+    return ("until_close", 0) if length is None else ("sized", int(length))
+
+
+def _keeps(headers: Mapping[str, str], framing: Framing, modern: bool) -> bool:
+    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
+    return modern and framing != "until_close" and "close" not in options
+
+
+def _garbled(what: str) -> UpstreamError:
+    return UpstreamError("upstream_garbled", f"The service's answer {what}.", retryable=True)
