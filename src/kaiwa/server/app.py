@@ -104,7 +104,7 @@ def create_app(
         *_mints(gate, minting),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_serves_pages(gate, SeedApi(admission)),
-        *_streams(gate, ChatStream(lambda: talks[0], directory)),
+        *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
         *_speaks(gate, lambda: services[0]),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))

@@ -67,6 +67,7 @@ class ChatStream:
 
     chats: Callable[[], Chats]
     directory: Directory
+    pace_s: float
 
     async def ask(self, request: Request) -> Response:
         """`POST /api/chat-stream`."""
@@ -116,7 +117,7 @@ class ChatStream:
 
     async def _read(self, answering: Answering, style: str, after: int) -> AsyncGenerator[bytes]:
         turn = answering.turn
-        stream = typed(turn, after) if style == "typed" else plain(turn)
+        stream = typed(turn, after) if style == "typed" else plain(turn, pace_s=self.pace_s)
         with self.chats().reading(answering):
             async with aclosing(stream) as events:
                 async for event in events:

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     filler_ms: Annotated[int, Field(ge=0)] = 1500
     """After so long a silence while a tool runs that nobody spoke of, the agent asks to wait; 0: never."""
 
+    chat_pace_ms: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Between two events of a plain text stream: the simplest pages lose what arrives in one read."""
+
     prices: Prices | None = None
     """What tokens cost, for the console; JSON. None: it shows tokens only."""
 
