@@ -9,7 +9,6 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -29,7 +28,7 @@ from kaiwa.session.relay.session import RelaySession, looks_at
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.toolbox import AgentToolBox
-from kaiwa.upstream.credentials import INSTALL_HINT, ApiKey, Credential, EntraToken
+from kaiwa.upstream.credentials import ApiKey, Credential, entra_token
 from kaiwa.upstream.realtime import RealtimeTarget, azure_realtime, openai_realtime
 from kaiwa.upstream.realtime_calls import CallAtService, ServiceCalls
 from kaiwa.upstream.realtime_pool import RealtimePool
@@ -201,7 +200,11 @@ def _targets(settings: Settings) -> tuple[list[RealtimeTarget], Remedies]:
         return targets, Remedies(key=setting, address=setting, deployment=setting)
     if settings.azure_openai_endpoint is not None and (deployment := _deployment(settings)) is not None:
         key = settings.azure_openai_api_key
-        credential = _entra() if key is None else ApiKey(key.get_secret_value(), bearer=False)
+        credential = (
+            entra_token("AZURE_OPENAI_API_KEY")
+            if key is None
+            else ApiKey(key.get_secret_value(), bearer=False)
+        )
         endpoint, version = settings.azure_openai_endpoint, settings.realtime_api_version
         return [azure_realtime("azure", endpoint, deployment, credential, api_version=version)], Remedies()
     if settings.openai_api_key is not None and settings.engine == "relay":
@@ -224,7 +227,9 @@ def _entered(entry: UpstreamEntry, number: int) -> RealtimeTarget:
     setting, name = "KAIWA_REALTIME_UPSTREAMS", entry.name or f"upstream-{number}"
     key = entry.api_key.get_secret_value() if entry.api_key else None
     if entry.endpoint is not None and entry.deployment is not None:
-        credential: Credential = _entra() if key is None else ApiKey(key, bearer=False)
+        credential: Credential = (
+            entra_token("AZURE_OPENAI_API_KEY") if key is None else ApiKey(key, bearer=False)
+        )
         return azure_realtime(
             name,
             entry.endpoint,
@@ -244,15 +249,3 @@ def _entered(entry: UpstreamEntry, number: int) -> RealtimeTarget:
         f"{name} does not say enough.",
         'Give "endpoint" and "deployment" (Azure), or "base_url" and "api_key".',
     )
-
-
-def _entra() -> EntraToken:
-    try:
-        found = find_spec("azure.identity") is not None
-    except ModuleNotFoundError:
-        found = False
-    if not found:
-        raise ConfigError(
-            "AZURE_OPENAI_API_KEY", "is not set, and azure-identity is not installed.", INSTALL_HINT
-        )
-    return EntraToken()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Final, Protocol, cast
 
 from kaiwa.errors import ConfigError, UpstreamError
@@ -36,6 +37,16 @@ class ApiKey:
 
     async def headers(self) -> dict[str, str]:
         return self._headers
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+
+class NoKey:
+    """A server that asks nobody who they are, as those on one's own machine."""
+
+    async def headers(self) -> dict[str, str]:
+        return {}
 
     async def close(self) -> None:
         """There is nothing to free."""
@@ -105,6 +116,24 @@ def default_source() -> TokenSource:
             "AZURE_OPENAI_API_KEY", "is not set, and azure-identity is not installed.", INSTALL_HINT
         ) from missing
     return cast(TokenSource, DefaultAzureCredential())
+
+
+def managed_source(client_id: str | None) -> TokenSource:
+    """Return the managed identity of this machine; `client_id`: a user-assigned one."""
+    from azure.identity.aio import ManagedIdentityCredential
+
+    return cast(TokenSource, ManagedIdentityCredential(client_id=client_id))
+
+
+def entra_token(setting: str, source: Callable[[], TokenSource] | None = None) -> EntraToken:
+    """Return tokens of Entra ID in place of a key. Raises ConfigError naming the key that is missing."""
+    try:
+        found = find_spec("azure.identity") is not None
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        raise ConfigError(setting, "is not set, and azure-identity is not installed.", INSTALL_HINT)
+    return EntraToken(source)
 
 
 INSTALL_HINT: Final = "Set the key, or install kaiwa[azure] to use Microsoft Entra ID."

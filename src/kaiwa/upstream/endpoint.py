@@ -21,7 +21,7 @@ class ChatEndpoint:
 
 def azure_deployment(endpoint: str, deployment: str, api_key: str, api_version: str) -> ChatEndpoint:
     """Address a deployment of Azure OpenAI by its classic path, with `api-version` in the query."""
-    base = _checked(endpoint, "azure_openai_endpoint")
+    base = checked_address(endpoint, "azure_openai_endpoint")
     query = urlencode({"api-version": api_version})
     url = f"{base}/openai/deployments/{quote(deployment, safe='')}/chat/completions?{query}"
     return ChatEndpoint(url=url, model=deployment, headers={"api-key": api_key})
@@ -29,13 +29,13 @@ def azure_deployment(endpoint: str, deployment: str, api_key: str, api_version: 
 
 def azure_v1(endpoint: str, deployment: str, api_key: str) -> ChatEndpoint:
     """Address a deployment of Azure OpenAI by the v1 path, which needs no version."""
-    url = f"{_checked(endpoint, 'azure_openai_endpoint')}/openai/v1/chat/completions"
+    url = f"{checked_address(endpoint, 'azure_openai_endpoint')}/openai/v1/chat/completions"
     return ChatEndpoint(url=url, model=deployment, headers={"api-key": api_key})
 
 
 def openai_compatible(base_url: str, model: str, api_key: str | None = None) -> ChatEndpoint:
     """Address OpenAI itself, or Ollama, llama.cpp, vLLM: `base_url` ends in /v1 as for the SDKs."""
-    base = _checked(base_url, "chat_base_url")
+    base = checked_address(base_url, "chat_base_url")
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     own = urlsplit(base).hostname == "api.openai.com"
     return ChatEndpoint(
@@ -46,7 +46,8 @@ def openai_compatible(base_url: str, model: str, api_key: str | None = None) -> 
     )
 
 
-def _checked(address: str, setting: str) -> str:
+def checked_address(address: str, setting: str) -> str:
+    """Return an address with no slash at its end. Raises ConfigError naming the setting."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(setting, "is not an address.", "Write it as https://host/…")

@@ -75,6 +75,10 @@ class DeploymentPool:
     def is_leaving(self, member: Member) -> bool:
         return member in self._leaving
 
+    def member_of(self, lease: Lease) -> Member | None:
+        """Return where a lease runs; None: it is over."""
+        return self._running.get(lease)
+
     def serves(self, model: str) -> bool:
         return any(member.deployment.serves(model) for member in self._members)
 
