@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
+from kaiwa.server import described
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
@@ -31,8 +32,10 @@ from kaiwa.server.listing import Listing
 from kaiwa.server.metering import Totals
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
+from kaiwa.server.openapi import FUNCTION_PATH
 from kaiwa.server.page import Console
 from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
 from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
 from kaiwa.server.seed_api import SeedApi
@@ -62,7 +65,7 @@ def create_app(
     gate = Gate(settings)
     endpoints: list[RealtimeEndpoint] = []
     talks: list[Chats] = []
-    minting, holding = Minting(admission), Holding()
+    minting, holding, pages = Minting(admission), Holding(), SeedApi(admission)
     relay = answerer or relay_from(settings)
     check_way(settings, relay)
     services = [speech]
@@ -90,6 +93,7 @@ def create_app(
             talks.clear()
             await text.close()
             await answers.close()
+            await pages.close()
             await directory.close()
 
     async def realtime(socket: WebSocket) -> None:
@@ -99,15 +103,16 @@ def create_app(
         return JSONResponse({"status": "ok", "sessions": holding.live})
 
     table = [
-        Entry("GET", ("/healthz",), health),
+        Entry("GET", ("/healthz",), health, described.HEALTH),
         *_lists_models(gate, Listing(directory)),
         *_mints(gate, minting),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
-        *_serves_pages(gate, SeedApi(admission)),
+        *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
         *_speaks(gate, lambda: services[0]),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))
+    table += _tells(gate, Reference(lambda: table, pages.served, key_required=settings.api_key is not None))
     return Starlette(
         routes=routes_of(table, realtime, gate.preflight),
         lifespan=lifespan,
@@ -123,6 +128,13 @@ def _shows(console: Console) -> list[Entry]:
     ]
 
 
+def _tells(gate: Gate, reference: Reference) -> list[Entry]:
+    return [
+        Entry("GET", ("/openapi.json",), gate.open(reference.document), described.DOCUMENT),
+        Entry("GET", ("/docs",), gate.open(reference.page), described.PAGE),
+    ]
+
+
 def _carriers(table: Sequence[Entry]) -> list[str]:
     """How a page may connect: calls need their route and what carries them."""
     calls = any(f"{OPENAI}/realtime/calls" in entry.paths for entry in table)
@@ -131,17 +143,32 @@ def _carriers(table: Sequence[Entry]) -> list[str]:
 
 def _lists_models(gate: Gate, listing: Listing) -> list[Entry]:
     return [
-        Entry("GET", under(BASES, "models"), gate.open(listing.all)),
-        Entry("GET", under(BASES, "models/{model:path}"), gate.open(listing.one)),
+        Entry("GET", under(BASES, "models"), gate.open(listing.all), described.MODELS),
+        Entry("GET", under(BASES, "models/{model:path}"), gate.open(listing.one), described.MODEL),
     ]
 
 
 def _mints(gate: Gate, minting: Minting) -> list[Entry]:
     preview = (*REALTIME, PORTAL)
     return [
-        Entry("POST", under(REALTIME, "client_secrets"), gate.keyed(minting.client_secret)),
-        Entry("POST", under(preview, "sessions"), gate.keyed(minting.preview_session)),
-        Entry("POST", under(preview, "transcription_sessions"), gate.keyed(minting.preview_transcription)),
+        Entry(
+            "POST",
+            under(REALTIME, "client_secrets"),
+            gate.keyed(minting.client_secret),
+            described.CLIENT_SECRET,
+        ),
+        Entry(
+            "POST",
+            under(preview, "sessions"),
+            gate.keyed(minting.preview_session),
+            described.PREVIEW_SESSION,
+        ),
+        Entry(
+            "POST",
+            under(preview, "transcription_sessions"),
+            gate.keyed(minting.preview_transcription),
+            described.PREVIEW_SESSION,
+        ),
     ]
 
 
@@ -160,9 +187,9 @@ def _calls(gate: Gate, calls: Calls) -> list[Entry]:
 
 def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
     return [
-        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session)),
-        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session)),
-        Entry("POST", ("/api/functions/{name}",), gate.keyed(api.function)),
+        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session), described.PAGE_SESSION),
+        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session), described.PAGE_SESSION),
+        Entry("POST", (FUNCTION_PATH,), gate.keyed(api.function), described.FUNCTION),
     ]
 
 
@@ -176,8 +203,13 @@ def _streams(gate: Gate, stream: ChatStream) -> list[Entry]:
 
 def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Entry]:
     return [
-        Entry("POST", under(AUDIO, "audio/speech"), gate.keyed(Speaking(service))),
-        Entry("POST", under(AUDIO, "audio/transcriptions"), gate.keyed(Transcribing(service))),
+        Entry("POST", under(AUDIO, "audio/speech"), gate.keyed(Speaking(service)), described.speech()),
+        Entry(
+            "POST",
+            under(AUDIO, "audio/transcriptions"),
+            gate.keyed(Transcribing(service)),
+            described.TRANSCRIPTION,
+        ),
     ]
 
 

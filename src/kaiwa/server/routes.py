@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from kaiwa.server.operations import Operation
+
 Answer = Callable[[Request], Awaitable[Response]]
 Open = Callable[[WebSocket], Awaitable[None]]
 
@@ -28,11 +30,12 @@ RINGING = ("accept", "reject", "refer")
 
 
 class Entry(NamedTuple):
-    """One kind of request: its addresses, and who answers."""
+    """One kind of request: its addresses, who answers, and what `/openapi.json` tells of it."""
 
     method: str
     paths: Sequence[str]
     answer: Answer
+    told: Operation | None = None
 
 
 def under(bases: Sequence[str], *names: str) -> tuple[str, ...]:

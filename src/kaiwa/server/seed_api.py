@@ -8,7 +8,7 @@ functions as the page's own. Knows agents and keys; the calls are others' affair
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +21,11 @@ from kaiwa.events.config import FunctionTool, SessionConfig
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
 from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import read_body
-from kaiwa.server.failures import failure
+from kaiwa.server.failures import failure, failure_of
 from kaiwa.server.ids import new_id
+from kaiwa.server.repeated import HEADER, IdempotencyKeys, KeyReused
 from kaiwa.tools.agent import Agent
+from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.signature import ArgumentsError
 from kaiwa.tools.toolbox import AgentToolBox
 
@@ -37,6 +39,17 @@ class SeedApi:
     """`?agent=` names another agent than the one that is served, or the rental desk when none is."""
 
     admission: Admission
+    jobs: Jobs = field(default_factory=Jobs)
+    keys: IdempotencyKeys = field(default_factory=IdempotencyKeys)
+
+    @property
+    def served(self) -> Agent:
+        """The agent whose functions may be called without naming any."""
+        return self._named(None)
+
+    async def close(self) -> None:
+        """Let changes whose page is gone come to their end."""
+        await self.jobs.finish()
 
     async def session(self, request: Request) -> Response:
         """`GET` and `POST /api/realtime/session`."""
@@ -57,7 +70,11 @@ class SeedApi:
         return JSONResponse(body, headers={"cache-control": "no-store"})
 
     async def function(self, request: Request) -> Response:
-        """`POST /api/functions/{name}`: the arguments are the body; a refusal is an answer, not a failure."""
+        """`POST /api/functions/{name}`: the arguments are the body; a refusal is an answer, not a failure.
+
+        With an `Idempotency-Key` equal requests are one change; without one each is meant. Who posts has
+        asked the person: the rule of `confirm` is for models that call out of a conversation.
+        """
         agent, name = self._agent(request), request.path_params["name"]
         found = next((entry for entry in agent.tools if entry.name == name), None)
         if found is None:
@@ -67,12 +84,38 @@ class SeedApi:
             found.signature.read(written)
         except ArgumentsError as wrong:
             return JSONResponse({"error": str(wrong)}, 400)
-        return _answer(await _run(agent, name, written))
+        try:
+            key = self.keys.name(request.headers.get(HEADER), agent.name, name, _canonical(written))
+        except KeyReused as reused:
+            return failure_of(reused, 422)
+        return _answer(await self._run(agent, name, written, key))
+
+    async def _run(self, agent: Agent, name: str, arguments: str, key: str | None) -> ToolSettled:
+        settled: list[ToolSettled] = []
+
+        def report(event: ToolEvent) -> None:
+            if isinstance(event, ToolSettled):
+                settled.append(event)
+
+        call_id = new_id("call")
+        call = ToolCall(
+            call_id=call_id,
+            name=name,
+            arguments=arguments,
+            response_id="",
+            conversation_id=f"http-key:{key}" if key else f"http:{call_id}",
+            agreed=True,
+        )
+        await AgentToolBox(agent, language=agent.language, jobs=self.jobs).run(call, report)
+        return settled[0]
 
     def _agent(self, request: Request) -> Agent:
+        return self._named(request.query_params.get("agent"))
+
+    def _named(self, name: str | None) -> Agent:
         directory = self.admission.directory
         served = directory.default.name if directory.default is not directory.plain else _USUAL_AGENT
-        name = request.query_params.get("agent") or served
+        name = name or served
         agent = directory.find(name)
         if agent is None:
             raise PeerError("model_not_found", f"There is no agent '{name[:64]}'.", param="agent")
@@ -87,16 +130,9 @@ class SeedApi:
         return structs.replace(config, tools=tools, expires_at=0)
 
 
-async def _run(agent: Agent, name: str, arguments: str) -> ToolSettled:
-    settled: list[ToolSettled] = []
-
-    def report(event: ToolEvent) -> None:
-        if isinstance(event, ToolSettled):
-            settled.append(event)
-
-    call = ToolCall(call_id=new_id("call"), name=name, arguments=arguments, response_id="")
-    await AgentToolBox(agent, language=agent.language).run(call, report)
-    return settled[0]
+def _canonical(arguments: str) -> str:
+    """Return arguments that were read before as text in which order and spaces say nothing."""
+    return json.dumps(json.loads(arguments) if arguments.strip() else {}, sort_keys=True)
 
 
 def _answer(settled: ToolSettled) -> Response:
