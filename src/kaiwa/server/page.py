@@ -42,7 +42,7 @@ POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-_BOUNDS: Final = {
+BOUNDS: Final = {
     "content-security-policy": POLICY,
     "permissions-policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
     "cross-origin-opener-policy": "same-origin",
@@ -53,7 +53,7 @@ _BOUNDS: Final = {
 }
 
 
-class _File(NamedTuple):
+class StaticFile(NamedTuple):
     body: bytes
     packed: bytes
     media_type: str
@@ -68,20 +68,20 @@ class Console:
 
     def __init__(self, settings: Settings, directory: Directory, carriers: Sequence[str]) -> None:
         static = files("kaiwa.server") / "static"
-        self._page = _read(static / "index.html")
-        self._parts = {part.name: _read(part) for part in (static / "console").iterdir()}
+        self._page = read_static(static / "index.html")
+        self._parts = {part.name: read_static(part) for part in (static / "console").iterdir()}
         self._settings = settings
         self._directory = directory
         self._carriers = list(carriers)
 
     async def page(self, request: Request) -> Response:
-        return _sent(request, self._page)
+        return send_static(request, self._page)
 
     async def part(self, request: Request) -> Response:
         part = self._parts.get(request.path_params["name"])
         if part is None:
             return failure(404, None, "There is no such part of the console.")
-        return _sent(request, part)
+        return send_static(request, part)
 
     async def facts(self, request: Request) -> Response:
         """Tell the page what it may choose from. Tells no secret: keys are asked for, never shown."""
@@ -94,7 +94,7 @@ class Console:
             "transports": self._carriers,
             "prices": prices.model_dump() if prices is not None else None,
         }
-        return JSONResponse(told, headers={**_BOUNDS, "cache-control": "no-store"})
+        return JSONResponse(told, headers={**BOUNDS, "cache-control": "no-store"})
 
 
 def _agent(agent: Agent) -> dict[str, str | None]:
@@ -107,15 +107,15 @@ def _description(agent: Agent) -> str | None:
     return " ".join(line.splitlines()[0] for line in first_lines if line) or None
 
 
-def _read(part: Traversable) -> _File:
+def read_static(part: Traversable) -> StaticFile:
     body = part.read_bytes()
     media_type = _MEDIA_TYPES[part.name.rpartition(".")[2]]
     packed = gzip.compress(body, mtime=0)
-    return _File(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return StaticFile(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def _sent(request: Request, file: _File) -> Response:
-    headers = {**_BOUNDS, "cache-control": "no-cache", "etag": file.etag, "vary": "accept-encoding"}
+def send_static(request: Request, file: StaticFile) -> Response:
+    headers = {**BOUNDS, "cache-control": "no-cache", "etag": file.etag, "vary": "accept-encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):

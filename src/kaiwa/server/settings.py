@@ -145,6 +145,13 @@ class Settings(BaseSettings):
         str | None, Field(validation_alias=_names("azure_openai_api_version", "AZURE_OPENAI_API_VERSION"))
     ] = None
 
+    upstreams: SecretStr | None = None
+    """Deployments that chat requests are relayed to: JSON, or the path of a JSON or TOML file."""
+    hedge_after_ms: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """After so long without a first token another deployment is asked too; None: never."""
+    hedge_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Of so large a share of the requests at most."""
+
     engine: Literal["local", "relay"] | None = None
     """Who answers; None: the service when a realtime deployment is named, else this machine."""
     azure_openai_realtime_deployment: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -31,6 +32,8 @@ _NO_CREDIT_S: Final = 60.0
 _SOON_S: Final = 1.0
 # Of names that clients choose freely, so many have limits of their own.
 _MOST_MODELS: Final = 64
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNKNOWN: Final = Limits()
 _FAULTS: Final = frozenset({"unreachable", "timed_out", "cut"})
 
 
@@ -50,15 +53,8 @@ class Member:
     # --- how it stands -------------------------------------------------------------------------
 
     def limits(self, model: str) -> Limits:
-        """Return what is known for its own name of a model."""
-        found = self._limits.get(model)
-        if found is None:
-            found = self._limits[model] = Limits()
-            if len(self._limits) > _MOST_MODELS:
-                self._limits.popitem(last=False)
-        else:
-            self._limits.move_to_end(model)
-        return found
+        """Return what is known for its own name of a model; to look at only."""
+        return self._limits.get(model, _UNKNOWN)
 
     @property
     def known_limits(self) -> Mapping[str, Limits]:
@@ -87,7 +83,7 @@ class Member:
 
     def begin(self, lease: Lease) -> None:
         self.running += 1
-        self.limits(lease.model).unanswered += 1
+        self._kept_limits(lease.model).unanswered += 1
         if lease.probe:
             self.breaker.begin_probe()
 
@@ -142,9 +138,19 @@ class Member:
         if lease.probe:
             self.breaker.end_probe()
 
+    def _kept_limits(self, model: str) -> Limits:
+        found = self._limits.get(model)
+        if found is None:
+            found = self._limits[model] = Limits()
+            if len(self._limits) > _MOST_MODELS:
+                self._limits.popitem(last=False)
+        else:
+            self._limits.move_to_end(model)
+        return found
+
     def _count(self, lease: Lease) -> Limits:
         """What was sent is in the service's own counts from now on."""
-        limits = self.limits(lease.model)
+        limits = self._kept_limits(lease.model)
         if not lease.counted:
             lease.counted = True
             limits.unanswered = max(limits.unanswered - 1, 0)  # forgotten limits begin at nothing
@@ -153,7 +159,7 @@ class Member:
     def _learn(
         self, lease: Lease, fault: Fault, status: int, headers: Mapping[str, str], now: float, wall_s: float
     ) -> None:
-        limits = self.limits(lease.model)
+        limits = self._kept_limits(lease.model)
         if fault == "rate_limited":
             self.rate_limited += 1
             limits.rest(headers, now, wall_s)
@@ -167,4 +173,5 @@ class Member:
             self.breaker.succeeded(now, begun=lease.begun, probe=True)
 
     def _noted(self, error: str, now: float) -> None:
-        self.last_error, self.last_error_at = error[:64], now
+        # The service's own word, if it is a plain one: it is shown to people.
+        self.last_error, self.last_error_at = error if _CODE.fullmatch(error) else "error", now
