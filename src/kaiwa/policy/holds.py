@@ -10,6 +10,7 @@ A hold that is neither settled nor released stays charged as far as it was spent
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -92,6 +93,6 @@ class Ledger(Protocol):
         """Return how every limit of a caller stands, without reserving anything."""
         ...
 
-    async def close(self) -> None:
-        """Write down what is not yet written, and part with the books."""
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Keep the books open for as long as the block lasts; everything is written down when it is left."""
         ...

@@ -1,0 +1,67 @@
+"""The books of one process. Fits `holds.Ledger`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from kaiwa.policy.amounts import NOTHING, Amount, Standing, Want
+from kaiwa.policy.book import Book, Grant, grant_of
+from kaiwa.policy.caller import Caller
+from kaiwa.policy.holds import Hold, LimitReached
+from kaiwa.policy.running import CountedHold, FreeHold
+
+
+class MemoryLedger:
+    """Keeps accounts while the process lives. `clock`: Unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.book = Book()
+
+    async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
+        if not caller.limits:
+            return FreeHold(want.most)
+        now = self.clock()
+        outcome = self.book.reserve(caller.spends, caller.limits, want, now)
+        if isinstance(outcome, LimitReached):
+            return outcome
+        return MemoryHold(self, caller, outcome, self.book.standing(caller.spends, caller.limits, now))
+
+    async def standing(self, caller: Caller) -> tuple[Standing, ...]:
+        return self.book.standing(caller.spends, caller.limits, self.clock())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """There is nothing to start and nothing to end."""
+        yield
+
+
+class MemoryHold(CountedHold):
+    """Asks for more only when its share is used up: that costs nothing here."""
+
+    def __init__(
+        self, ledger: MemoryLedger, caller: Caller, grant: Grant, standing: tuple[Standing, ...]
+    ) -> None:
+        super().__init__(caller, grant.amount, standing)
+        self._ledger = ledger
+        self._grant = grant
+
+    def _is_short(self) -> bool:
+        return self._over(self._share)
+
+    def _ask_for_more(self, want: Want) -> None:
+        book, caller, now = self._ledger.book, self.caller, self._ledger.clock()
+        settled = self._spent
+        outcome = book.exchange(caller.spends, caller.limits, self._grant, settled, want, now)
+        if isinstance(outcome, LimitReached):
+            self._grant = grant_of(NOTHING, now)
+            self._took(outcome, settled)
+        else:
+            self._grant = outcome
+            self._took(outcome.amount, settled)
+
+    def _end(self, actual: Amount) -> None:
+        now = self._ledger.clock()
+        self._ledger.book.settle(self.caller.spends, self.caller.limits, self._grant, actual, now)
