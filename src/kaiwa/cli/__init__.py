@@ -136,9 +136,10 @@ def emulate(
     key: Annotated[list[str] | None, typer.Option(help="A key it accepts; may be repeated.")] = None,
     script: Annotated[Path | None, typer.Option(help="What it hears and answers (JSON).")] = None,
     fault: Annotated[str, typer.Option(help="What goes wrong: name=value,name=value.")] = "",
+    habit: Annotated[str, typer.Option(help="How chat behaves: chunks_per_s=50,chunks=200.")] = "",
     seed: Annotated[int, typer.Option(help="Its ids are the same for the same seed.")] = 0,
 ) -> None:
-    """Stand in for OpenAI's and Azure's Realtime service: no key, no cloud, faults on demand."""
+    """Stand in for OpenAI's and Azure's Realtime and chat services: no key, no cloud, faults on demand."""
     from kaiwa.cli.emulate import DEFAULT_KEY, EmulateOptions, run
 
     run(
@@ -149,6 +150,7 @@ def emulate(
             keys=tuple(key or (DEFAULT_KEY,)),
             script=script,
             faults=fault,
+            habits=habit,
             seed=seed,
         )
     )

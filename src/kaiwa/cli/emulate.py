@@ -15,6 +15,7 @@ import msgspec
 
 from kaiwa.errors import ConfigError
 from kaiwa.testing.service import Faults, Script, Service, running_service
+from kaiwa.testing.service.chat_habits import Habits, parse_habits
 from kaiwa.testing.service.faults import parse_faults
 from kaiwa.testing.service.flavours import Flavour
 from kaiwa.testing.service.state import DEFAULT_KEY
@@ -33,6 +34,7 @@ class EmulateOptions:
     keys: tuple[str, ...]
     script: Path | None
     faults: str
+    habits: str
     seed: int
 
 
@@ -43,6 +45,7 @@ def run(options: EmulateOptions) -> None:
 async def emulate(options: EmulateOptions) -> None:
     """Serve the stand-in until the process is told to end. Raises ConfigError."""
     script, faults = read_script(options.script), _read_faults(options.faults)
+    habits = _read_habits(options.habits)
     stop = asyncio.Event()
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -50,6 +53,7 @@ async def emulate(options: EmulateOptions) -> None:
         async with running_service(
             script,
             faults,
+            habits=habits,
             flavour=options.flavour,
             keys=options.keys,
             seed=options.seed,
@@ -82,9 +86,16 @@ def _read_faults(text: str) -> Faults:
         raise ConfigError("--fault", f"{wrong}.", "See docs/emulate.md for the names.") from wrong
 
 
+def _read_habits(text: str) -> Habits:
+    try:
+        return parse_habits(text)
+    except ValueError as wrong:
+        raise ConfigError("--habit", f"{wrong}.", "See docs/emulate.md for the names.") from wrong
+
+
 def advice(service: Service) -> str:
     """Return what to set so that a program finds the stand-in instead of the service."""
-    lines = [f"kaiwa 会話  a stand-in of the Realtime service on {service.url}", ""]
+    lines = [f"kaiwa 会話  a stand-in of the Realtime and chat services on {service.url}", ""]
     if service.flavour in (None, "openai"):
         lines += [
             "OpenAI, for SDKs:",
@@ -105,5 +116,6 @@ def advice(service: Service) -> str:
         f"Break it:  curl -X PUT {service.url}/emulate/faults -d '{_BREAK_IT}'",
         "           or in a model's name: gpt-realtime@close_after=response.created",
         f"Look:      curl {service.url}/emulate/requests",
+        f"           curl {service.url}/emulate/chat",
     ]
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from kaiwa.testing.service.chat_wire import Played, wire_of
 from kaiwa.testing.service.faults import Faults
 from kaiwa.testing.service.flavours import Flavour
 from kaiwa.testing.service.records import RecordedRequest
-from kaiwa.testing.service.state import Service
+from kaiwa.testing.service.state import FAULTS_HEADER, Service
 
 CLASSIC: Final = "/openai/deployments/{deployment}"
 BASES: Final = ("/v1", "/openai/v1", CLASSIC)
@@ -97,7 +97,9 @@ async def enter_chat(
     except ValueError as wrong:
         return refuse(service, request, 400, message=str(wrong))
     service.chat.requests[named] += 1
-    faults = service.faults_of(request) if own is None else own
+    faults = (
+        own if own is not None and FAULTS_HEADER not in connection.headers else service.faults_of(request)
+    )
     flavour = service.plays(request.path)
     if faults.connect_delay_s:
         await service.pause(faults.connect_delay_s)
@@ -106,8 +108,10 @@ async def enter_chat(
         return _played(service, connection, request, named, broken)
     if faults.http_status is not None:
         return refuse(service, request, faults.http_status, faults=faults, filtered=faults.http_status == 400)
-    if flavour is None or not _version_fits(request):
+    if flavour is None or (unfit := _unfit_version(request)) == 404:
         return refuse(service, request, 404, code="404", message="Resource not found")
+    if unfit is not None:
+        return refuse(service, request, unfit, code="BadRequest", message="API version not supported")
     if not service.lets_in(flavour, connection):
         return refuse(service, request, 401)
     if named not in models:
@@ -179,12 +183,12 @@ def answer_headers(service: Service, request: RecordedRequest) -> dict[str, str]
     return headers
 
 
-def _version_fits(request: RecordedRequest) -> bool:
-    """Azure's older addresses want a dated api-version; the others none, or Azure's word for the newest."""
+def _unfit_version(request: RecordedRequest) -> int | None:
+    """Return how Azure refuses this api-version: its older addresses want a date, the newer ones none."""
     version = dict(request.query).get("api-version")
     if request.path.startswith("/openai/deployments/"):
-        return version is not None and _DATED.fullmatch(version) is not None
-    return version in (None, "preview", "latest", "v1")
+        return None if version is not None and _DATED.fullmatch(version) else 404
+    return None if version in (None, "preview", "latest", "v1") else 400
 
 
 def _is_old(request: RecordedRequest) -> bool:

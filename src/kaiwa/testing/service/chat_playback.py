@@ -31,11 +31,12 @@ class Told(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Wait, then write."""
+    """Wait, then write. What is `apart` is a write of its own, however late it is."""
 
     pause_s: float
     data: bytes
     piece: bool = False
+    apart: bool = False
 
 
 class Playback(NamedTuple):
@@ -137,7 +138,7 @@ def _ending_at(name: str, numbered: str, faults: Faults) -> Ending | None:
 def _in_parts(head: bytes, parts: int) -> list[Step]:
     size = -(-len(head) // max(parts, 1))
     cuts = [head[start : start + size] for start in range(0, len(head), size)]
-    return [Step(_BETWEEN_PARTS_S if number else 0, cut) for number, cut in enumerate(cuts)]
+    return [Step(_BETWEEN_PARTS_S if number else 0, cut, apart=number > 0) for number, cut in enumerate(cuts)]
 
 
 def _fragments(steps: list[Step], size: int | None) -> list[Step]:
@@ -147,8 +148,8 @@ def _fragments(steps: list[Step], size: int | None) -> list[Step]:
     parted: list[Step] = []
     for step in steps:
         cuts = [step.data[start : start + size] for start in range(0, len(step.data), size)]
-        parted += [Step(0 if number == 0 else _BETWEEN_FRAGMENTS_S, cut) for number, cut in enumerate(cuts)]
-        parted[-len(cuts)] = parted[-len(cuts)]._replace(pause_s=step.pause_s)
+        pauses = [step.pause_s or _BETWEEN_FRAGMENTS_S, *[_BETWEEN_FRAGMENTS_S] * len(cuts)]
+        parted += [Step(pause_s, cut, apart=True) for pause_s, cut in zip(pauses, cuts, strict=False)]
         parted[-1] = parted[-1]._replace(piece=step.piece)
     return parted
 

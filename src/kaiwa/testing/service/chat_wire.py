@@ -99,7 +99,9 @@ class Playing:
 
     def _await_next(self) -> None:
         steps = self._playback.steps
-        self._due += steps[self._position].pause_s if self._position < len(steps) else 0
+        if self._position < len(steps):
+            step = steps[self._position]
+            self._due = (self._loop.time() if step.apart else self._due) + step.pause_s
         if self._due <= self._loop.time():
             self._go()
         else:
@@ -112,8 +114,11 @@ class Playing:
             return
         steps, start, now = self._playback.steps, self._position, self._loop.time()
         self._position = min(start + 1, len(steps))
-        while self._position < len(steps) and self._due + steps[self._position].pause_s <= now:
-            self._due += steps[self._position].pause_s
+        while self._position < len(steps):
+            step = steps[self._position]
+            if step.apart or self._due + step.pause_s > now:
+                break
+            self._due += step.pause_s
             self._position += 1
         self._write(steps[start : self._position])
         if self._position < len(steps):

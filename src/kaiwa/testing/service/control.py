@@ -26,14 +26,19 @@ _LONG_ENOUGH = 20
 
 def control_routes(service: Service) -> Sequence[BaseRoute]:
     async def faults(request: Request) -> Response:
+        deployment, faults = request.query_params.get("deployment"), service.faults
         if request.method == "DELETE":
-            service.faults = NO_FAULTS
+            faults = NO_FAULTS
         elif request.method == "PUT":
             try:
-                service.faults = msgspec.json.decode(await request.body(), type=Faults)
+                faults = msgspec.json.decode(await request.body(), type=Faults)
             except msgspec.DecodeError as wrong:
                 return JSONResponse({"error": {"message": str(wrong)}}, 400)
-        return JSONResponse(msgspec.to_builtins(service.faults))
+        if deployment is not None:
+            service.strike(deployment, faults)
+        elif request.method != "GET":
+            service.faults = faults
+        return JSONResponse(msgspec.to_builtins(faults))
 
     async def requests(request: Request) -> Response:
         sessions = {session.request.number: session for session in service.sessions}

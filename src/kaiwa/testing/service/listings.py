@@ -29,6 +29,7 @@ def listing_routes(service: Service) -> Sequence[BaseRoute]:
         if isinstance(visit, Response):
             return visit
         names = service.deployments if visit.flavour == "azure" else service.models
+        names = [*names, *service.chat_models, *service.embedding_models]
         entries = [{"id": name, "object": "model", "created": 0, "owned_by": "stand-in"} for name in names]
         return JSONResponse({"object": "list", "data": entries})
 

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from kaiwa.testing.service.calls import call_routes
 from kaiwa.testing.service.chat import chat_routes
 from kaiwa.testing.service.chat_habits import USUAL, Habits
+from kaiwa.testing.service.chat_responses import response_routes
 from kaiwa.testing.service.chat_wire import HttpWire
 from kaiwa.testing.service.control import control_routes
 from kaiwa.testing.service.faults import NO_FAULTS, Faults
@@ -21,7 +22,7 @@ from kaiwa.testing.service.sockets import listening
 from kaiwa.testing.service.state import CHAT_MODELS, DEFAULT_KEY, DEPLOYMENTS, MODELS, Service
 
 # Every emulated service adds its routes here; keys, faults and records are shared.
-ROOMS = (realtime_routes, call_routes, chat_routes, listing_routes, control_routes)
+ROOMS = (realtime_routes, call_routes, chat_routes, response_routes, listing_routes, control_routes)
 
 
 def create_service_app(service: Service) -> Starlette:

@@ -69,8 +69,6 @@ class Service:
     url: str = ""
     records: Records = field(default_factory=Records)
     chat: ChatRecords = field(default_factory=ChatRecords)
-    chat_faults: dict[str, Faults] = field(default_factory=dict[str, Faults])
-    """Faults of one chat deployment alone, by its name."""
     ephemeral: dict[str, EphemeralKey] = field(default_factory=dict[str, EphemeralKey])
     calls: dict[str, StandInCall] = field(default_factory=dict[str, StandInCall])
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -81,6 +79,7 @@ class Service:
         self.new_id = SeededIds(self.seed)
         self._faults = NO_FAULTS
         self._requests_before_faults = 0
+        self._struck_deployments: dict[str, tuple[Faults, int]] = {}
 
     # --- what a test looks at -------------------------------------------------------------------
 
@@ -118,10 +117,18 @@ class Service:
         times, since = self._faults.times, request.number - self._requests_before_faults
         return NO_FAULTS if times is not None and since > times else self._faults
 
+    def strike(self, deployment: str, faults: Faults) -> None:
+        """From now on these faults, and no others, strike requests of this chat deployment."""
+        self._struck_deployments[deployment] = (faults, self.chat.requests[deployment])
+
     def own_faults(self, named: str) -> tuple[str, Faults | None]:
         """Tell a deployment's name from the faults that come with it, or are its own. Raises ValueError."""
         name, faults = split_model(named)
-        return name, faults or self.chat_faults.get(name)
+        if faults is None and name in self._struck_deployments:
+            faults, before = self._struck_deployments[name]
+            spent = faults.times is not None and self.chat.requests[name] - before >= faults.times
+            faults = NO_FAULTS if spent else faults
+        return name, faults
 
     async def pause(self, seconds: float) -> None:
         """Wait on purpose, yet not longer than the stand-in lives."""
