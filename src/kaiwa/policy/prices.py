@@ -1,10 +1,30 @@
-"""What tokens cost: a table by model that the operator edits. Knows names and numbers, counts nothing."""
+"""What tokens cost: a table by model that the operator edits. Knows names and numbers, counts nothing.
+
+A table is JSON or TOML: the prices of a million tokens by kind, and under `models` those of single models.
+`text_input = 0.15` says the same as `input = 0.15`.
+
+    currency = "USD"
+    [models."gpt-4o-mini*"]
+    input = 0.15
+    cached = 0.075
+    output = 0.60
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final, Protocol, cast
+
+import msgspec
 
 from kaiwa.events.value import Value
+from kaiwa.policy.amounts import NANO
+
+_MILLION: Final = 1_000_000
+_KINDS: Final = ("text_input", "text_input_cached", "audio_input", "audio_input_cached", "text_output",
+                 "audio_output")  # fmt: skip
+_SHORT: Final = {"input": "text_input", "cached": "text_input_cached", "output": "text_output"}
 
 
 class TokensUsed(Value, frozen=True, kw_only=True):
@@ -24,3 +44,67 @@ class Pricing(Protocol):
     def cost(self, model: str, used: TokensUsed) -> int:
         """Return the price in billionths of the currency; 0 for a model that has none."""
         ...
+
+
+class Rates(Value, frozen=True, kw_only=True):
+    """What a million tokens of each kind cost. Cached ones cost as others where no price is given."""
+
+    text_input: float = 0
+    text_input_cached: float | None = None
+    audio_input: float = 0
+    audio_input_cached: float | None = None
+    text_output: float = 0
+    audio_output: float = 0
+
+    def cost(self, used: TokensUsed) -> int:
+        """Return the price in billionths of the currency."""
+        text, cached = used.input - used.audio_input, used.cached - used.audio_cached
+        total = (
+            (text - cached) * self.text_input
+            + cached * (self.text_input if self.text_input_cached is None else self.text_input_cached)
+            + (used.audio_input - used.audio_cached) * self.audio_input
+            + used.audio_cached
+            * (self.audio_input if self.audio_input_cached is None else self.audio_input_cached)
+            + (used.output - used.audio_output) * self.text_output
+            + used.audio_output * self.audio_output
+        )
+        return round(total * (NANO // _MILLION))
+
+
+class PriceTable:
+    """Prices by model: the longest name that fits counts, else `usual`. Fits `Pricing`."""
+
+    def __init__(self, usual: Rates | None, models: Mapping[str, Rates], currency: str = "USD") -> None:
+        self.currency = currency
+        self._usual = usual
+        self._models = sorted(models.items(), key=lambda entry: len(entry[0]), reverse=True)
+
+    def rates(self, model: str) -> Rates | None:
+        """Return the prices of a model; None: it has none."""
+        for name, rates in self._models:
+            if fnmatchcase(model, name):
+                return rates
+        return self._usual
+
+    def cost(self, model: str, used: TokensUsed) -> int:
+        rates = self.rates(model)
+        return 0 if rates is None else rates.cost(used)
+
+
+FREE: Final = PriceTable(None, {})
+
+
+def with_whole_names(prices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prices of one entry under the names of `Rates`."""
+    return {_SHORT.get(name, name): price for name, price in prices.items()}
+
+
+def table_of(written: Mapping[str, Any]) -> PriceTable:
+    """Return the table that checked settings hold."""
+    usual = {name: written[name] for name in _KINDS if written.get(name) is not None}
+    models = cast(Mapping[str, Mapping[str, Any]], written.get("models") or {})
+    return PriceTable(
+        msgspec.convert(usual, Rates) if any(usual.values()) else None,
+        {name: msgspec.convert(with_whole_names(entry), Rates) for name, entry in models.items()},
+        str(written.get("currency", "USD")),
+    )
