@@ -12,7 +12,7 @@ ENCODERS = {"json": json_codec.encode, "messagepack": messagepack_codec.encode}
 
 
 class Encoded:
-    """One message in one protocol: terminated or length-prefixed bytes. `tracked`: counted by stateful reconnect."""
+    """One message in one protocol, with terminator or length; `tracked`: stateful reconnect counts it."""
 
     __slots__ = ("_frame", "binary", "payload", "tracked")
 

@@ -1,4 +1,4 @@
-"""How a peer can break the hub protocol. The texts go to the peer: they hold names of properties, never values."""
+"""How a peer can break the hub protocol. The texts go to the peer: names of properties, never values."""
 
 from __future__ import annotations
 

@@ -81,6 +81,4 @@ HANDSHAKE_REFUSED = "handshake refused"
 TRANSPORT_LOST = "transport lost"
 TOO_SLOW = "too slow"
 
-Happening: TypeAlias = (
-    HandshakeDone | Called | Cancelled | UploadItem | UploadEnded | ClientAnswered | Ended
-)
+Happening: TypeAlias = HandshakeDone | Called | Cancelled | UploadItem | UploadEnded | ClientAnswered | Ended

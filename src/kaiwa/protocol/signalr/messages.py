@@ -1,7 +1,7 @@
 """The messages of the hub protocol, as values; knows nothing of how they look on the wire.
 
-Arguments, items and results are plain decoded values (str, int, list, dict, bytes, datetime, …); whoever calls
-a method converts them with `msgspec.convert`. Outgoing ones may be anything msgspec encodes.
+Arguments, items and results are plain decoded values (str, int, list, dict, bytes, datetime, …); whoever
+calls a method converts them with `msgspec.convert`. Outgoing ones may be anything msgspec encodes.
 Source: HubProtocol.md of ASP.NET Core, sections "Invocation" to "Sequence".
 """
 
@@ -75,15 +75,7 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 HubMessage: TypeAlias = (
-    Invocation
-    | StreamInvocation
-    | StreamItem
-    | Completion
-    | CancelInvocation
-    | Ping
-    | Close
-    | Ack
-    | Sequence
+    Invocation | StreamInvocation | StreamItem | Completion | CancelInvocation | Ping | Close | Ack | Sequence
 )
 
 TRACKED = (Invocation, StreamItem, Completion, StreamInvocation, CancelInvocation)
