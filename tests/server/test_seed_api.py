@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -139,3 +140,48 @@ async def test_another_agent_may_be_named(desk: Desk) -> None:
     assert told["model"] == "weather"
     status, told, _ = await desk.post("/api/realtime/session?agent=nobody", "")
     assert (status, told["error"]["param"]) == (400, "agent")
+
+
+BOOKED = {**WEDNESDAY, "customerName": "山田"}
+
+
+async def booked(desk: Desk, arguments: Any, **headers: str) -> tuple[int, Any]:
+    return await ask(desk, "create_reservation", arguments, **headers)
+
+
+async def test_one_idempotency_key_books_once_however_often_it_is_sent(desk: Desk) -> None:
+    first = await booked(desk, BOOKED, **{"idempotency-key": "order-1"})
+    assert first[0] == 200
+    # Order and spaces of the arguments say nothing.
+    turned = dict(reversed(BOOKED.items()))
+    again = await asyncio.gather(*(booked(desk, turned, **{"idempotency-key": "order-1"}) for _ in range(3)))
+    assert again == [first] * 3
+    other = await booked(desk, BOOKED, **{"idempotency-key": "order-2"})
+    unnamed = await booked(desk, BOOKED)
+    numbers = {told["reservationNumber"] for _, told in (first, other, unnamed)}
+    assert len(numbers) == 3
+
+
+async def test_requests_at_once_with_one_key_share_one_booking(desk: Desk) -> None:
+    answers = await asyncio.gather(
+        *(booked(desk, BOOKED, **{"idempotency-key": "order-1"}) for _ in range(5))
+    )
+    assert len({told["reservationNumber"] for _, told in answers}) == 1
+
+
+async def test_a_key_stands_for_one_request_only(desk: Desk) -> None:
+    await booked(desk, BOOKED, **{"idempotency-key": "order-1"})
+    status, told = await booked(desk, {**BOOKED, "customerName": "佐藤"}, **{"idempotency-key": "order-1"})
+    assert (status, told["error"]["code"]) == (422, "idempotency_key_reused")
+    status, told = await booked(desk, BOOKED, **{"idempotency-key": "x" * 256})
+    assert (status, told["error"]["param"]) == (400, "idempotency-key")
+
+
+async def test_a_key_books_once_also_across_a_restart(tmp_path: Path) -> None:
+    numbers = set[str]()
+    for _ in range(2):
+        async with house(tmp_path, api_key=KEY) as desk:
+            status, told = await booked(desk, BOOKED, **{"idempotency-key": "order-1"})
+            assert status == 200
+            numbers.add(told["reservationNumber"])
+    assert len(numbers) == 1

@@ -5,15 +5,14 @@ Every value stands in the table of routes beside who answers (`server/app.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
 from kaiwa.engines.speech.voices import voices
 from kaiwa.events.value import Value
-from kaiwa.server.minting import Wanted
-from kaiwa.server.operations import ANYTHING, BYTES, EVENTS, JSON, TEXT, Operation, Query
+from kaiwa.server.operations import ANYTHING, BYTES, EVENT, EVENTS, JSON, TEXT, Operation, Query
 from kaiwa.server.speaking import FORMATS
 from kaiwa.server.subtitles import FORMATS as WRITTEN_FORMS
 
@@ -71,7 +70,6 @@ PLAIN_ERROR: Final[Mapping[str, Any]] = {
         "message": {"type": "string"},
     },
 }
-_AGENT: Final = Query("agent", "Another agent than the served one.")
 _KEY_NAME: Final = "Idempotency-Key"
 
 HEALTH: Final = Operation(
@@ -80,12 +78,28 @@ HEALTH: Final = Operation(
 MODELS: Final = Operation("List the models", "models", {200: {JSON: Models}}, keyed=False)
 MODEL: Final = Operation("Look up a model", "models", {200: {JSON: Model}}, (404,), keyed=False)
 
+# A null is as good as nothing here, which a struct of msgspec cannot say.
+_WANTED_SECRET: Final = {
+    "type": "object",
+    "properties": {
+        "expires_after": {
+            "type": ["object", "null"],
+            "properties": {
+                "anchor": {"enum": ["created_at", None]},
+                "seconds": {"type": ["integer", "null"], "minimum": 10, "maximum": 7200},
+            },
+            "additionalProperties": False,
+        },
+        "session": {"type": ["object", "null"], "description": "As in the client's `session.update`."},
+    },
+    "additionalProperties": False,
+}
 CLIENT_SECRET: Final = Operation(
     "Mint a key for a page",
     "keys",
     {200: {JSON: Secret}},
     (400, 413, 429),
-    takes={JSON: Wanted},
+    takes={JSON: _WANTED_SECRET},
     body_needed=False,
 )
 PREVIEW_SESSION: Final = Operation(
@@ -96,13 +110,19 @@ PREVIEW_SESSION: Final = Operation(
     takes={JSON: {"type": "object"}},
     body_needed=False,
 )
-PAGE_SESSION: Final = Operation(
-    "Mint a key for a page that holds its own call",
-    "pages",
-    {200: {JSON: PageKey}},
-    (400, 429),
-    query=(_AGENT,),
-)
+
+
+def page_session(agents: Sequence[str]) -> Operation:
+    """Beginning a call with one of these agents."""
+    return Operation(
+        "Mint a key for a page that holds its own call",
+        "pages",
+        {200: {JSON: PageKey}},
+        (400, 429),
+        query=(Query("agent", "Another agent than the served one.", {"enum": list(agents)}),),
+    )
+
+
 FUNCTION: Final = Operation(
     "Call a function of the agent",
     "pages",
@@ -111,7 +131,6 @@ FUNCTION: Final = Operation(
     takes={JSON: {"type": "object"}},
     body_needed=False,
     query=(
-        _AGENT,
         Query(
             _KEY_NAME,
             "Requests with one key are one change: a new try gets the first one's answer.",
@@ -119,30 +138,34 @@ FUNCTION: Final = Operation(
             place="header",
         ),
     ),
-    about="A refusal is an answer: 200 with `success: false` and a sentence in `error`.",
+    about=(
+        "A refusal is an answer: 200 with `success: false` and a sentence in `error`. "
+        "`?agent=` calls the functions of another agent."
+    ),
 )
 
 
 def speech() -> Operation:
     """Speaking: which voices there are is known when it is asked."""
+    names = {"enum": [voice.name for voice in voices()]}
     wanted = {
         "type": "object",
         "required": ["input"],
         "properties": {
-            "model": {"type": "string"},
-            "input": {"type": "string", "minLength": 1, "maxLength": 4096},
-            "voice": {"anyOf": [{"enum": [voice.name for voice in voices()]}, _CUSTOM_VOICE]},
+            "model": {"type": ["string", "null"]},
+            "input": {"type": "string", "maxLength": 4096, "pattern": r"\S"},
+            "voice": {"anyOf": [{"type": "null"}, names, {**_VOICE_BY_ID, "properties": {"id": names}}]},
             "instructions": {"type": ["string", "null"]},
             "response_format": {"enum": [*FORMATS, None]},
-            "speed": {"type": "number", "minimum": 0.25, "maximum": 1.5},
-            "stream_format": {"enum": ["audio", "sse"]},
+            "speed": {"type": ["number", "null"], "minimum": 0.25, "maximum": 1.5},
+            "stream_format": {"enum": ["audio", "sse", None]},
         },
     }
-    given = {"audio/wav": BYTES, "audio/pcm": BYTES, EVENTS: TEXT}
+    given = {"audio/wav": BYTES, "audio/pcm": BYTES, EVENTS: EVENT}
     return Operation("Speak a text", "audio", {200: given}, (400, 413, 429, 503), takes={JSON: wanted})
 
 
-_CUSTOM_VOICE: Final = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
+_VOICE_BY_ID: Final = {"type": "object", "required": ["id"]}
 _RECORDING: Final = {
     "type": "object",
     "required": ["file"],
@@ -159,7 +182,7 @@ _RECORDING: Final = {
 TRANSCRIPTION: Final = Operation(
     "Write down a recording",
     "audio",
-    {200: {JSON: WrittenDown, "text/plain": TEXT, EVENTS: TEXT}},
+    {200: {JSON: WrittenDown, "text/plain": TEXT, EVENTS: EVENT}},
     (400, 413, 429, 503),
     takes={"multipart/form-data": _RECORDING},
 )

@@ -81,11 +81,6 @@ def document(table: Sequence[Entry], agent: Agent, *, key_required: bool) -> Doc
     }
 
 
-def undescribed(table: Sequence[Entry]) -> list[str]:
-    """Return the requests of which nothing is told yet, as `METHOD /path`."""
-    return [f"{entry.method} {path}" for entry in table if entry.told is None for path in entry.paths]
-
-
 def _addresses(entry: Entry, path: str, agent: Agent) -> Iterable[tuple[str, Document]]:
     if path == FUNCTION_PATH and entry.told is not None:
         for function in agent.tools:

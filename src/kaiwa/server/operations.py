@@ -19,6 +19,12 @@ Content = Mapping[str, Shape]
 ANYTHING: Final[Mapping[str, Any]] = {}
 BYTES: Final[Mapping[str, Any]] = {}
 TEXT: Final[Mapping[str, Any]] = {"type": "string"}
+# One server-sent event; its data is JSON text.
+EVENT: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string"}},
+}
 
 
 @dataclass(frozen=True)
