@@ -34,6 +34,7 @@ from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
 from kaiwa.server.openapi import FUNCTION_PATH
 from kaiwa.server.page import Console
+from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
@@ -43,6 +44,7 @@ from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.transcribing import Transcribing
+from kaiwa.server.upstream_pool import UpstreamPool
 
 SWITCH_S = 0.0005
 
@@ -68,6 +70,7 @@ def create_app(
     minting, holding, pages = Minting(admission), Holding(), SeedApi(admission)
     relay = answerer or relay_from(settings)
     check_way(settings, relay)
+    upstreams = UpstreamPool(settings)
     services = [speech]
 
     @asynccontextmanager
@@ -85,7 +88,7 @@ def create_app(
         chats = Chats(admission, text, holding)
         talks.append(chats)
         try:
-            async with chats.running():
+            async with chats.running(), upstreams.watched():
                 yield
         finally:
             await calls.close()
@@ -112,6 +115,7 @@ def create_app(
         *_speaks(gate, lambda: services[0]),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))
+    table += _shows_pool(gate, PoolView(upstreams))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=settings.api_key is not None))
     return Starlette(
         routes=routes_of(table, realtime, gate.preflight),
@@ -132,6 +136,14 @@ def _tells(gate: Gate, reference: Reference) -> list[Entry]:
     return [
         Entry("GET", ("/openapi.json",), gate.open(reference.document), described.DOCUMENT),
         Entry("GET", ("/docs",), gate.open(reference.page), described.PAGE),
+    ]
+
+
+def _shows_pool(gate: Gate, view: PoolView) -> list[Entry]:
+    return [
+        Entry("GET", ("/api/pool",), gate.keyed(view.state), POOL),
+        Entry("GET", ("/pool",), view.page),
+        Entry("GET", ("/pool/{name}",), view.part),
     ]
 
 
@@ -186,9 +198,10 @@ def _calls(gate: Gate, calls: Calls) -> list[Entry]:
 
 
 def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
+    session = described.page_session(api.admission.directory.names)
     return [
-        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session), described.PAGE_SESSION),
-        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session), described.PAGE_SESSION),
+        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session), session),
+        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session), session),
         Entry("POST", (FUNCTION_PATH,), gate.keyed(api.function), described.FUNCTION),
     ]
 

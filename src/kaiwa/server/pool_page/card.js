@@ -1,0 +1,122 @@
+// One deployment as a picture: bars for what it bears, a row of small bars for how long first tokens took.
+
+const SVG = "http://www.w3.org/2000/svg";
+const FAULTS = ["failed", "unauthorized", "unreachable", "timed_out", "cut"];
+const [WIDE, HIGH] = [200, 36];
+const MOST_SAMPLES = 40;
+const MOST_DOTS = 24;
+
+export function card(one, text) {
+  const name = made("h3", "", one.name);
+  const badge = made("span", `badge ${one.condition}`, text.conditions[one.condition]);
+  const models = made("p", "models soft", `${one.models.join(", ")} · ${text.weight(one.weight)}`);
+  const item = made("li", `deployment ${one.condition}`, made("div", "head", name, badge), models);
+  item.append(...notes(one, text), load(one, text), streams(one, text), latency(one, text), outcomes(one, text));
+  return item;
+}
+
+/** Sentences for what is out of the ordinary; mostly none. */
+function notes(one, text) {
+  const lines = [];
+  if (one.reason !== null) lines.push(text.reasons[one.reason] ?? one.reason);
+  if (one.retry_in_s !== null) lines.push(text.again(span(one.retry_in_s, text)));
+  if (one.trust < 1) lines.push(text.warming(Math.round(one.trust * 100)));
+  if (one.last_error !== null) lines.push(text.lastError(one.last_error, span(one.last_error_ago_s, text)));
+  return lines.map((line) => made("p", "note", line));
+}
+
+function load(one, text) {
+  const share = one.utilisation ?? one.pressure;
+  const known = one.utilisation !== null || one.remaining_requests !== null || one.remaining_tokens !== null;
+  const level = share >= 0.95 ? "full" : share >= 0.75 ? "high" : "fine";
+  const left = [[text.requests, one.remaining_requests], [text.tokens, one.remaining_tokens]]
+    .filter(([, count]) => count !== null)
+    .map(([label, count]) => `${label} ${count.toLocaleString()}`);
+  const value = known ? `${Math.round(share * 100)}%` : text.unknown;
+  return row(text.utilisation, value, bar(known ? [[level, share]] : []), left.join(" · "));
+}
+
+/** A dot for every running stream, and empty ones for places that are left. */
+function streams(one, text) {
+  const places = Math.min(one.max_concurrent ?? one.running, MOST_DOTS);
+  const scale = one.max_concurrent > MOST_DOTS ? MOST_DOTS / one.max_concurrent : 1;
+  const taken = Math.min(Math.ceil(one.running * scale), MOST_DOTS);
+  const picture = drawing("svg", { viewBox: `0 0 ${MOST_DOTS * 10} 10`, class: "dots", "aria-hidden": "true" });
+  for (let i = 0; i < Math.max(places, taken); i += 1) {
+    picture.append(drawing("circle", { cx: i * 10 + 5, cy: 5, r: 3.5, class: i < taken ? "taken" : "place" }));
+  }
+  return row(text.running, text.streams(one.running, one.max_concurrent), picture, "");
+}
+
+function latency(one, text) {
+  const samples = one.first_tokens_ms;
+  const p50 = one.first_token_ms_p50, p95 = one.first_token_ms_p95;
+  const value = p50 === null ? text.unknown : text.usual(ms(p50, text), ms(p95, text));
+  const picture = drawing("svg", {
+    viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "spark", "aria-hidden": "true",
+  });
+  const most = Math.max(...samples, 1), step = WIDE / MOST_SAMPLES;
+  samples.forEach((sample, i) => {
+    const height = Math.max((sample / most) * HIGH, 1.5);
+    const x = WIDE - (samples.length - i) * step;
+    const slow = p50 !== null && sample > 2.5 * p50;
+    picture.append(drawing("rect", { x, y: HIGH - height, width: step * 0.7, height, class: slow ? "high" : "fine" }));
+  });
+  return row(text.firstToken, value, picture, "");
+}
+
+function outcomes(one, text) {
+  const count = (...names) => names.reduce((sum, name) => sum + (one.outcomes[name] ?? 0), 0);
+  const limited = one.rate_limited;
+  const faults = count(...FAULTS) + Math.max(count("refused") - limited, 0);
+  const parts = [["good", count("completed")], ["left", count("cancelled")], ["limited", limited], ["faults", faults]];
+  const all = parts.reduce((sum, [, number]) => sum + number, 0);
+  const legend = made("span", "legend");
+  for (const [kind, number] of parts) {
+    if (number) legend.append(made("span", kind, `${text.kinds[kind]} ${number.toLocaleString()}`));
+  }
+  return row(text.outcomes, all ? "" : text.unknown, bar(parts.map(([kind, number]) => [kind, number / (all || 1)])), legend);
+}
+
+function bar(parts) {
+  const picture = drawing("svg", {
+    viewBox: "0 0 100 8", preserveAspectRatio: "none", class: "bar", "aria-hidden": "true",
+  });
+  picture.append(drawing("rect", { class: "rest", width: 100, height: 8 }));
+  let x = 0;
+  for (const [kind, share] of parts) {
+    const width = Math.min(share, 1) * 100;
+    picture.append(drawing("rect", { class: kind, x, width, height: 8 }));
+    x += width;
+  }
+  return picture;
+}
+
+function row(label, value, picture, under) {
+  const line = made("div", "row", made("span", "label", label), made("span", "value", value), picture);
+  if (under) line.append(made("span", "under", under));
+  return line;
+}
+
+function made(tag, className, ...inside) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...inside);
+  return element;
+}
+
+function drawing(tag, facts) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(facts)) element.setAttribute(name, value);
+  return element;
+}
+
+function ms(value, text) {
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)}${text.units.s}`;
+}
+
+function span(seconds, text) {
+  if (seconds < 90) return `${Math.round(seconds)}${text.units.s}`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)}${text.units.m}`;
+  return `${(seconds / 3600).toFixed(1)}${text.units.h}`;
+}
