@@ -1,4 +1,4 @@
-"""Holds the tests that ran against the list of what the protocol promises.
+"""Holds the tests that ran against the lists of what the protocols promise, one list for each protocol.
 
 A statement is proved when a test marked `@rule("K-…", broken_by=…)` passed in this run twice: as it is, and
 with the named breakage planted, where its assertions must fail.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-REQUIREMENTS = Path(__file__).with_name("requirements.toml")
 MOST_DIVERGENCES = 5
+_TESTS = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,30 @@ class Requirement:
     where: str = "tests"
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """The statements of one protocol. Its ids begin with `prefix`; `whole` are the runs that must prove all."""
+
+    title: str
+    prefix: str
+    path: Path
+    whole: frozenset[str]
+
+    def requirements(self) -> dict[str, Requirement]:
+        listed = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        return {name: Requirement(name, **fields) for name, fields in listed.items()}
+
+
+REALTIME = Manifest(
+    "Realtime contract", "K-", _TESTS / "contract/requirements.toml", frozenset({"tests", "tests/contract"})
+)
+SIGNALR = Manifest("SignalR contract", "S-", _TESTS / "hub/requirements.toml", frozenset({"tests"}))
+MANIFESTS = (REALTIME, SIGNALR)
+
+
 def requirements() -> dict[str, Requirement]:
-    listed = tomllib.loads(REQUIREMENTS.read_text(encoding="utf-8"))
-    return {name: Requirement(name, **fields) for name, fields in listed.items()}
+    """Return the statements of every protocol."""
+    return {name: one for manifest in MANIFESTS for name, one in manifest.requirements().items()}
 
 
 def rule(*ids: str, broken_by: Callable[[], object]) -> pytest.MarkDecorator:
@@ -56,12 +77,17 @@ class Proofs:
         both = self.held.get(name, set()) & self.noticed.get(name, set())
         return bool(both) and not self.failed.get(name)
 
+    def marked(self) -> set[str]:
+        return {*self.held, *self.noticed, *self.failed}
 
-def complaints(listed: Mapping[str, Requirement], proofs: Proofs, *, where: str = "tests") -> list[str]:
+
+def complaints(
+    listed: Mapping[str, Requirement], proofs: Proofs, *, where: str = "tests", prefix: str = ""
+) -> list[str]:
     """Return what is wrong with a whole run, a sentence each; empty when all is proved or accounted for."""
     found: list[str] = []
-    marked = {*proofs.held, *proofs.noticed, *proofs.failed}
-    found += [f"{name} is not in {REQUIREMENTS.name}" for name in sorted(marked - set(listed))]
+    marked = {name for name in proofs.marked() if name.startswith(prefix)}
+    found += [f"{name} is not in requirements.toml" for name in sorted(marked - set(listed))]
     for name, requirement in listed.items():
         proved = proofs.proved(name)
         excused = requirement.awaits or requirement.diverges

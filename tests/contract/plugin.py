@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from tests.contract.breakages import Breakage
 from tests.contract.desk import Desk
-from tests.contract.manifest import Proofs, complaints, requirements
+from tests.contract.manifest import MANIFESTS, Manifest, Proofs, complaints, requirements
 
 _PROOFS = pytest.StashKey[Proofs]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
-_WHOLE = {"tests", "tests/contract"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,18 +81,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     proofs = session.config.stash[_PROOFS]
     _keep(session.config.rootpath / "build" / "contract.json", proofs)
-    if _is_whole(session.config) and not session.testsfailed:
-        where = "clients" if session.config.option.clients else "tests"
-        found = complaints(requirements(), proofs, where=where)
-        session.config.stash[_COMPLAINTS] = found
-        if found:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.testsfailed:
+        return
+    where = "clients" if session.config.option.clients else "tests"
+    found: list[str] = []
+    for one in MANIFESTS:
+        if _is_whole(session.config, one):
+            found += complaints(one.requirements(), proofs, where=where, prefix=one.prefix)
+    session.config.stash[_COMPLAINTS] = found
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _is_whole(config: pytest.Config) -> bool:
+def _is_whole(config: pytest.Config, manifest: Manifest) -> bool:
     chosen = {argument.rstrip("/") for argument in config.args}
     narrowed = config.option.keyword or config.option.markexpr or config.option.collectonly
-    return not narrowed and chosen <= _WHOLE | {str(config.rootpath)}
+    return not narrowed and chosen <= manifest.whole | {str(config.rootpath)}
 
 
 def _keep(path: Path, proofs: Proofs) -> None:
@@ -103,15 +106,20 @@ def _keep(path: Path, proofs: Proofs) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    proofs, listed = config.stash[_PROOFS], requirements()
-    if not proofs.held:
-        return
+    proofs = config.stash[_PROOFS]
+    for one in MANIFESTS:
+        if any(name.startswith(one.prefix) for name in proofs.held):
+            terminalreporter.write_line(_told(one, proofs))
+    for line in config.stash.get(_COMPLAINTS, []):
+        terminalreporter.write_line(f"  {line}", red=True)
+
+
+def _told(manifest: Manifest, proofs: Proofs) -> str:
+    listed = manifest.requirements()
     counts = {
         "proved": sum(proofs.proved(name) for name in listed),
         "awaiting": sum(bool(one.awaits) for one in listed.values()),
         "diverging": sum(bool(one.diverges) for one in listed.values()),
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items())
-    terminalreporter.write_line(f"Realtime contract: {len(listed)} statements, {told}")
-    for line in config.stash.get(_COMPLAINTS, []):
-        terminalreporter.write_line(f"  {line}", red=True)
+    return f"{manifest.title}: {len(listed)} statements, {told}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.manifest import Proofs, Requirement, complaints, requirements
+from tests.contract.manifest import REALTIME, SIGNALR, Proofs, Requirement, complaints, requirements
 
 
 def listed(**fields: str) -> dict[str, Requirement]:
@@ -42,5 +42,14 @@ def test_an_unknown_id_and_a_sixth_divergence_are_named() -> None:
     assert complaints({}, run(("a", False, True))) == ["K-1 is not in requirements.toml"]
 
 
-def test_the_list_is_whole() -> None:
-    assert list(requirements()) == [f"K-{n}" for n in range(1, 313)]
+def test_the_lists_are_whole_and_keep_their_ids_apart() -> None:
+    assert list(REALTIME.requirements()) == [f"K-{n}" for n in range(1, 313)]
+    assert list(SIGNALR.requirements()) == [f"S-{n}" for n in range(1, 63)]
+    assert len(requirements()) == 312 + 62
+
+
+def test_a_run_is_held_only_against_the_protocol_it_proves() -> None:
+    proofs = run(("a", False, True))
+    proofs.note(["S-99"], "b", planted=False, passed=True)
+    assert complaints(listed(awaits="WebRTC"), proofs, prefix="K-") == []
+    assert complaints({}, proofs, prefix="S-") == ["S-99 is not in requirements.toml"]

@@ -1,8 +1,8 @@
 """The server's side of one hub connection, whatever carries it; no socket, no clock, no task.
 
 Feed it (`receive_bytes`, `opened`, `finish`, …), then drain it: `happenings()` says what to do,
-`take_frame()` or `take_payload()` what to write. `now` is any clock that never goes back, in seconds. It never
-raises on what the client sent: it answers and closes.
+`take_frame()` or `take_payload()` what to write. `now` is any clock that never goes back, in seconds. It
+never raises on what the client sent: it answers and closes.
 """
 
 from __future__ import annotations
@@ -249,6 +249,11 @@ class ServerConnection:
     @property
     def has_output(self) -> bool:
         return bool(self._output)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size of the output that nobody has taken."""
+        return self._output_bytes
 
     @property
     def wants_input(self) -> bool:
