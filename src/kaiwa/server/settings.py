@@ -151,6 +151,19 @@ class Settings(BaseSettings):
     """After so long without a first token another deployment is asked too; None: never."""
     hedge_share: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Of so large a share of the requests at most."""
+    chat_heartbeat_s: Annotated[float, Field(gt=0)] = 10
+    """After so long without a piece a relayed stream shows its client that it lives."""
+    chat_first_token_s: Annotated[float, Field(gt=0)] = 120
+    """So long a deployment may take to begin an answer; then another is asked."""
+    chat_silence_s: Annotated[float, Field(gt=0)] = 60
+    """So long it may fall silent within an answer; then the answer ends with an error."""
+    chat_resume_s: Annotated[float, Field(ge=0)] = 30
+    """So long a client that left may come back to a stream it asked to be resumable."""
+    chat_request_mb: Annotated[int, Field(ge=1, le=1024)] = 32
+    chat_answer_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    """How large a relayed request, and an answer in one piece, may be."""
+    drain_s: Annotated[float, Field(ge=0)] = 30
+    """So long running streams may go on when the server ends; new ones are refused meanwhile."""
 
     engine: Literal["local", "relay"] | None = None
     """Who answers; None: the service when a realtime deployment is named, else this machine."""
