@@ -100,7 +100,7 @@ class Watcher:
         if self.begun and not self._telling(data):
             self.events += _blank_lines(data)
             return data
-        return b"".join([event for event in _events(data) if self._take(event)])
+        return b"".join([event for event in events_in(data) if self._take(event)])
 
     def _take(self, event: bytes) -> bool:
         passes = self._read(event)
@@ -198,7 +198,7 @@ def _last_boundary(data: bytes) -> int:
     return end
 
 
-def _events(data: bytes) -> list[bytes]:
+def events_in(data: bytes) -> list[bytes]:
     """Cut whole events apart, each with the blank line that ends it."""
     events: list[bytes] = []
     start = 0

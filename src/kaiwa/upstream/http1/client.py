@@ -66,6 +66,12 @@ class Exchange:
         if self._connection is not None:
             self._connection.resume()
 
+    def linger(self, seconds: float) -> None:
+        """Drop the rest of the body; keep the connection if it ends in time, else close it."""
+        self._sink = None
+        if self._connection is not None:
+            asyncio.get_running_loop().call_later(seconds, self.close)
+
     def close(self) -> None:
         """Keep the connection when the body is over, else close its socket at once."""
         connection, self._connection, self._sink = self._connection, None, None

@@ -1,0 +1,94 @@
+"""What a client asks for, read once: which operation, which model, in a stream or not. Opens nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, cast
+
+import msgspec
+
+from kaiwa.errors import PeerError
+from kaiwa.policy.caller import ANYBODY, Caller
+from kaiwa.policy.holds import Hold
+from kaiwa.policy.running import FreeHold
+from kaiwa.upstream.pool.deployment import Deployment
+
+Operation = Literal["chat/completions", "responses", "embeddings"]
+# Before this version Azure refuses a body with `stream_options`.
+_TELLS_USAGE: Final = "2024-09-01"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request. `body` is what may be sent; `raw` the bytes it came in, None when it was changed since.
+
+    `headers` go on to the service; `hold` is its share of the caller's limits. `id` names it for `DELETE` and
+    for whoever resumes it.
+    """
+
+    id: str
+    operation: Operation
+    model: str
+    body: dict[str, Any] = field(repr=False)
+    raw: bytes | None = field(repr=False, default=None)
+    size_bytes: int = 0
+    headers: Sequence[tuple[str, str]] = field(repr=False, default=())
+    caller: Caller = ANYBODY
+    hold: Hold = field(default_factory=FreeHold)
+    affinity: str | None = None
+    resumable: bool = False
+    said_trailers: bool = False
+    began: float = 0.0
+
+    @property
+    def streams(self) -> bool:
+        return self.body.get("stream") is True and self.operation != "embeddings"
+
+    @property
+    def choices(self) -> int:
+        number = self.body.get("n")
+        return number if isinstance(number, int) and number > 0 else 1
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client itself asked a stream for its usage. Streams of responses always tell it."""
+        options = self.body.get("stream_options")
+        asked = isinstance(options, dict) and cast(dict[str, Any], options).get("include_usage") is True
+        return asked or self.operation != "chat/completions"
+
+    def sent_to(self, deployment: Deployment, model: str) -> bytes:
+        """Return the body as this deployment wants it: under its own name, and telling its usage."""
+        changed = dict(self.body)
+        if self.streams and not self.wants_usage and _can_tell_usage(deployment):
+            options = changed.get("stream_options")
+            kept = cast(dict[str, Any], options) if isinstance(options, dict) else {}
+            changed["stream_options"] = {**kept, "include_usage": True}
+        if deployment.kind != "azure-classic" or "model" in changed:
+            changed["model"] = model
+        if self.raw is not None and changed == self.body:
+            return self.raw
+        return msgspec.json.encode(changed)
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object of a request. Raises PeerError."""
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise PeerError("invalid_json", "We could not parse the JSON body of your request.") from None
+    if not isinstance(body, dict):
+        raise PeerError("invalid_type", "The body of your request must be a JSON object.")
+    return cast(dict[str, Any], body)
+
+
+def model_of(body: dict[str, Any], deployment: str | None) -> str:
+    """Return the name of the model: the deployment of the path, else what the body says. Raises PeerError."""
+    model = deployment or body.get("model")
+    if not isinstance(model, str) or not model:
+        raise PeerError("missing_required_parameter", "you must provide a model parameter", param="model")
+    return model
+
+
+def _can_tell_usage(deployment: Deployment) -> bool:
+    return deployment.kind != "azure-classic" or (deployment.api_version or "") >= _TELLS_USAGE

@@ -1,0 +1,312 @@
+"""One deployment asked once: until content comes it may fail and another be asked; then its bytes flow on.
+
+Knows one lease and one exchange. What a client is told is decided by who made the attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+
+from kaiwa.errors import UpstreamError
+from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.headers import downwards
+from kaiwa.gateway.reasons import Reason, Refusal, reason_of
+from kaiwa.protocol.chat.usage import TokensCounted, counted
+from kaiwa.protocol.chat.watching import Watcher
+from kaiwa.upstream.http1.client import Exchange, HttpClient
+from kaiwa.upstream.http1.heads import Origin, Request, ResponseHead
+from kaiwa.upstream.pool.lease import Lease, Outcome, Usage
+
+MAX_ERROR_BYTES: Final = 64 * 1024
+# Events before content; more than this is passed on, and then no other deployment is asked.
+MAX_PRELUDE_BYTES: Final = 256 * 1024
+# How long the end of a body may take behind the end of its stream; then the connection is not kept.
+LINGER_S: Final = 1.0
+EVENTS: Final = "text/event-stream"
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_OUTCOMES: Final[dict[str, Outcome]] = {
+    "upstream_timeout": "timed_out",
+    "upstream_unreachable": "unreachable",
+    "upstream_busy": "unreachable",
+}
+
+Clock = Callable[[], float]
+
+
+class Flow(Protocol):
+    """Who takes the bytes of an attempt that began. One of `flow_ended` or `flow_broke` comes last."""
+
+    def flowed(self, data: bytes) -> None: ...
+
+    def flow_ended(self) -> None:
+        """The stream is over and whole."""
+        ...
+
+    def flow_broke(self, reason: Reason) -> None: ...
+
+
+class Failed(Exception):
+    """The attempt came to nothing. `refusal`: what the service said, to be relayed if nobody does better.
+
+    `final`: every deployment would say the same.
+    """
+
+    def __init__(self, refusal: Refusal | None, *, final: bool = False) -> None:
+        super().__init__("an attempt failed")
+        self.refusal = refusal
+        self.final = final
+
+
+class Attempt:
+    """One lease in use. `open`, then `flow_to` or `read`; `close` at any time ends all of it at once."""
+
+    def __init__(self, lease: Lease, asked: Asked, now: Clock) -> None:
+        self.lease = lease
+        self._asked = asked
+        self._now = now
+        self._exchange: Exchange | None = None
+        self._flow: Flow | None = None
+        self._prelude: list[bytes] = []
+        self._prelude_bytes = 0
+        self._settled: asyncio.Future[UpstreamError | None] | None = None
+        self._broke: UpstreamError | None = None
+        self._over = False
+        drops = asked.streams and not asked.wants_usage
+        dialect = "responses" if asked.operation == "responses" else "chat"
+        self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
+        self.usage: TokensCounted | None = None
+
+    async def open(self, http: HttpClient) -> ResponseHead:
+        """Ask, and return the head of an answer that may be relayed. Raises Failed."""
+        try:
+            self._exchange = exchange = await http.send(await self._request())
+        except UpstreamError as error:
+            self._end(_OUTCOMES.get(error.code, "cut"))
+            raise Failed(None) from error
+        except BaseException:
+            self._end("cancelled")
+            raise
+        if exchange.head.status != 200:
+            raise await self._refused(exchange)
+        self.lease.answered(200, exchange.head.headers, self._now())
+        return exchange.head
+
+    async def wait_for_content(self, limit_s: float) -> None:
+        """Wait until the answer has begun. Raises Failed."""
+        assert self._exchange is not None, "it is open"
+        self._settled = asyncio.get_running_loop().create_future()
+        self._exchange.deliver(self)
+        try:
+            async with asyncio.timeout(limit_s):
+                broke = await self._settled
+        except TimeoutError:
+            self._close_exchange()
+            self._end("timed_out")
+            raise Failed(None) from None
+        except BaseException:
+            self.close()
+            raise
+        self._settled = None
+        if broke is not None:
+            self._end(_OUTCOMES.get(broke.code, "cut"))
+            raise Failed(None)
+        if self.watcher.error is not None:
+            raise self._said_error(self.watcher.error)
+
+    async def read(self, most_bytes: int) -> bytes:
+        """Return an answer that comes in one piece. Raises Failed."""
+        assert self._exchange is not None, "it is open"
+        try:
+            body = await self._exchange.read(most_bytes)
+        except UpstreamError as error:
+            self._end(_OUTCOMES.get(error.code, "cut"))
+            raise Failed(None, final=error.code == "upstream_too_large") from error
+        except BaseException:
+            self.close()
+            raise
+        self.lease.first_token(self._now())
+        self.usage = counted(_object(body).get("usage"))
+        self._end("completed")
+        return body
+
+    def flow_to(self, flow: Flow) -> None:
+        """Hand on what came before and with the first content, and the rest as it comes."""
+        self.lease.first_token(self._now())
+        self._flow = flow
+        self._pass_on(self._taken())
+        if self._broke is not None and not self._over:
+            self._break(self._broke)
+
+    def pause(self) -> None:
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def close(self, outcome: Outcome = "cancelled") -> None:
+        """End the request to the service at once, wherever it stands."""
+        self._flow = None
+        self._close_exchange()
+        self._end(outcome)
+
+    # As the sink of the exchange.
+
+    def body(self, data: bytes) -> None:
+        try:
+            passing = self.watcher.feed(data)
+        except UpstreamError as error:
+            self._close_exchange()
+            self.broken(error)
+            return
+        if self._flow is not None:
+            self._pass_on(passing)
+            return
+        self._prelude.append(passing)
+        self._prelude_bytes += len(passing)
+        watcher = self.watcher
+        if (
+            watcher.begun
+            or watcher.done
+            or watcher.error is not None
+            or self._prelude_bytes > MAX_PRELUDE_BYTES
+        ):
+            self._settle(None)
+
+    def ended(self) -> None:
+        self._exchange = None
+        rest = self.watcher.flush()
+        if self._flow is None:
+            self._prelude.append(rest)
+            self._broke = None if self._is_whole() else _cut_off()
+            self._settle(self._broke if self.watcher.error is None else None)
+            return
+        self._pass_on(rest)
+        if not self._over:
+            self._break(_cut_off())
+
+    def broken(self, error: UpstreamError) -> None:
+        self._exchange = None
+        self._broke = error
+        if self._flow is not None:
+            self._break(error)
+        else:
+            self._settle(None if self.watcher.begun else error)
+
+    # Parts.
+
+    async def _request(self) -> Request:
+        lease, asked = self.lease, self._asked
+        try:
+            proof = await lease.headers()
+        except UpstreamError as error:
+            self._end("unauthorized")
+            raise Failed(None) from error
+        target = lease.target(asked.operation)
+        return Request(
+            Origin(target.scheme, target.host, target.port),
+            target.path,
+            target.authority,
+            [*asked.headers, *proof.items()],
+            asked.sent_to(lease.deployment, target.model),
+        )
+
+    async def _refused(self, exchange: Exchange) -> Failed:
+        head = exchange.head
+        try:
+            body = await exchange.read(MAX_ERROR_BYTES)
+        except UpstreamError:
+            body = b""
+        except BaseException:
+            self.close()
+            raise
+        verdict = self.lease.answered(head.status, head.headers, self._now(), code=_code_in(body))
+        self._end("refused")
+        kind = head.headers.get("content-type", "application/json")
+        refusal = Refusal(head.status, body, tuple(downwards(head.headers)), kind)
+        return Failed(refusal, final=verdict == "refuse")
+
+    def _said_error(self, code: str) -> Failed:
+        verdict = self.lease.said_error(code or None, self._now())
+        self._close_exchange()
+        self._end("failed")
+        return Failed(Refusal(200, self._taken(), (), EVENTS), final=verdict == "refuse")
+
+    def _taken(self) -> bytes:
+        taken = b"".join(self._prelude)
+        self._prelude.clear()
+        return taken
+
+    def _is_whole(self) -> bool:
+        return self.watcher.complete
+
+    def _pass_on(self, data: bytes) -> None:
+        """Hand on whole events; they may be the last."""
+        flow, watcher = self._flow, self.watcher
+        if flow is None:
+            return
+        if data:
+            flow.flowed(data)
+        if watcher.error is not None:
+            self.lease.said_error(watcher.error or None, self._now())
+            self._finish("failed")
+            flow.flow_broke("upstream_error")
+        elif watcher.done or (self._exchange is None and self._broke is None and watcher.complete):
+            self._finish("completed")
+            flow.flow_ended()
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._flow = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and outcome == "completed":
+            exchange.linger(LINGER_S)
+        elif exchange is not None:
+            exchange.close()
+        self._end(outcome)
+
+    def _break(self, error: UpstreamError) -> None:
+        flow, self._flow = self._flow, None
+        self._end("timed_out" if error.code == "upstream_timeout" else "cut")
+        if flow is not None:
+            flow.flow_broke(reason_of(error.code))
+
+    def _settle(self, broke: UpstreamError | None) -> None:
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(broke)
+
+    def _close_exchange(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close()
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._over:
+            return
+        self._over = True
+        told = self.watcher.usage or self.usage
+        usage = None if told is None else Usage(told.input, told.cached, told.output)
+        self.lease.ended(outcome, usage, self._now())
+
+
+def _code_in(body: bytes) -> str | None:
+    error = _object(body).get("error")
+    code = cast(dict[str, Any], error).get("code") if isinstance(error, dict) else None
+    return str(code) if isinstance(code, str | int) and _CODE.fullmatch(str(code)) else None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return cast(dict[str, Any], said) if isinstance(said, dict) else {}
+
+
+def _cut_off() -> UpstreamError:
+    return UpstreamError("upstream_cut_off", "The service's answer broke off.", retryable=True)

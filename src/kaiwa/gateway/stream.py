@@ -1,0 +1,266 @@
+"""One answer, mostly one that streams: from the request to its one ending, whatever happens on either side.
+
+Everything after the first content runs in callbacks: bytes from the service are written to the client in the
+turn of the event loop that read them. An answer in one piece is waited for and passed on whole. Knows one
+client (or a log that outlives it) and one attempt at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from kaiwa.gateway.accounts import Account
+from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.attempt import EVENTS, Attempt, Clock
+from kaiwa.gateway.choosing import Choosing
+from kaiwa.gateway.client import Fields
+from kaiwa.gateway.headers import downwards
+from kaiwa.gateway.interruption import Interrupted, Interruption
+from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
+from kaiwa.upstream.http1.client import HttpClient
+from kaiwa.upstream.http1.heads import ResponseHead
+
+log = logging.getLogger(__name__)
+
+STREAM_ID: Final = "x-kaiwa-stream-id"
+REASON: Final = "x-kaiwa-reason"
+_BEAT: Final = b": waiting\n\n"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How long what may take, in seconds, and how large an answer in one piece may be."""
+
+    heartbeat_s: float = 10.0
+    first_token_s: float = 300.0
+    stalled_s: float = 60.0
+    grace_s: float = 30.0
+    drain_s: float = 30.0
+    most_body_bytes: int = 64 * 1024 * 1024
+
+
+class Outlet(Protocol):
+    """Where a stream goes: a client, or a log that clients read."""
+
+    def start(self, status: int, fields: Fields) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self, trailers: Fields = ()) -> None: ...
+
+
+class Stream:
+    """Run it once; `stop` ends it from anywhere. `reason` is None while it runs."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        choosing: Choosing,
+        http: HttpClient,
+        account: Account,
+        outlet: Outlet,
+        rules: Rules,
+        now: Clock,
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.asked = asked
+        self.reason: Reason | None = None
+        self._choosing = choosing
+        self._http = http
+        self._account = account
+        self._outlet = outlet
+        self._rules = rules
+        self._now = now
+        self._fields = fields
+        self._opening = Interruption()
+        self._over = asyncio.Event()
+        self._attempt: Attempt | None = None
+        self._head: ResponseHead | None = None
+        self._started = False
+        self._quiet = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._status = 200
+        self._waited_s = 0.0
+
+    async def run(self) -> None:
+        """Answer the client; return when all is over."""
+        if self.asked.streams:
+            self._await_beat()
+        try:
+            async with self._opening:
+                outcome = await self._choosing.first(self._begin)
+            if isinstance(outcome, Refusal):
+                self._refuse(outcome)
+            else:
+                self._attempt = outcome
+                outcome.flow_to(self)
+                await self._over.wait()
+        except Interrupted:
+            assert self.reason is not None, "whoever interrupts gives the reason first"
+        finally:
+            if self.reason is None:  # the server gave up on this task
+                self._end("shut_down", cut=True)
+            self._write_down()
+
+    def stop(self, reason: Reason) -> None:
+        """End it now: the service's side at once, the client's with an error event and a proper end."""
+        self._end(reason)
+
+    # What becomes of the client.
+
+    def client_gone(self) -> None:
+        self._end("client_left", cut=True)
+
+    def client_full(self) -> None:
+        if self._attempt is not None:
+            self._attempt.pause()
+        if self._stall is None:
+            loop = asyncio.get_running_loop()
+            self._stall = loop.call_later(self._rules.stalled_s, self._end, "client_stalled")
+
+    def client_ready(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if self._attempt is not None:
+            self._attempt.resume()
+
+    # The flow of an attempt.
+
+    def flowed(self, data: bytes) -> None:
+        self._quiet = False
+        if not self._started:
+            self._start()
+        self._outlet.write(data)
+        attempt = self._attempt
+        if attempt is not None and not self._account.went_on(attempt.watcher.events):
+            self._end("limit_reached")
+
+    def flow_ended(self) -> None:
+        self._end("completed")
+
+    def flow_broke(self, reason: Reason) -> None:
+        self._end(reason)
+
+    # Parts.
+
+    async def _begin(self, attempt: Attempt) -> Attempt | Refusal:
+        head = await attempt.open(self._http)
+        kind = head.headers.get("content-type", EVENTS if self.asked.streams else "application/json")
+        if not self.asked.streams or not kind.startswith(EVENTS):
+            body = await attempt.read(self._rules.most_body_bytes)
+            self._waited_s = self._now() - self.asked.began
+            return Refusal(200, body, tuple(downwards(head.headers)), kind)
+        await attempt.wait_for_content(self._rules.first_token_s)
+        self._head = head
+        return attempt
+
+    def _start(self) -> None:
+        self._started = True
+        self._waited_s = self._now() - self.asked.began
+        head: Mapping[str, str] = {} if self._head is None else self._head.headers
+        fields = [
+            ("content-type", head.get("content-type", EVENTS)),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+            *downwards(head),
+            *self._own_fields(),
+        ]
+        if self.asked.said_trailers:
+            fields.append(("trailer", REASON))
+        self._outlet.start(200, fields)
+
+    def _own_fields(self) -> list[tuple[str, str]]:
+        timing = f'first;dur={self._waited_s * 1000:.1f}, attempts;desc="{self._choosing.attempts}"'
+        return [(STREAM_ID, self.asked.id), ("server-timing", timing), *self._fields]
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer with a refusal, or an answer in one piece; as an event when heartbeats went before."""
+        good = refusal.status == 200 and not refusal.content_type.startswith(EVENTS)
+        if self._started:
+            self._outlet.write(event_of(refusal) if refusal.content_type != EVENTS else refusal.body)
+        else:
+            self._answer(refusal)
+        self._close("completed" if good else "refused")
+        self._outlet.finish(())
+
+    def _answer(self, refusal: Refusal) -> None:
+        self._status = refusal.status
+        size = ("content-length", str(len(refusal.body)))
+        kind = ("content-type", refusal.content_type)
+        self._outlet.start(refusal.status, [kind, size, *refusal.headers, *self._own_fields()])
+        self._outlet.write(refusal.body)
+
+    def _end(self, reason: Reason, *, cut: bool = False) -> None:
+        """The one ending. `cut`: there is nobody left to be told."""
+        if self.reason is not None:
+            return
+        attempt = self._attempt
+        self._close(reason)
+        if attempt is not None:
+            attempt.close()
+        if not cut:
+            self._say_goodbye(reason)
+
+    def _say_goodbye(self, reason: Reason) -> None:
+        if not self._started:
+            refusal = failed(503, reason, words_of(reason))
+            self._answer(refusal)
+        elif reason != "completed":
+            dialect = "responses" if self.asked.operation == "responses" else "chat"
+            self._outlet.write(error_event(reason, dialect))
+            self._outlet.write(f": reason={reason} stream={self.asked.id}\n\n".encode())
+        self._outlet.finish(((REASON, reason),) if self.asked.said_trailers else ())
+
+    def _close(self, reason: Reason) -> None:
+        self.reason = reason
+        for timer in (self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stall = None
+        self._over.set()
+        self._opening.interrupt()
+
+    def _await_beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._rules.heartbeat_s, self._beat)
+
+    def _beat(self) -> None:
+        """Show that the answer is still waited for. It says nothing of the service: its own timer goes on."""
+        if self._quiet:
+            if not self._started:
+                self._start()
+            self._outlet.write(_BEAT)
+        self._quiet = True
+        self._await_beat()
+
+    def _write_down(self) -> None:
+        """Charge the caller, and leave one line in the log."""
+        last = self._choosing.attempt
+        if last is None or self.reason == "refused":
+            self._account.cancel()
+        else:
+            self._account.settle(last.watcher.usage or last.usage, last.watcher.events)
+        used = self._account.used
+        log.info(
+            "request relayed",
+            extra={
+                "stream_id": self.asked.id,
+                "caller": self.asked.caller.id,
+                "model": self.asked.model,
+                "upstream": last.lease.deployment.name if last is not None else "",
+                "reason": self.reason,
+                "status": self._status,
+                "attempts": self._choosing.attempts,
+                "elapsed_ms": round((self._now() - self.asked.began) * 1000),
+                "first_token_ms": round(self._waited_s * 1000),
+                "input_tokens": used.input if used else 0,
+                "output_tokens": used.output if used else 0,
+                "estimated": bool(used and used.estimated),
+            },
+        )

@@ -1,0 +1,65 @@
+"""Every stream that runs: to be stopped by its id, to be counted, and to be waited for when the server ends.
+
+Knows ids and reasons; nothing of bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from kaiwa.gateway.reasons import Reason
+from kaiwa.gateway.stream import Stream
+from kaiwa.policy.caller import Caller
+
+
+class Streams:
+    """The streams of a process. `ended` counts them by reason; a server that ends is `draining`."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Stream] = {}
+        self._changed = asyncio.Event()
+        self.ended: Counter[Reason] = Counter()
+        self.draining = False
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @contextmanager
+    def holding(self, stream: Stream) -> Generator[None]:
+        """Know a stream while the block runs."""
+        self._running[stream.asked.id] = stream
+        try:
+            yield
+        finally:
+            del self._running[stream.asked.id]
+            if stream.reason is not None:
+                self.ended[stream.reason] += 1
+            self._changed.set()
+
+    def stop(self, stream_id: str, caller: Caller) -> bool:
+        """End a stream of this caller, or of anybody's for who may administer; say whether it ran."""
+        stream = self._running.get(stream_id)
+        if stream is None or not _may_stop(caller, stream.asked.caller):
+            return False
+        stream.stop("stopped")
+        return True
+
+    async def drain(self, bound_s: float) -> None:
+        """Let what runs come to its end, within bounds; stop what is left."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(bound_s):
+                while self._running:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            for stream in [*self._running.values()]:
+                stream.stop("shut_down")
+
+
+def _may_stop(caller: Caller, owner: Caller) -> bool:
+    return caller.id == owner.id or (caller.may("admin") and not caller.limits)

@@ -1,0 +1,176 @@
+"""The relay's addresses: requests read and shaped, callers charged, answers handed to `kaiwa.gateway`.
+
+Knows HTTP and the form of errors; who is asked and how bytes flow is the gateway's affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from kaiwa.gateway.asking import Asked, Operation, model_of, read_body
+from kaiwa.gateway.client import Client, client_of
+from kaiwa.gateway.gateway import Fields, Gateway
+from kaiwa.gateway.headers import upwards
+from kaiwa.gateway.stream import Rules
+from kaiwa.policy.caller import Caller
+from kaiwa.policy.estimates import wanted
+from kaiwa.policy.headers import limit_headers, refusal_headers
+from kaiwa.policy.holds import Ledger, LimitReached
+from kaiwa.policy.prices import Pricing
+from kaiwa.policy.shaping import shape
+from kaiwa.server import bodies
+from kaiwa.server.failures import failure
+from kaiwa.server.ids import new_id
+from kaiwa.server.settings import Settings
+from kaiwa.upstream.http1.client import HttpClient, Limits
+from kaiwa.upstream.pool.pool import DeploymentPool
+
+RESUMABLE: Final = "x-kaiwa-resumable"
+CONVERSATION: Final = "x-kaiwa-conversation"
+_MEGABYTE: Final = 1024 * 1024
+_WAIT_FOR_ANOTHER_S: Final = "5"
+
+
+@dataclass(frozen=True)
+class House:
+    """What the relay needs of the house: who asks, what they may use, and what it costs."""
+
+    caller: Callable[[Request], Awaitable[Caller]]
+    ledger: Ledger
+    prices: Pricing
+
+
+def gateway_of(settings: Settings, pool: DeploymentPool, prices: Pricing) -> Gateway:
+    """Return the relay that the settings ask for."""
+    limits = Limits(first_byte_s=settings.chat_first_token_s, idle_s=settings.chat_silence_s)
+    rules = Rules(
+        heartbeat_s=settings.chat_heartbeat_s,
+        first_token_s=settings.chat_first_token_s,
+        grace_s=settings.chat_resume_s,
+        drain_s=settings.drain_s,
+        most_body_bytes=settings.chat_answer_mb * _MEGABYTE,
+    )
+    return Gateway(pool, HttpClient(limits), rules, prices)
+
+
+class RelayDoor:
+    """Answers completions, responses and embeddings by relaying them, and what concerns running streams."""
+
+    def __init__(self, gateway: Gateway, house: House, most_bytes: int) -> None:
+        self._gateway = gateway
+        self._house = house
+        self._most_bytes = most_bytes
+
+    async def completions(self, request: Request) -> Response:
+        return await self._answer(request, "chat/completions")
+
+    async def responses(self, request: Request) -> Response:
+        return await self._answer(request, "responses")
+
+    async def embeddings(self, request: Request) -> Response:
+        return await self._answer(request, "embeddings")
+
+    async def stop(self, request: Request) -> Response:
+        """`DELETE /api/streams/{stream}`: end one that runs."""
+        name = request.path_params["stream"]
+        if not self._gateway.streams.stop(name, await self._house.caller(request)):
+            return _no_such_stream()
+        return JSONResponse({"id": name, "object": "stream", "stopped": True})
+
+    async def resume(self, request: Request) -> Response:
+        """`GET /api/streams/{stream}` with `Last-Event-ID`: read on."""
+        last = request.headers.get("last-event-id") or request.query_params.get("last-event-id") or ""
+        return await self._resume(request, request.path_params["stream"], last)
+
+    async def _answer(self, request: Request, operation: Operation) -> Response:
+        began = time.monotonic()
+        last = request.headers.get("last-event-id")
+        if last:
+            return await self._resume(request, last.partition(":")[0], last)
+        if self._gateway.streams.draining:
+            return _shutting_down()
+        caller = await self._house.caller(request)
+        raw = await bodies.read_body(request, self._most_bytes)
+        given = read_body(raw)
+        named = {**given, "model": model_of(given, request.path_params.get("deployment"))}
+        body = shape(caller, named, operation)
+        hold = await self._house.ledger.reserve(caller, wanted(body, len(raw), operation, self._house.prices))
+        if isinstance(hold, LimitReached):
+            return _limited(hold)
+        model = str(body["model"])
+        if "model" not in given and body == named:
+            body = given
+        asked = Asked(
+            id=new_id("str"),
+            operation=operation,
+            model=model,
+            body=body,
+            raw=raw if body == given else None,
+            size_bytes=len(raw),
+            headers=upwards(request.scope["headers"]),
+            caller=caller,
+            hold=hold,
+            affinity=_affinity(request, caller, body),
+            resumable=_asks(request, RESUMABLE),
+            said_trailers="trailers" in request.headers.get("te", "").lower(),
+            began=began,
+        )
+        standing = tuple(limit_headers(hold.standing).items())
+        return Relayed(lambda client, fields: self._gateway.answer(asked, client, (*standing, *fields)))
+
+    async def _resume(self, request: Request, stream: str, last: str) -> Response:
+        number = last.rpartition(":")[2]
+        caller = await self._house.caller(request)
+        after = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+        if not self._gateway.may_resume(stream, after, caller):
+            return _no_such_stream()
+        return Relayed(lambda client, fields: self._gateway.resume(stream, after, client))
+
+
+class Relayed(Response):
+    """An answer that the gateway writes. What the gate adds to its headers goes into the head."""
+
+    def __init__(self, work: Callable[[Client, Fields], Awaitable[None]]) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with client_of(scope, receive, send) as client:
+            await self._work(client, self.headers.items())
+
+
+def _affinity(request: Request, caller: Caller, body: dict[str, Any]) -> str | None:
+    """Return whose requests like to come to the same deployment: a conversation, or who shares a prompt."""
+    named = request.headers.get(CONVERSATION) or body.get("prompt_cache_key")
+    return f"{caller.spends}/{named}" if isinstance(named, str) and named else None
+
+
+def _asks(request: Request, name: str) -> bool:
+    given = request.headers.get(name) or request.query_params.get("resumable") or ""
+    return given.lower() in ("1", "true", "yes")
+
+
+def _limited(reached: LimitReached) -> Response:
+    response = failure(429, "rate_limit_exceeded", reached.message, type="rate_limit_error")
+    response.headers.update(refusal_headers(reached))
+    return response
+
+
+def _shutting_down() -> Response:
+    text = "The server is shutting down. Another one may answer."
+    response = failure(503, "server_shutting_down", text, type="server_error")
+    response.headers["retry-after"] = _WAIT_FOR_ANOTHER_S
+    response.headers["connection"] = "close"
+    return response
+
+
+def _no_such_stream() -> Response:
+    return failure(404, "stream_not_found", "No such stream runs, or it cannot be read on from there.")
