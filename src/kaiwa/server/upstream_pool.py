@@ -44,8 +44,9 @@ class UpstreamPool:
     A configuration that is wrong later on changes nothing: the log and `trouble` say what is wrong with it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, look_every_s: float = LOOK_EVERY_S) -> None:
         self._settings = settings
+        self._look_every_s = look_every_s
         self._credentials = Credentials()
         self._asked = asyncio.Event()
         self.trouble: str | None = None
@@ -85,7 +86,7 @@ class UpstreamPool:
     async def _watch(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(self._look_every_s):
                     await self._asked.wait()
             seen = await asyncio.to_thread(_stamp, self._files)
             if self._asked.is_set() or seen != self._seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.upstream.pool.virtual import MODEL, Paper, deployment
@@ -112,4 +112,4 @@ class AnyScript(RuleBasedStateMachine):
 
 
 TestAnyScript = AnyScript.TestCase
-TestAnyScript.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyScript.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kaiwa.upstream.pool.retry_after import A_DAY_S, retry_after_s, span_s
@@ -62,6 +62,7 @@ def test_a_span_is_read_as_openai_writes_it(text: str, seconds: float | None) ->
     assert span_s(text) == pytest.approx(seconds) if seconds is not None else span_s(text) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_whatever_gives_more_than_a_day_or_an_error(said: str, date: str) -> None:
     seconds = retry_after_s({"retry-after": said, "date": date}, WALL_S)

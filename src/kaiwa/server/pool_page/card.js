@@ -32,26 +32,28 @@ function load(one, text) {
   const left = [[text.requests, one.remaining_requests], [text.tokens, one.remaining_tokens]]
     .filter(([, count]) => count !== null)
     .map(([label, count]) => `${label} ${count.toLocaleString()}`);
-  const value = known ? `${Math.round(share * 100)}%` : text.unknown;
-  return row(text.utilisation, value, bar(known ? [[level, share]] : []), left.join(" · "));
+  if (!known) return row(text.utilisation, text.unknown);
+  return row(text.utilisation, `${Math.round(share * 100)}%`, bar([[level, share]]), left.join(" · "));
 }
 
 /** A dot for every running stream, and empty ones for places that are left. */
 function streams(one, text) {
+  const value = text.streams(one.running, one.max_concurrent);
+  if (one.running === 0 && one.max_concurrent === null) return row(text.running, value);
   const places = Math.min(one.max_concurrent ?? one.running, MOST_DOTS);
   const scale = one.max_concurrent > MOST_DOTS ? MOST_DOTS / one.max_concurrent : 1;
   const taken = Math.min(Math.ceil(one.running * scale), MOST_DOTS);
-  const picture = drawing("svg", { viewBox: `0 0 ${MOST_DOTS * 10} 10`, class: "dots", "aria-hidden": "true" });
+  const picture = drawing("svg", { viewBox: `0 0 ${MOST_DOTS * 10} 10`, class: "dots", "aria-hidden": "true", preserveAspectRatio: "xMinYMid" });
   for (let i = 0; i < Math.max(places, taken); i += 1) {
     picture.append(drawing("circle", { cx: i * 10 + 5, cy: 5, r: 3.5, class: i < taken ? "taken" : "place" }));
   }
-  return row(text.running, text.streams(one.running, one.max_concurrent), picture, "");
+  return row(text.running, value, picture);
 }
 
 function latency(one, text) {
   const samples = one.first_tokens_ms;
   const p50 = one.first_token_ms_p50, p95 = one.first_token_ms_p95;
-  const value = p50 === null ? text.unknown : text.usual(ms(p50, text), ms(p95, text));
+  if (p50 === null) return row(text.firstToken, text.unknown);
   const picture = drawing("svg", {
     viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "spark", "aria-hidden": "true",
   });
@@ -59,10 +61,10 @@ function latency(one, text) {
   samples.forEach((sample, i) => {
     const height = Math.max((sample / most) * HIGH, 1.5);
     const x = WIDE - (samples.length - i) * step;
-    const slow = p50 !== null && sample > 2.5 * p50;
+    const slow = sample > 2.5 * p50;
     picture.append(drawing("rect", { x, y: HIGH - height, width: step * 0.7, height, class: slow ? "high" : "fine" }));
   });
-  return row(text.firstToken, value, picture, "");
+  return row(text.firstToken, text.usual(ms(p50, text), ms(p95, text)), picture);
 }
 
 function outcomes(one, text) {
@@ -71,11 +73,12 @@ function outcomes(one, text) {
   const faults = count(...FAULTS) + Math.max(count("refused") - limited, 0);
   const parts = [["good", count("completed")], ["left", count("cancelled")], ["limited", limited], ["faults", faults]];
   const all = parts.reduce((sum, [, number]) => sum + number, 0);
+  if (!all) return row(text.outcomes, text.unknown);
   const legend = made("span", "legend");
   for (const [kind, number] of parts) {
     if (number) legend.append(made("span", kind, `${text.kinds[kind]} ${number.toLocaleString()}`));
   }
-  return row(text.outcomes, all ? "" : text.unknown, bar(parts.map(([kind, number]) => [kind, number / (all || 1)])), legend);
+  return row(text.outcomes, "", bar(parts.map(([kind, number]) => [kind, number / all])), legend);
 }
 
 function bar(parts) {
@@ -93,7 +96,8 @@ function bar(parts) {
 }
 
 function row(label, value, picture, under) {
-  const line = made("div", "row", made("span", "label", label), made("span", "value", value), picture);
+  const line = made("div", "row", made("span", "label", label), made("span", "value", value));
+  if (picture) line.append(picture);
   if (under) line.append(made("span", "under", under));
   return line;
 }

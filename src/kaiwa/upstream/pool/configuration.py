@@ -183,7 +183,8 @@ def _models(entry: Entry, where: str) -> dict[str, str]:
     if isinstance(entry.models, dict):
         named = dict(entry.models)
     else:
-        named = {name: own or name for name in entry.models or [own or ANY]}
+        names = [own or ANY] if entry.models is None else entry.models
+        named = {name: own or name for name in names}
     if not named:
         raise ConfigError(f"{where}, models", "is empty.", "Leave it out, or name some.")
     if own is None and entry.endpoint is not None and ANY in named.values():
