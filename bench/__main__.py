@@ -24,6 +24,7 @@ PARTS = (
     "library",
     "kill",
     "webrtc",
+    "browser",
 )
 
 

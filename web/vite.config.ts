@@ -13,7 +13,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: "../src/kaiwa/server/static",
-    emptyOutDir: true,
+    emptyOutDir: false, // other pages live beside this one; `npm run build` empties its own folder
     target: "es2022",
     modulePreload: false,
     assetsInlineLimit: 0,

@@ -19,7 +19,8 @@ def test_the_sources_are_well_typed() -> None:
 def test_the_committed_console_is_built_from_its_sources(tmp_path: Path) -> None:
     _run("vite", "build", "--outDir", str(tmp_path), "--emptyOutDir", "--logLevel", "warn")
 
-    assert _files(tmp_path) == _files(STATIC), "run `make console` and commit what it builds"
+    committed = {name: body for name, body in _files(STATIC).items() if _is_of_the_console(name)}
+    assert _files(tmp_path) == committed, "run `make console` and commit what it builds"
 
 
 def _run(program: str, *arguments: str) -> None:
@@ -27,6 +28,10 @@ def _run(program: str, *arguments: str) -> None:
     done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr)
+
+
+def _is_of_the_console(name: str) -> bool:
+    return name == "index.html" or name.startswith("console/")
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -45,7 +45,8 @@ async def test_a_server_that_comes_back_is_talked_to_again(launch: Launch, tmp_p
         page = await opened.__aenter__()
         await page.start()
         await page.write("一つ目です")
-        await expect(page.agent).to_have_count(1)
+        await expect(page.agent).to_have_text("一つ目です ですね。")
+        await expect(page.floor).to_have_attribute("data-floor", "talking")  # it is heard to its end
     await expect(page.stage).to_have_attribute("data-stage", "lost")
     await expect(page.trouble).to_have_attribute("data-trouble", "server_gone")
 
@@ -57,6 +58,12 @@ async def test_a_server_that_comes_back_is_talked_to_again(launch: Launch, tmp_p
         await expect(page.page.locator("li.divider")).to_contain_text("つなぎ直しました")
         await page.write("二つ目です")
         await expect(page.agent.last).to_have_text("二つ目です ですね。")
+        await expect(page.caller).to_have_count(2)  # what the agent was told again is not shown again
+        await expect(page.page.locator("li.remark")).to_have_count(0)
+        await page.page.locator(".debug > summary").click()
+        await page.page.locator(".debug input").fill("conversation.item.added")
+        told = page.page.locator(".events > li").filter(has_text="一つ目です")
+        await expect(told).to_have_count(3)  # the question twice, and the answer as it is told again
         await opened.__aexit__(None, None, None)
 
 

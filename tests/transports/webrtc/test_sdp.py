@@ -7,6 +7,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.transports.webrtc.chromium_offer import AUDIO, CHANNEL, VIDEO, offer
+from tests.transports.webrtc.firefox_offer import firefox_offer
 
 from kaiwa.errors import PeerError
 from kaiwa.transports.webrtc.answer import Address, Facts, write_answer
@@ -55,6 +56,36 @@ def test_the_answer_has_one_stream_and_one_end_of_candidates() -> None:
     assert text.count("a=msid:") == 1
     assert text.count("a=end-of-candidates") == 1
     assert "a=group:BUNDLE 0 1\r\n" in text
+
+
+def test_firefox_is_understood_and_answered() -> None:
+    read = read_offer(firefox_offer())
+    assert read.codec == Codec(name="opus", payload_type=109)
+    assert (read.audio, read.channel, read.ufrag, read.setup) == (0, 1, "a81b09d2", "actpass")
+    assert [name for name, _ in read.fingerprints] == ["sha-256"]
+    assert read.max_message_bytes == 1_073_741_823
+    audio, channel = answered(firefox_offer()).media
+    assert [codec.payloadType for codec in audio.rtp.codecs] == [109]
+    assert (audio.direction, audio.dtls.role) == ("sendrecv", "client")
+    assert [line.rtp.muxId for line in (audio, channel)] == ["0", "1"]
+    assert all(candidate.protocol == "udp" for candidate in audio.ice_candidates)
+
+
+@pytest.mark.parametrize("sdp", [offer(), firefox_offer()], ids=["Chromium", "Firefox"])
+def test_what_kaiwa_does_not_speak_is_left_out_of_the_answer(sdp: str) -> None:
+    """No congestion control by the receiver, no redundancy, no header extensions: so nobody sends them."""
+    text = write_answer(read_offer(sdp), FACTS)
+    for left_out in (
+        "a=extmap",
+        "a=rtcp-fb",
+        "transport-cc",
+        "red/48000",
+        "G722",
+        "telephone-event",
+        "tcptype",
+    ):
+        assert left_out not in text
+    assert text.count("a=rtpmap:") == 1
 
 
 def test_lines_are_answered_in_their_order_and_others_are_refused() -> None:

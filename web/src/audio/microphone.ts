@@ -2,6 +2,7 @@
 
 import { trouble } from "../talk/trouble";
 import { loudness } from "./pcm";
+import { sourceOf } from "./stream";
 import workletUrl from "./microphone-worklet.ts?worker&url";
 
 const VOICE_FLOOR = 0.01;
@@ -19,7 +20,7 @@ export class Microphone {
   /** Raises Trouble, which says what is in the way. */
   static async open(context: AudioContext, take: (piece: Float32Array) => void): Promise<Microphone> {
     const stream = await permitted();
-    const { source, own } = sourceOf(context, stream);
+    const { source, own } = sourceOf(context, stream); // in Firefox the worklet resamples
     const at = source.context as AudioContext;
     await at.audioWorklet.addModule(workletUrl);
     const node = new AudioWorkletNode(at, "kaiwa-microphone", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
@@ -69,15 +70,4 @@ function codeOf(error: unknown): "microphone_denied" | "no_microphone" | "microp
   const name = error instanceof DOMException ? error.name : "";
   if (name === "NotAllowedError" || name === "SecurityError") return "microphone_denied";
   return name === "NotFoundError" || name === "OverconstrainedError" ? "no_microphone" : "microphone_busy";
-}
-
-/** Firefox takes a microphone only into a context of its own rate; the worklet resamples then. */
-function sourceOf(context: AudioContext, stream: MediaStream): { source: MediaStreamAudioSourceNode; own: AudioContext | null } {
-  try {
-    return { source: context.createMediaStreamSource(stream), own: null };
-  } catch {
-    const own = new AudioContext();
-    void own.resume();
-    return { source: own.createMediaStreamSource(stream), own };
-  }
 }

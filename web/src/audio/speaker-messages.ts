@@ -5,7 +5,11 @@ export interface Heard {
   samples: number;
 }
 
-export type SpeakerOrder = { do: "play"; item: string; samples: Float32Array } | { do: "cut"; cut: number };
+export type SpeakerOrder =
+  | { do: "play"; item: string; samples: Float32Array }
+  | { do: "hold" }
+  | { do: "resume" }
+  | { do: "cut"; cut: number };
 
 export type SpeakerReport =
   | { is: "started"; item: string }

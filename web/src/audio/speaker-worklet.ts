@@ -1,4 +1,5 @@
-// Runs in the audio thread: plays what is queued, says how far it came, and falls silent at once when told.
+// Runs in the audio thread: plays what is queued, says how far it came, and falls silent at once when told:
+// for good, or to go on from there.
 
 import type { Heard, SpeakerOrder, SpeakerReport } from "./speaker-messages";
 
@@ -17,6 +18,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
   private fading: Float32Array | null = null;
   private blocks = 0;
   private received = 0;
+  private held = false;
 
   constructor() {
     super();
@@ -34,7 +36,13 @@ class SpeakerWorklet extends AudioWorkletProcessor {
 
   private obey(order: SpeakerOrder): void {
     if (order.do === "cut") this.cut(order.cut);
-    else this.push({ item: order.item, samples: order.samples });
+    else if (order.do === "play") this.push({ item: order.item, samples: order.samples });
+    else this.hold(order.do === "hold");
+  }
+
+  private hold(held: boolean): void {
+    if (held && !this.held) this.fadeOut();
+    this.held = held;
   }
 
   private push(piece: Piece): void {
@@ -48,11 +56,16 @@ class SpeakerWorklet extends AudioWorkletProcessor {
   private cut(cut: number): void {
     const waiting = [...new Set(this.queue.map((piece) => piece.item))];
     const heard: Heard[] = waiting.map((item) => ({ item, samples: this.played.get(item) ?? 0 }));
-    const rest = this.queue[0]?.samples.subarray(this.offset, this.offset + FADE);
-    this.fading = rest === undefined ? null : rest.map((sample, index) => sample * (1 - index / FADE));
+    if (!this.held) this.fadeOut();
+    this.held = false;
     this.queue = [];
     this.offset = 0;
     this.say({ is: "cut", cut, heard });
+  }
+
+  private fadeOut(): void {
+    const rest = this.queue[0]?.samples.subarray(this.offset, this.offset + FADE);
+    this.fading = rest === undefined ? null : rest.map((sample, index) => sample * (1 - index / FADE));
   }
 
   private fill(out: Float32Array): void {
@@ -61,6 +74,7 @@ class SpeakerWorklet extends AudioWorkletProcessor {
       out.set(this.fading.subarray(0, out.length));
       this.fading = null;
     }
+    if (this.held) return;
     let done = 0;
     while (done < out.length && this.queue.length > 0) done += this.some(out, done);
   }

@@ -45,6 +45,15 @@ export class Speaker {
     this.order({ do: "play", item, samples }, [samples.buffer]);
   }
 
+  /** Fall silent for now, losing nothing. */
+  hold(): void {
+    this.order({ do: "hold" });
+  }
+
+  resume(): void {
+    this.order({ do: "resume" });
+  }
+
   /** Fall silent; return every item that was not heard to its end, with what was heard of it. */
   async cut(): Promise<HeardUntil[]> {
     this.playing = false;

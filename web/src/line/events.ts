@@ -53,6 +53,8 @@ export type ServerEvent =
   | { type: ItemEvent; item: Item; response_id?: string }
   | { type: "conversation.item.deleted"; item_id: string }
   | { type: "conversation.item.truncated"; item_id: string; audio_end_ms: number }
+  | { type: "kaiwa.item.heard"; item_id: string; transcript: string }
+  | { type: "kaiwa.tool.progress"; call_id: string; fraction: number; text: string }
   | { type: "conversation.item.input_audio_transcription.delta"; item_id: string; delta: string }
   | { type: "conversation.item.input_audio_transcription.completed"; item_id: string; transcript: string }
   | { type: "conversation.item.input_audio_transcription.failed"; item_id: string }

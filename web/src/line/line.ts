@@ -18,6 +18,12 @@ export interface LineEvents {
   ended(why: Trouble): void;
 }
 
+/** Reach the server. Raises Trouble. `microphone` is for lines that carry sound by themselves. */
+export type Dial = (address: Address, microphone: MediaStream | null, events: LineEvents) => Promise<Line>;
+
+/** Asks the server for what only kaiwa tells: progress of tools, and the words that were heard. */
+export const OWN_EVENTS = ["kaiwa_events", "on"] as const;
+
 export interface Address {
   agent: string;
   /** What the server asked for; null where it asks for none. */

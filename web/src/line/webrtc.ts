@@ -3,9 +3,10 @@
 import { trouble, troubleOf, type Trouble } from "../talk/trouble";
 import type { ClientEvent, ServerEvent } from "./events";
 import { here } from "./here";
-import type { Address, Line, LineEvents } from "./line";
+import { OWN_EVENTS, type Address, type Line, type LineEvents } from "./line";
 
 const PATIENCE_MS = 10_000;
+const RECOVERY_MS = 4000; // a network that changed; the server gives a call up after 8 s
 
 export async function dialByWebRtc(address: Address, microphone: MediaStream | null, events: LineEvents): Promise<Line> {
   const peer = new RTCPeerConnection();
@@ -42,6 +43,7 @@ async function dialled(
 async function answer(address: Address, sdp: string): Promise<string> {
   const url = here("v1/realtime/calls");
   url.searchParams.set("model", address.agent);
+  url.searchParams.set(...OWN_EVENTS);
   const headers: Record<string, string> = { "Content-Type": "application/sdp" };
   if (address.key !== null) headers["Authorization"] = `Bearer ${address.key}`;
   const reply = await fetch(url, { method: "POST", headers, body: sdp }).catch(() => null);
@@ -70,6 +72,7 @@ class WebRtcLine implements Line {
   sound: MediaStream | null = null;
   readonly open: Promise<void>;
   private closed = false;
+  private recovery: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly peer: RTCPeerConnection,
@@ -79,9 +82,7 @@ class WebRtcLine implements Line {
     this.open = new Promise((resolve) => (channel.onopen = () => resolve()));
     channel.onmessage = (message: MessageEvent<string>) => events.received(JSON.parse(message.data) as ServerEvent);
     channel.onclose = () => this.end();
-    peer.onconnectionstatechange = () => {
-      if (peer.connectionState === "failed" || peer.connectionState === "closed") this.end();
-    };
+    peer.onconnectionstatechange = () => this.follow(peer.connectionState);
   }
 
   send(event: ClientEvent): void {
@@ -90,8 +91,15 @@ class WebRtcLine implements Line {
 
   close(): void {
     this.closed = true;
+    clearTimeout(this.recovery);
     this.channel.close();
     this.peer.close();
+  }
+
+  private follow(state: RTCPeerConnectionState): void {
+    clearTimeout(this.recovery);
+    if (state === "failed" || state === "closed") this.end();
+    else if (state === "disconnected") this.recovery = setTimeout(() => this.end(), RECOVERY_MS);
   }
 
   private end(): void {

@@ -4,13 +4,14 @@ import { trouble, troubleOf, type Trouble } from "../talk/trouble";
 import type { ClientEvent, ServerEvent } from "./events";
 import { hereBySocket } from "./here";
 import { mint } from "./key";
-import type { Address, Line, LineEvents } from "./line";
+import { OWN_EVENTS, type Address, type Line, type LineEvents } from "./line";
 
 const SLOWEST_BYTES = 4 * 1024 * 1024; // 85 s of sound that did not get away: the server does not read
 
-export async function dialByWebSocket(address: Address, events: LineEvents): Promise<Line> {
+export async function dialByWebSocket(address: Address, _: MediaStream | null, events: LineEvents): Promise<Line> {
   const url = hereBySocket("v1/realtime");
   url.searchParams.set("model", address.agent);
+  url.searchParams.set(...OWN_EVENTS);
   const key = address.key === null ? null : await mint(address.agent, address.key);
   const socket = new WebSocket(url, key === null ? [] : ["realtime", `openai-insecure-api-key.${key}`]);
   await opened(socket);

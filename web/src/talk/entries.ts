@@ -17,6 +17,8 @@ export interface Speech {
   played_ms: number | null;
   /** Interrupted after so long. */
   cut_ms: number | null;
+  /** The words heard until then, where the server plays the sound and tells. */
+  heard: string | null;
 }
 
 export interface ToolUse {
@@ -25,7 +27,10 @@ export interface ToolUse {
   name: string;
   arguments: string;
   output: string | null;
+  /** How far it is, where the tool says so. */
+  progress: { fraction: number; text: string } | null;
   began_at: number;
+  /** Without an output: nobody will tell it any more. */
   settled_at: number | null;
 }
 
@@ -66,6 +71,10 @@ export function advance(entries: Entry[], event: ServerEvent, at: number): Entry
       return entries.filter((one) => one.id !== event.item_id);
     case "conversation.item.truncated":
       return change(entries, event.item_id, (one) => ({ ...one, open: false, cut_ms: event.audio_end_ms }));
+    case "kaiwa.item.heard":
+      return change(entries, event.item_id, (one) => ({ ...one, heard: event.transcript }));
+    case "kaiwa.tool.progress":
+      return entries.map((one) => (one.is === "tool" && one.id === event.call_id ? { ...one, progress: event } : one));
     case "response.output_audio_transcript.delta":
     case "response.output_text.delta":
       return change(entries, event.item_id, (one) => ({
@@ -97,19 +106,23 @@ export function cut(entries: Entry[], id: string, cut_ms: number): Entry[] {
 }
 
 /** The line is gone: nothing that was open will be completed. */
-export function left(entries: Entry[]): Entry[] {
+export function left(entries: Entry[], at: number): Entry[] {
   const kept = entries.filter((one) => one.is !== "speech" || !one.open || one.text !== "");
-  return kept.map((one) => (one.is === "speech" ? { ...one, open: false } : one));
+  return kept.map((one) => {
+    if (one.is === "speech") return { ...one, open: false };
+    return one.is === "tool" && one.settled_at === null ? { ...one, settled_at: at } : one;
+  });
 }
 
 /** How many letters of it were heard so far; null where nobody knows. */
 export function heardOf(one: Speech): number | null {
+  if (one.heard !== null) return one.text.startsWith(one.heard) ? one.heard.length : null;
   const silent = one.clauses.every((clause) => clause.ms === 0);
   return silent ? null : lettersHeard(one.clauses, one.cut_ms ?? one.played_ms ?? 0);
 }
 
 function speech(id: string, side: Speech["side"]): Speech {
-  return { is: "speech", id, side, text: "", open: true, typed: false, clauses: [], played_ms: null, cut_ms: null };
+  return { is: "speech", id, side, text: "", open: true, typed: false, clauses: [], played_ms: null, cut_ms: null, heard: null };
 }
 
 function known(entries: Entry[], id: string): boolean {
@@ -140,7 +153,7 @@ function withMessage(entries: Entry[], item: Item, open: boolean): Entry[] {
 function withCall(entries: Entry[], item: Item, at: number): Entry[] {
   const id = item.call_id ?? item.id;
   const name = item.name ?? "";
-  const begun: ToolUse = { is: "tool", id, name, arguments: "", output: null, began_at: at, settled_at: null };
+  const begun: ToolUse = { is: "tool", id, name, arguments: "", output: null, progress: null, began_at: at, settled_at: null };
   const all = known(entries, id) ? entries : [...entries, begun];
   const written = all.map((one) => (one.is === "tool" && one.id === id ? { ...one, arguments: item.arguments ?? "" } : one));
   const answer = item.error ? JSON.stringify({ error: item.error }) : item.output;
@@ -148,5 +161,8 @@ function withCall(entries: Entry[], item: Item, at: number): Entry[] {
 }
 
 function settled(entries: Entry[], id: string, output: string, at: number): Entry[] {
-  return entries.map((one) => (one.is === "tool" && one.id === id ? { ...one, output, settled_at: at } : one));
+  return entries.map((one) => {
+    if (one.is !== "tool" || one.id !== id || one.output !== null) return one;
+    return { ...one, output, settled_at: one.settled_at ?? at };
+  });
 }

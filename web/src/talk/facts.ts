@@ -1,7 +1,6 @@
 // What the server says about itself to this page.
 
 import { here } from "../line/here";
-import type { Carrier } from "./choice";
 import type { Prices } from "./cost";
 import { trouble } from "./trouble";
 
@@ -15,7 +14,7 @@ export interface Facts {
   agents: AgentFacts[];
   agent: string;
   key_required: boolean;
-  transports: Carrier[];
+  transports: string[];
   prices: Prices | null;
 }
 

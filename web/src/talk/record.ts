@@ -62,7 +62,7 @@ export class Record {
   /** The line is gone. */
   left(): void {
     batch(() => {
-      this.entries.value = left(this.entries.value);
+      this.entries.value = left(this.entries.value, performance.now());
       this.callerSpeaks.value = this.agentSpeaks.value = this.thinking.value = false;
     });
   }

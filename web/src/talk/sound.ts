@@ -3,10 +3,11 @@
 import { Microphone } from "../audio/microphone";
 import { RATE_HZ } from "../audio/pcm";
 import { Speaker, type SpeakerEvents } from "../audio/speaker";
+import { StreamPlayer } from "../audio/stream";
 
 export class Sound {
   microphone: Microphone | null = null;
-  private incoming: { element: HTMLAudioElement; level: AnalyserNode } | null = null;
+  private incoming: StreamPlayer | null = null;
 
   private constructor(
     private readonly context: AudioContext,
@@ -26,20 +27,32 @@ export class Sound {
     return this.microphone;
   }
 
-  /** Play what a line carries by itself. A stream reaches an analyser only while an element plays it. */
+  /** Play what a line carries by itself. */
   async playStream(stream: MediaStream): Promise<void> {
     this.endStream();
-    const element = new Audio();
-    element.srcObject = stream;
-    const level = new AnalyserNode(this.context, { fftSize: 1024 });
-    this.context.createMediaStreamSource(stream).connect(level);
-    this.incoming = { element, level };
-    await element.play();
+    this.incoming = await StreamPlayer.open(this.context, stream);
   }
 
   endStream(): void {
-    if (this.incoming !== null) this.incoming.element.srcObject = null;
+    this.incoming?.close();
     this.incoming = null;
+  }
+
+  /** Fall silent for now, losing nothing. */
+  hold(): void {
+    this.speaker.hold();
+    this.incoming?.order("hold");
+  }
+
+  resume(): void {
+    this.speaker.resume();
+    this.incoming?.order("resume");
+  }
+
+  /** Silence what a line carries until the server has stopped speaking; what comes later is played again. */
+  drop(): void {
+    this.incoming?.order("drop");
+    if (!this.speaker.playing) this.speaker.resume();
   }
 
   get callerLevel(): AnalyserNode | null {

@@ -2,16 +2,17 @@
 // falls silent when the caller speaks, tells the server what was heard, and dials again when the line breaks.
 
 import { signal } from "@preact/signals";
-import { fromBase64, fromPcm16, toBase64, toPcm16 } from "../audio/pcm";
+import { fromBase64, fromPcm16, loudness, toBase64, toPcm16 } from "../audio/pcm";
+import { CARRIERS } from "../line/carriers";
 import type { ClientEvent, ServerEvent } from "../line/events";
 import type { Line, LineEvents } from "../line/line";
-import { dialByWebRtc } from "../line/webrtc";
-import { dialByWebSocket } from "../line/websocket";
 import type { Choice } from "./choice";
+import { Manners } from "./manners";
+import { retold } from "./memory";
 import { Record } from "./record";
 import { sessionUpdate, typedMessage } from "./session";
 import { Sound } from "./sound";
-import { passes, trouble, Trouble } from "./trouble";
+import { mayPass, passes, trouble, Trouble } from "./trouble";
 
 export type Stage = "idle" | "dialling" | "talking" | "lost";
 
@@ -36,6 +37,11 @@ export class Talk {
   private attempt = 0;
   private dialled_at = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private manners = new Manners();
+
+  constructor() {
+    window.addEventListener("online", () => this.dialAgain());
+  }
 
   /** Begin a talk; what is in the way is in `trouble` afterwards. */
   async start(choice: Choice): Promise<void> {
@@ -123,12 +129,13 @@ export class Talk {
       ended: (why) => this.lost(why),
     };
     const stream = this.sound.value?.microphone?.stream ?? null;
-    const line = choice.carrier === "webrtc" ? await dialByWebRtc(address, stream, events) : await dialByWebSocket(address, events);
+    const line = await CARRIERS[choice.carrier].dial(address, stream, events);
     if (this.choice.value !== choice || this.stage.value === "idle") return line.close(); // ended meanwhile
     this.line = line;
     this.dialled_at = performance.now();
     if (line.sound !== null) await this.sound.value?.playStream(line.sound);
     this.send(sessionUpdate(choice, this.sound.value !== null));
+    for (const event of retold(this.record.entries.value)) this.send(event);
     this.stage.value = "talking";
   }
 
@@ -136,7 +143,7 @@ export class Talk {
     if (this.line !== null && performance.now() - this.dialled_at > STEADY_MS) this.attempt = 0;
     this.line = null;
     this.gone();
-    if (!passes(why.code)) return this.fail(why);
+    if (!(this.attempt > 0 ? mayPass(why.code) : passes(why.code))) return this.fail(why);
     this.trouble.value = why;
     this.stage.value = "lost";
     const wait_ms = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)]!;
@@ -164,6 +171,8 @@ export class Talk {
 
   private gone(): void {
     void this.sound.value?.speaker.cut();
+    this.sound.value?.endStream();
+    this.manners.settled();
     this.active.clear();
     this.silenced.clear();
     this.settleQuiet();
@@ -179,8 +188,20 @@ export class Talk {
     const open = this.choice.value?.mode === "press" ? this.pressed.value : true;
     if (this.line === null || !open) return;
     this.pressed_ms += PIECE_MS;
+    if (this.choice.value?.mode === "open" && !this.muted.value) this.defer(piece);
     if (this.line.carries_sound) return;
     this.line.send({ type: "input_audio_buffer.append", audio: toBase64(toPcm16(piece)) });
+  }
+
+  /** Fall silent for the caller's voice before the server has judged it, and go on if it was nothing. */
+  private defer(piece: Float32Array): void {
+    const wish = this.manners.hear(loudness(piece), this.agentSounds);
+    if (wish === "hold") this.sound.value?.hold();
+    else if (wish === "resume") this.sound.value?.resume();
+  }
+
+  private get agentSounds(): boolean {
+    return this.line?.carries_sound ? this.record.agentSpeaks.value : (this.sound.value?.speaker.playing ?? false);
   }
 
   private openOrCloseTrack(): void {
@@ -227,6 +248,8 @@ export class Talk {
   /** Stop playing, and tell the server what was heard. On WebRTC the server knows. */
   private async fallSilent(): Promise<void> {
     for (const response of this.active) this.silenced.add(response);
+    this.manners.settled();
+    this.sound.value?.drop();
     const speaker = this.sound.value?.speaker;
     if (this.line === null || this.line.carries_sound || speaker === undefined || !speaker.playing) return;
     this.record.agentSpeaks.value = false;

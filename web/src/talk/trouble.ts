@@ -43,6 +43,11 @@ export function troubleOf(code: string | null, detail: string | null = null): Tr
   return known === undefined ? null : trouble(known, detail);
 }
 
+/** Whether it may help to go on trying to reach a server that was reached before. */
+export function mayPass(code: TroubleCode): boolean {
+  return passes(code) || code === "webrtc_failed" || code === "server_busy";
+}
+
 /** Whether trying again by itself may help. */
 export function passes(code: TroubleCode): boolean {
   return code === "server_gone" || code === "server_fault";

@@ -1,20 +1,22 @@
 // What is chosen before a talk: who, how, by which line, with which key.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { CARRIERS, known } from "../line/carriers";
 import { keepKey, keptKey, remember, remembered, type Carrier, type Mode } from "../talk/choice";
 import type { AgentFacts, Facts } from "../talk/facts";
 import type { Talk } from "../talk/talk";
 import { tongue, words } from "../words/words";
-
-const MODES: readonly Mode[] = ["open", "press", "typing"];
 
 export function Setup({ talk, facts }: { talk: Talk; facts: Facts }) {
   const text = words.value;
   const agents = inTongue(facts.agents);
   const names = agents.map((one) => one.name);
   const [chosen, setAgent] = useState(remembered("agent", facts.agent, names));
-  const [carrier, setCarrier] = useState<Carrier>(remembered("carrier", "websocket", facts.transports));
-  const [mode, setMode] = useState<Mode>(remembered("mode", window.isSecureContext ? "open" : "typing", MODES));
+  const carriers = known(facts.transports);
+  const [carrier, setCarrier] = useState<Carrier>(remembered("carrier", "websocket", carriers));
+  const modes = CARRIERS[carrier].modes;
+  const [wanted, setMode] = useState<Mode>(remembered("mode", window.isSecureContext ? "open" : "typing", modes));
+  const mode = modes.includes(wanted) ? wanted : "typing";
   const [key, setKey] = useState(keptKey());
   const agent = names.includes(chosen) ? chosen : twin(chosen, names) ?? names[0] ?? "";
   const button = useRef<HTMLButtonElement>(null);
@@ -47,15 +49,15 @@ export function Setup({ talk, facts }: { talk: Talk; facts: Facts }) {
         name="mode"
         value={mode}
         choose={setMode}
-        options={MODES.map((value) => ({ value, note: null, ...text.modes[value] }))}
+        options={modes.map((value) => ({ value, note: null, ...text.modes[value] }))}
       />
-      {facts.transports.length > 1 && (
+      {carriers.length > 1 && (
         <Options
           legend={text.carrier}
           name="carrier"
           value={carrier}
           choose={setCarrier}
-          options={facts.transports.map((value) => ({ value, note: null, ...text.carriers[value] }))}
+          options={carriers.map((value) => ({ value, note: null, ...text.carriers[value] }))}
         />
       )}
       {facts.key_required && (

@@ -9,7 +9,7 @@ const TICK_MS = 250;
 
 export function ToolCard({ tool }: { tool: ToolUse }) {
   const text = words.value;
-  const state = tool.output === null ? "running" : failed(tool) ? "failed" : "done";
+  const state = stateOf(tool);
   return (
     <div class={`tool-card ${state}`} data-tool={tool.name} data-state={state}>
       <p class="tool-head">
@@ -17,7 +17,7 @@ export function ToolCard({ tool }: { tool: ToolUse }) {
         <code>{tool.name}</code>
         <span class="tool-state">{text[state]} <Elapsed tool={tool} /></span>
       </p>
-      {tool.output === null && <div class="progress" aria-hidden="true"><i /></div>}
+      {state === "running" && <Progress tool={tool} />}
       <Arguments tool={tool} />
       {tool.output !== null && (
         <details>
@@ -26,6 +26,23 @@ export function ToolCard({ tool }: { tool: ToolUse }) {
         </details>
       )}
     </div>
+  );
+}
+
+function stateOf(tool: ToolUse): "running" | "lost" | "failed" | "done" {
+  if (tool.output === null) return tool.settled_at === null ? "running" : "lost";
+  return failed(tool) ? "failed" : "done";
+}
+
+/** How far it is, where the tool says so; else only that it moves. */
+function Progress({ tool }: { tool: ToolUse }) {
+  if (tool.progress === null) return <div class="progress" aria-hidden="true"><i /></div>;
+  const { fraction, text } = tool.progress;
+  return (
+    <p class="progress-told">
+      <progress max={1} value={fraction} aria-label={words.value.running} />
+      <span>{words.value.percent(Math.round(fraction * 100))}{text !== "" && ` · ${text}`}</span>
+    </p>
   );
 }
 

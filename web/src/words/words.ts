@@ -46,6 +46,8 @@ export interface Words {
   tool: string;
   tools: Record<string, string>;
   running: string;
+  lost: string;
+  percent: (percent: number) => string;
   done: string;
   failed: string;
   seconds: (seconds: string) => string;
