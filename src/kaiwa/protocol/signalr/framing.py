@@ -21,6 +21,8 @@ class _Cutter:
         self._limit_bytes = limit_bytes
         self._buffer = b""
         self._at = 0
+        self._searched = 0
+        """Up to here there is no end of a message."""
 
     def feed(self, data: bytes) -> None:
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
@@ -33,7 +35,7 @@ class _Cutter:
         return rest
 
     def forget(self) -> None:
-        self._buffer, self._at = b"", 0
+        self._buffer, self._at, self._searched = b"", 0, 0
 
     def _too_large(self) -> InvalidMessage:
         return InvalidMessage(
@@ -45,12 +47,8 @@ class _Cutter:
 class RecordCutter(_Cutter):
     """Messages that end with the record separator."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(limit_bytes)
-        self._searched = 0
-
     def feed(self, data: bytes) -> None:
-        self._searched = len(self._buffer) - self._at
+        self._searched = max(0, self._searched - self._at)
         super().feed(data)
 
     def next(self) -> bytes | None:
@@ -63,6 +61,7 @@ class RecordCutter(_Cutter):
         if reached - self._at > self._limit_bytes:
             raise self._too_large()
         if end < 0:
+            self._searched = len(self._buffer)
             return None
         message = self._buffer[self._at : end]
         self._at = end + 1
