@@ -1,0 +1,126 @@
+"""The seam between the hubs of several processes: what one publishes, all deliver to their own connections.
+
+Knows no network. `Alone` is the hub that has no others. One for Redis that is to speak with ASP.NET Core's
+(`RedisProtocol.cs`) has a channel for each `Audience` and subscribes on `watch`, sends group commands with an
+ack, and carries the results of clients back to the server that asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from kaiwa.hub.registry import Audience
+from kaiwa.protocol.signalr.encoding import Outgoing
+
+
+class GroupCommand(msgspec.Struct, frozen=True):
+    """A change to the groups of a connection that another process may hold."""
+
+    action: Literal["add", "remove"]
+    group: str
+    connection_id: str
+
+
+class ClientCall(msgspec.Struct, frozen=True):
+    """A call of a client's method whose result is wanted. The id is unique among all processes."""
+
+    invocation_id: str
+    target: str
+    arguments: list[Any]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a client returned, or the words of why it did not."""
+
+    result: Any = None
+    error: str | None = None
+
+
+class House(Protocol):
+    """The hub of this process, as its backplane sees it."""
+
+    def deliver(self, audience: Audience, message: Outgoing) -> None:
+        """Send to whoever of the audience is connected here. Never waits for a client."""
+        ...
+
+    async def change_group(self, command: GroupCommand) -> bool:
+        """Return whether the connection is here."""
+        ...
+
+    async def ask(self, call: ClientCall, connection_id: str) -> Answer | None:
+        """Have a client here answer; None when it is not here."""
+        ...
+
+
+class Backplane(Protocol):
+    async def start(self, house: House) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def publish(self, audience: Audience, message: Outgoing) -> Handed:
+        """Hand over a message for every process, this one included, in the order of the calls.
+
+        What it returns may be awaited by who wants to be slowed down when the others cannot follow.
+        """
+        ...
+
+    async def watch(self, audience: Audience) -> None:
+        """Somebody of this audience is connected here now; messages for it must arrive from here on."""
+        ...
+
+    async def unwatch(self, audience: Audience) -> None: ...
+
+    async def command(self, command: GroupCommand) -> None:
+        """Have the process that holds the connection do it; return when it has, or none does."""
+        ...
+
+    async def ask(self, call: ClientCall, connection_id: str) -> Answer | None:
+        """Have a client of another process answer; None when nobody has it."""
+        ...
+
+
+class Handed(Protocol):
+    """A message that is on its way. Need not be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, None]: ...
+
+
+class Done:
+    """There is nothing to wait for."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return
+        yield
+
+
+DONE = Done()
+
+
+class Alone:
+    """One process: what is published is delivered at once."""
+
+    def __init__(self) -> None:
+        self._house: House | None = None
+
+    async def start(self, house: House) -> None:
+        self._house = house
+
+    async def stop(self) -> None:
+        self._house = None
+
+    def publish(self, audience: Audience, message: Outgoing) -> Handed:
+        if self._house is not None:
+            self._house.deliver(audience, message)
+        return DONE
+
+    async def watch(self, audience: Audience) -> None: ...
+
+    async def unwatch(self, audience: Audience) -> None: ...
+
+    async def command(self, command: GroupCommand) -> None: ...
+
+    async def ask(self, call: ClientCall, connection_id: str) -> Answer | None:
+        return None

@@ -1,0 +1,1 @@
+"""How a client's requests become a connection: negotiation and the three transports, over ASGI."""
