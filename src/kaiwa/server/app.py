@@ -20,6 +20,7 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.calls_media import Media, check_way, way_of
+from kaiwa.server.chat_local import LocalChat
 from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.chats import Chats
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
@@ -38,7 +39,19 @@ from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
+from kaiwa.server.routes import (
+    AUDIO,
+    BASES,
+    CHAT,
+    OPENAI,
+    PORTAL,
+    REALTIME,
+    RINGING,
+    RTC,
+    Entry,
+    routes_of,
+    under,
+)
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
@@ -113,6 +126,7 @@ def create_app(
         *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
         *_speaks(gate, lambda: services[0]),
+        *_chats(gate, LocalChat(directory, settings.time_zone)),
     ]
     table += _shows(Console(settings, directory, _carriers(table)))
     table += _shows_pool(gate, PoolView(upstreams))
@@ -223,6 +237,14 @@ def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Ent
             gate.keyed(Transcribing(service)),
             described.TRANSCRIPTION,
         ),
+    ]
+
+
+def _chats(gate: Gate, chat: LocalChat) -> list[Entry]:
+    return [
+        Entry("POST", under(CHAT, "chat/completions"), gate.keyed(chat.completions)),
+        Entry("POST", under(CHAT, "embeddings"), gate.keyed(chat.embeddings)),
+        Entry("POST", under(BASES, "responses"), gate.keyed(chat.responses)),
     ]
 
 

@@ -21,6 +21,7 @@ BASES = (OPENAI, AZURE, AZURE_DATED)
 REALTIME = tuple(f"{base}/realtime" for base in BASES)
 # AzureOpenAI of the SDKs puts the deployment into the address of audio.
 AUDIO = (*BASES, "/openai/deployments/{deployment}")
+CHAT = (OPENAI, AZURE, "/openai/deployments/{deployment}")
 # The name of the Azure portal for minting with the preview.
 PORTAL = "/openai/realtimeapi"
 # Where calls of the preview began.

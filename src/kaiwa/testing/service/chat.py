@@ -186,7 +186,7 @@ def answer_headers(service: Service, request: RecordedRequest) -> dict[str, str]
 def _unfit_version(request: RecordedRequest) -> int | None:
     """Return how Azure refuses this api-version: its older addresses want a date, the newer ones none."""
     version = dict(request.query).get("api-version")
-    if request.path.startswith("/openai/deployments/"):
+    if request.path.startswith("/openai/") and not request.path.startswith("/openai/v1/"):
         return None if version is not None and _DATED.fullmatch(version) else 404
     return None if version in (None, "preview", "latest", "v1") else 400
 

@@ -55,9 +55,8 @@ def response_routes(service: Service) -> Sequence[BaseRoute]:
         told = [Told("body", _embedded(visit, [str(text) for text in cast(list[Any], texts)]), piece=True)]
         return perform(service, connection, visit, _NO_CUT, told)
 
-    bases = [base for base in BASES if base != "/openai/deployments/{deployment}"]
     return [
-        *(Route(f"{base}/responses", respond, methods=["POST"]) for base in bases),
+        *(Route(f"{base}/responses", respond, methods=["POST"]) for base in ("/v1", "/openai/v1", "/openai")),
         *(Route(f"{base}/embeddings", embed, methods=["POST"]) for base in BASES),
     ]
 
