@@ -39,6 +39,8 @@ class Caller(Value, frozen=True, kw_only=True):
     tools: tuple[str, ...] | None = None
     other_tools: Literal["refuse", "strip"] = "refuse"
     limits: tuple[Limit, ...] = ()
+    good_until: float | None = None
+    """When the token ends that they came with (Unix seconds); what they have made ends then too."""
 
     @property
     def spends(self) -> str:

@@ -33,7 +33,7 @@ def subprotocols(connection: HTTPConnection) -> list[str]:
 
 
 def key_fits(expected: SecretStr | None, keys: Sequence[str]) -> bool:
-    """Say whether one of the keys is the house's; compares in constant time.
+    """Say whether one of the keys is the house's own; compares in constant time. Others are `doors`'.
 
     Without an expected key everybody fits but who offers nothing except ephemeral keys: those are good
     for what they were minted for, and for as long as they live.

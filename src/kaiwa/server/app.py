@@ -20,11 +20,11 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.calls_media import Media, check_way, way_of
-from kaiwa.server.chat_local import LocalChat
 from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.chats import Chats
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
+from kaiwa.server.doors import Doors
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.holding import Holding
@@ -39,23 +39,12 @@ from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import (
-    AUDIO,
-    BASES,
-    CHAT,
-    OPENAI,
-    PORTAL,
-    REALTIME,
-    RINGING,
-    RTC,
-    Entry,
-    routes_of,
-    under,
-)
+from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.text import TextAnswerer
+from kaiwa.server.tokens import TOKEN, Tokens
 from kaiwa.server.transcribing import Transcribing
 from kaiwa.server.upstream_pool import UpstreamPool
 
@@ -76,8 +65,9 @@ def create_app(
     Raises ConfigError for a wrong setting or agent.
     """
     directory = Directory(settings)
-    admission = Admission(settings, directory, keys or EphemeralKeys())
-    gate = Gate(settings)
+    doors = Doors(settings, keys)
+    admission = Admission(settings, directory, doors)
+    gate = Gate(settings, doors)
     endpoints: list[RealtimeEndpoint] = []
     talks: list[Chats] = []
     minting, holding, pages = Minting(admission), Holding(), SeedApi(admission)
@@ -101,7 +91,7 @@ def create_app(
         chats = Chats(admission, text, holding)
         talks.append(chats)
         try:
-            async with chats.running(), upstreams.watched():
+            async with doors.running(), chats.running(), upstreams.watched():
                 yield
         finally:
             await calls.close()
@@ -122,15 +112,15 @@ def create_app(
         Entry("GET", ("/healthz",), health, described.HEALTH),
         *_lists_models(gate, Listing(directory)),
         *_mints(gate, minting),
+        Entry("POST", ("/api/tokens",), gate.keyed(Tokens(doors.tokens).mint, "tokens"), TOKEN),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
         *_speaks(gate, lambda: services[0]),
-        *_chats(gate, LocalChat(directory, settings.time_zone)),
     ]
-    table += _shows(Console(settings, directory, _carriers(table)))
+    table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
-    table += _tells(gate, Reference(lambda: table, pages.served, key_required=settings.api_key is not None))
+    table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
     return Starlette(
         routes=routes_of(table, realtime, gate.preflight),
         lifespan=lifespan,
@@ -180,19 +170,19 @@ def _mints(gate: Gate, minting: Minting) -> list[Entry]:
         Entry(
             "POST",
             under(REALTIME, "client_secrets"),
-            gate.keyed(minting.client_secret),
+            gate.keyed(minting.client_secret, "tokens"),
             described.CLIENT_SECRET,
         ),
         Entry(
             "POST",
             under(preview, "sessions"),
-            gate.keyed(minting.preview_session),
+            gate.keyed(minting.preview_session, "tokens"),
             described.PREVIEW_SESSION,
         ),
         Entry(
             "POST",
             under(preview, "transcription_sessions"),
-            gate.keyed(minting.preview_transcription),
+            gate.keyed(minting.preview_transcription, "tokens"),
             described.PREVIEW_SESSION,
         ),
     ]
@@ -202,11 +192,11 @@ def _calls(gate: Gate, calls: Calls) -> list[Entry]:
     # The keys of offers are looked at where ephemeral ones are known.
     return [
         Entry("POST", (*under(REALTIME, "calls"), *REALTIME, *RTC), gate.open(calls.create)),
-        Entry("POST", under(REALTIME, "calls/{call_id}/hangup"), gate.keyed(calls.hang_up)),
+        Entry("POST", under(REALTIME, "calls/{call_id}/hangup"), gate.keyed(calls.hang_up, "realtime")),
         Entry(
             "POST",
             under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in RINGING)),
-            gate.keyed(calls.answer_ringing),
+            gate.keyed(calls.answer_ringing, "realtime"),
         ),
     ]
 
@@ -214,37 +204,31 @@ def _calls(gate: Gate, calls: Calls) -> list[Entry]:
 def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
     session = described.page_session(api.admission.directory.names)
     return [
-        Entry("GET", ("/api/realtime/session",), gate.keyed(api.session), session),
-        Entry("POST", ("/api/realtime/session",), gate.keyed(api.session), session),
-        Entry("POST", (FUNCTION_PATH,), gate.keyed(api.function), described.FUNCTION),
+        Entry("GET", ("/api/realtime/session",), keyed_or_own(gate, api.session, "tokens"), session),
+        Entry("POST", ("/api/realtime/session",), keyed_or_own(gate, api.session, "tokens"), session),
+        Entry("POST", (FUNCTION_PATH,), keyed_or_own(gate, api.function, "tools"), described.FUNCTION),
     ]
 
 
 def _streams(gate: Gate, stream: ChatStream) -> list[Entry]:
     return [
-        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask)),
-        Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up)),
-        Entry("DELETE", ("/api/streams/{stream_id}",), gate.keyed(stream.stop)),
+        Entry("POST", ("/api/chat-stream",), gate.counted(stream.ask, "chat")),
+        Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up, "chat")),
+        Entry("DELETE", ("/api/streams/{stream_id}",), gate.keyed(stream.stop, "chat")),
     ]
 
 
 def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Entry]:
     return [
-        Entry("POST", under(AUDIO, "audio/speech"), gate.keyed(Speaking(service)), described.speech()),
+        Entry(
+            "POST", under(AUDIO, "audio/speech"), gate.counted(Speaking(service), "audio"), described.speech()
+        ),
         Entry(
             "POST",
             under(AUDIO, "audio/transcriptions"),
-            gate.keyed(Transcribing(service)),
+            gate.counted(Transcribing(service), "audio"),
             described.TRANSCRIPTION,
         ),
-    ]
-
-
-def _chats(gate: Gate, chat: LocalChat) -> list[Entry]:
-    return [
-        Entry("POST", under(CHAT, "chat/completions"), gate.keyed(chat.completions)),
-        Entry("POST", under(CHAT, "embeddings"), gate.keyed(chat.embeddings)),
-        Entry("POST", under(BASES, "responses"), gate.keyed(chat.responses)),
     ]
 
 

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaiwa.errors import UpstreamError
-from kaiwa.server.access import key_fits, offered_keys
+from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import BAD_KEY, Refusal
-from kaiwa.server.calls_live import LiveCalls
+from kaiwa.server.calls_live import LiveCalls, Seat
 from kaiwa.server.calls_offer import PostedOffer, read_posted
 from kaiwa.server.conversations import Admitted
-from kaiwa.server.ephemeral import Minted
+from kaiwa.server.doors import Visitor
 from kaiwa.server.failures import failure
+from kaiwa.server.gate import limit_reached, out_of_scope
 from kaiwa.server.holding import Holding
 from kaiwa.server.minting import Minting, read_session
 from kaiwa.session.settings import updated
@@ -39,18 +40,25 @@ class Calls:
     async def create(self, request: Request) -> Response:
         """`POST …/realtime/calls`, `/v1/realtime`, `/v1/realtimertc`: answer an offer."""
         admission = self.minting.admission
-        keys = offered_keys(request)
-        minted = admission.keys.find(keys)
-        if minted is None and not key_fits(admission.settings.api_key, keys):
+        visitor = await admission.doors.visitor(request)
+        if visitor is None:
             return _refused(BAD_KEY)
+        if not visitor.caller.may("realtime"):
+            return out_of_scope("realtime")
         offer = await read_posted(request)
-        admitted = self._admitted(offer, minted)
+        admitted = self._admitted(offer, visitor)
         if isinstance(admitted, Refusal):
             return _refused(admitted)
         admitted = replace(admitted, own_events=offer.own_events)
         if self.holding.live >= admission.settings.max_sessions:
             raise UpstreamError("rate_limit_exceeded", admission.no_room().message, retryable=True)
-        placed = await self.live().begin(admitted, offer.sdp, filtered=offer.filtered, minted=minted)
+        hold = await admission.doors.enter(visitor.caller)
+        if isinstance(hold, LimitReached):
+            return limit_reached(hold)
+        seat = Seat(hold, admission.doors.charge(hold, admitted.config.model))
+        placed = await self.live().begin(
+            admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat
+        )
         headers = {"location": f"/v1/realtime/calls/{placed.id}", "cache-control": "no-store"}
         return Response(placed.answer_sdp, 201, headers=headers, media_type="application/sdp")
 
@@ -69,23 +77,24 @@ class Calls:
         )
         return failure(400, "not_a_sip_call", text, param="call_id")
 
-    def _admitted(self, offer: PostedOffer, minted: Minted | None) -> Admitted | Refusal:
+    def _admitted(self, offer: PostedOffer, visitor: Visitor) -> Admitted | Refusal:
         """The key's session, the posted one, or that of the named model; a posted one changes the key's."""
+        minted, caller = visitor.minted if visitor.opens_one_session else None, visitor.caller
         if offer.session is None:
-            admitted = self.minting.admission.session(offer.model, offer.dialect, minted)
+            admitted = self.minting.admission.session(offer.model, offer.dialect, minted, caller)
             return admitted if isinstance(admitted, Refusal) else replace(admitted, paced=True)
         update = read_session(offer.dialect, "session.update", offer.session)
         if minted is None:
             if update.model is UNSET and offer.model:
                 update = structs.replace(update, model=offer.model)
-            config = self.minting.begun(update)
+            config = self.minting.begun(update, caller)
         else:
-            admitted = self.minting.admission.session(None, offer.dialect, minted)
+            admitted = self.minting.admission.session(None, offer.dialect, minted, caller)
             assert isinstance(admitted, Admitted), "a living key opens a session"
             config = updated(admitted.config, update, voice_locked=False)
         directory = self.minting.admission.directory
         agent = directory.find(config.model) if config.type == "realtime" else None
-        return Admitted(agent or directory.plain, offer.dialect, config, paced=True)
+        return Admitted(agent or directory.plain, offer.dialect, config, paced=True, caller=caller)
 
 
 def _refused(refusal: Refusal) -> Response:

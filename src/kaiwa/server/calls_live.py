@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.websockets import WebSocket
 
+from kaiwa.events.usage import Usage
+from kaiwa.policy.holds import Hold
 from kaiwa.protocol.realtime.calls import CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
@@ -32,6 +35,14 @@ _TOO_MANY: Final = Refusal(
 
 
 @dataclass(frozen=True)
+class Seat:
+    """A call's part of its caller's limits, and what counts its responses there."""
+
+    hold: Hold
+    charge: Callable[[Usage], None]
+
+
+@dataclass(frozen=True)
 class LiveCall:
     """`minted`: the ephemeral key that began it, which may observe it too."""
 
@@ -51,13 +62,14 @@ class LiveCalls:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(
-        self, admitted: Admitted, offer_sdp: str, *, filtered: bool, minted: Minted | None
+        self, admitted: Admitted, offer_sdp: str, *, filtered: bool, minted: Minted | None, seat: Seat
     ) -> PlacedCall:
         """Answer an offer and hold the conversation from now on. Raises what the way raises."""
         with ExitStack() as stack:
+            stack.enter_context(seat.hold)
             stack.enter_context(self._holding.seat())
             placed = await self._way.place(admitted, offer_sdp, filtered=filtered)
-            meter = self._holding.meter()
+            meter = self._holding.meter(seat.charge)
             shared = SharedTransport(
                 placed.transport,
                 ids=new_id,

@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from kaiwa.errors import PeerError
 from kaiwa.events.items import ClientItem, InputText, Message, OutputText
 from kaiwa.events.value import Value
+from kaiwa.policy.caller import Caller
 from kaiwa.server.admission import SHOWN_LETTERS
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.chats import Answering, Chats, NoRoom
@@ -72,9 +73,12 @@ class ChatStream:
     async def ask(self, request: Request) -> Response:
         """`POST /api/chat-stream`."""
         asked = fitted(await read_json(request), ChatStreamRequest)
-        agent, items = self._agent(asked), items_of(asked)
+        caller: Caller = request.state.caller
+        agent, items = self._agent(asked, caller), items_of(asked)
         try:
-            answering = self.chats().ask(agent, items, name=_name_in(asked), resumable=asked.resume)
+            answering = self.chats().ask(
+                agent, items, owner=caller.id, name=_name_in(asked), resumable=asked.resume
+            )
         except NoRoom as full:
             response = failure_of(full, full.status)
             response.headers["retry-after"] = "5"
@@ -84,7 +88,7 @@ class ChatStream:
     async def take_up(self, request: Request) -> Response:
         """`GET /api/chat-stream/{stream_id}`: the rest of a typed stream, behind `Last-Event-ID`."""
         stream_id = request.path_params["stream_id"]
-        answering = self.chats().find(stream_id)
+        answering = self.chats().find(stream_id, request.state.caller.id)
         if answering is None:
             return _unknown(stream_id)
         return self._streamed(answering, "typed", _number_in(request, stream_id))
@@ -92,19 +96,20 @@ class ChatStream:
     async def stop(self, request: Request) -> Response:
         """`DELETE /api/streams/{stream_id}`: who reads it is told that it was cancelled."""
         stream_id = request.path_params["stream_id"]
-        answering = self.chats().find(stream_id)
+        answering = self.chats().find(stream_id, request.state.caller.id)
         if answering is None:
             return _unknown(stream_id)
         self.chats().cancel(answering)
         return Response(status_code=204)
 
-    def _agent(self, asked: ChatStreamRequest) -> Agent:
+    def _agent(self, asked: ChatStreamRequest, caller: Caller) -> Agent:
         named = asked.agent if asked.agent is not UNSET else asked.model
+        default = self.directory.default
         if named is UNSET:
-            return self.directory.default
-        agent = self.directory.find(named)
-        if agent is None:
-            known = ", ".join(self.directory.names)
+            named = default.name
+        agent = default if named == default.name else self.directory.find(named)
+        if agent is None or not caller.may_use(named):
+            known = ", ".join(name for name in self.directory.names if caller.may_use(name))
             text = f"The agent '{named[:SHOWN_LETTERS]}' does not exist. Known: {known}."
             param = "agent" if asked.agent is not UNSET else "model"
             raise PeerError("model_not_found", text, param=param)

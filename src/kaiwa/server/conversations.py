@@ -13,6 +13,7 @@ from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.events.config import SessionConfig
 from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers
+from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
@@ -39,6 +40,7 @@ class Admitted:
     config: SessionConfig
     paced: bool = False
     own_events: bool = False
+    caller: Caller = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)

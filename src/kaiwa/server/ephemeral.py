@@ -1,6 +1,7 @@
-"""Ephemeral keys: short-lived credentials that a page may hold, each with the session it was minted for.
+"""Ephemeral keys: short-lived credentials that a page may hold, for a session or for some scopes.
 
-Knows how they are made, kept and forgotten; nothing of requests. Only their hashes are kept.
+Knows how they are made, kept and forgotten; nothing of requests. Only their hashes are kept. A key is never
+good for more than its parent, whose limits it spends.
 """
 
 from __future__ import annotations
@@ -10,19 +11,29 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from kaiwa.events.config import SessionConfig
+from kaiwa.policy.caller import ANYBODY, Caller, Scope
 
 PREFIX = "ek_"
 MOST_KEYS = 10_000
+# What a page may not be given: keys beget no keys.
+_NEVER: Final[frozenset[Scope]] = frozenset({"tokens", "admin"})
 
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """What a key opens: sessions that begin with `config`, until `expires_at` (Unix seconds)."""
+    """What a key opens until `expires_at` (Unix seconds): sessions that begin with `config`, or what `caller`
+    may do. `parent`: the id of who had it made.
+    """
 
-    config: SessionConfig
+    config: SessionConfig | None
     expires_at: int
+    caller: Caller = ANYBODY
+    parent: str = ANYBODY.id
 
 
 class EphemeralKeys:
@@ -33,15 +44,17 @@ class EphemeralKeys:
         self._now = now
         self._minted: dict[bytes, Minted] = {}
 
-    def mint(self, config: SessionConfig, lifetime_s: int) -> tuple[str, Minted] | None:
-        """Return a new key and what it opens; None when too many are alive."""
-        self._forget_expired()
-        if len(self._minted) >= self._most:
-            return None
-        key = PREFIX + secrets.token_hex(16)
-        minted = Minted(config, int(self._now()) + lifetime_s)
-        self._minted[_digest(key)] = minted
-        return key, minted
+    def mint(
+        self, config: SessionConfig, lifetime_s: int, parent: Caller = ANYBODY
+    ) -> tuple[str, Minted] | None:
+        """Return a new key for one session and what it opens; None when too many are alive."""
+        return self._keep(config, lifetime_s, parent, frozenset({"realtime"}))
+
+    def mint_scoped(
+        self, scopes: Iterable[Scope], lifetime_s: int, parent: Caller
+    ) -> tuple[str, Minted] | None:
+        """Return a new key for what its parent may do of these scopes; None when too many are alive."""
+        return self._keep(None, lifetime_s, parent, frozenset(scopes))
 
     def find(self, keys: Iterable[str]) -> Minted | None:
         """Return what the first living key among `keys` opens."""
@@ -50,6 +63,24 @@ class EphemeralKeys:
             if minted is not None and self._now() < minted.expires_at:
                 return minted
         return None
+
+    def _keep(
+        self, config: SessionConfig | None, lifetime_s: int, parent: Caller, scopes: frozenset[Scope]
+    ) -> tuple[str, Minted] | None:
+        self._forget_expired()
+        if len(self._minted) >= self._most:
+            return None
+        key = PREFIX + secrets.token_hex(16)
+        caller = msgspec.structs.replace(
+            parent,
+            id=f"{parent.id}/{key[len(PREFIX) :][:6]}",
+            account=parent.spends,
+            scopes=(parent.scopes & scopes) - _NEVER,
+        )
+        ends = self._now() + lifetime_s
+        minted = Minted(config, int(min(ends, parent.good_until or ends)), caller, parent.id)
+        self._minted[_digest(key)] = minted
+        return key, minted
 
     def _forget_expired(self) -> None:
         now = self._now()

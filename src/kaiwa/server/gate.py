@@ -12,13 +12,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaiwa.errors import PeerError, UpstreamError
-from kaiwa.server.access import key_fits, offered_keys, origin_fits
+from kaiwa.policy.caller import Scope
+from kaiwa.policy.headers import limit_headers, refusal_headers
+from kaiwa.policy.holds import LimitReached
+from kaiwa.server.access import origin_fits
 from kaiwa.server.bodies import TooLarge
+from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure, failure_of
 from kaiwa.server.request_ids import ids_of
 from kaiwa.server.routes import Answer
 from kaiwa.server.settings import Settings
 
+_EXPOSED = ", ".join(
+    (
+        "Location",
+        "X-Request-Id",
+        "Retry-After",
+        *(
+            f"X-RateLimit-{what}-{kind}"
+            for what in ("Limit", "Remaining", "Reset")
+            for kind in ("Requests", "Tokens", "Money")
+        ),
+    )
+)
 _ASKED = "authorization, content-type, api-key, openai-beta, x-openai-agents-sdk"
 
 
@@ -27,16 +43,38 @@ class Gate:
     """Wraps what answers requests, so that it sees only those that may be made."""
 
     settings: Settings
+    doors: Doors
 
-    def keyed(self, answer: Answer) -> Answer:
-        """Ask for the house's key. Ephemeral keys open sessions and nothing else."""
+    def keyed(self, answer: Answer, scope: Scope = "admin") -> Answer:
+        """Ask for a key with this scope; `request.state.caller` is whose it is.
+
+        A key for one session opens that session and nothing else.
+        """
 
         async def checked(request: Request) -> Response:
-            if not key_fits(self.settings.api_key, offered_keys(request)):
+            visitor = await self.doors.visitor(request)
+            if visitor is None or visitor.opens_one_session:
                 return failure(401, "invalid_api_key", "Incorrect API key provided.")
+            if not visitor.caller.may(scope):
+                return out_of_scope(scope)
+            request.state.caller = visitor.caller
             return await answer(request)
 
         return self.open(checked)
+
+    def counted(self, answer: Answer, scope: Scope) -> Answer:
+        """Ask for a key, and count the request against its limits."""
+
+        async def checked(request: Request) -> Response:
+            hold = await self.doors.enter(request.state.caller)
+            if isinstance(hold, LimitReached):
+                return limit_reached(hold)
+            with hold:
+                response = await answer(request)
+            response.headers.update(limit_headers(hold.standing))
+            return response
+
+        return self.keyed(checked, scope)
 
     def open(self, answer: Answer) -> Answer:
         """Ask for no key."""
@@ -100,6 +138,18 @@ def _unable(error: UpstreamError) -> Response:
     return response
 
 
+def limit_reached(reached: LimitReached) -> Response:
+    """Answer for a caller who has used up a limit."""
+    response = failure(429, "rate_limit_exceeded", reached.message, type="rate_limit_error")
+    response.headers.update(refusal_headers(reached))
+    return response
+
+
+def out_of_scope(scope: Scope) -> Response:
+    text = f"You have insufficient permissions for this operation. Missing scopes: {scope}."
+    return failure(403, "insufficient_permissions", text)
+
+
 def _foreign() -> Response:
     text = "This origin may not connect. Add it to KAIWA_ALLOWED_ORIGINS."
     return failure(403, "insufficient_permissions", text)
@@ -110,6 +160,6 @@ def _shared(request: Request, response: Response) -> Response:
     origin = request.headers.get("origin")
     if origin is not None:
         response.headers["access-control-allow-origin"] = origin
-        response.headers["access-control-expose-headers"] = "Location, X-Request-Id"
+        response.headers["access-control-expose-headers"] = _EXPOSED
         response.headers.add_vary_header("Origin")
     return response

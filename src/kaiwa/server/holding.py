@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Transport
 from kaiwa.runner import converse
 from kaiwa.server.conversations import Parts
@@ -33,8 +34,9 @@ class Holding:
         finally:
             self.live -= 1
 
-    def meter(self) -> Meter:
-        return Meter(self.totals)
+    def meter(self, charge: Callable[[Usage], None] | None = None) -> Meter:
+        """Return the meter of one conversation; `charge` is told what each response used."""
+        return Meter(self.totals, charge)
 
     async def hold(self, parts: Parts, transport: Transport, session_id: str, meter: Meter) -> None:
         """Run a conversation to its end."""

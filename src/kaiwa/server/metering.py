@@ -5,12 +5,14 @@ Reads the usage of `response.done` on its way out. Knows tokens; knows no prices
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import ResponseDone, ServerEvent
 from kaiwa.events.usage import Usage
+from kaiwa.policy.prices import TokensUsed
 from kaiwa.protocol.realtime.passing import usage_in
 from kaiwa.transports.websocket import Codec
 
@@ -42,9 +44,10 @@ class Totals:
 class Meter:
     """The tokens of one conversation, and of the process in `house`."""
 
-    def __init__(self, house: Totals) -> None:
+    def __init__(self, house: Totals, charge: Callable[[Usage], None] | None = None) -> None:
         self.totals = Totals()
         self._house = house
+        self._charge = charge
 
     def note(self, event: ServerEvent) -> None:
         """Look at what the peer is told."""
@@ -52,6 +55,8 @@ class Meter:
         if usage is not None:
             self.totals.add(usage)
             self._house.add(usage)
+            if self._charge is not None:
+                self._charge(usage)
 
     def over(self, codec: Codec) -> Codec:
         """Return the codec with this meter on what it writes."""
@@ -69,6 +74,19 @@ class _MeteredCodec:
     def encode_server(self, event: ServerEvent) -> str:
         self._meter.note(event)
         return self._codec.encode_server(event)
+
+
+def tokens_used(usage: Usage) -> TokensUsed:
+    """Return a response's tokens as a price table counts them."""
+    into, out = usage.input_token_details, usage.output_token_details
+    return TokensUsed(
+        input=usage.input_tokens,
+        cached=into.cached_tokens,
+        output=usage.output_tokens,
+        audio_input=into.audio_tokens,
+        audio_cached=into.cached_tokens_details.audio_tokens,
+        audio_output=out.audio_tokens,
+    )
 
 
 def _usage(event: ServerEvent) -> Usage | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, structs
@@ -19,10 +19,10 @@ from kaiwa.errors import PeerError
 from kaiwa.events import client, server
 from kaiwa.events.config import SessionConfig, SessionUpdate
 from kaiwa.events.value import Value
+from kaiwa.policy.caller import Caller
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import fitted, read_json
-from kaiwa.server.ephemeral import Minted
 from kaiwa.server.failures import failure
 from kaiwa.session.mcp_rules import shown
 from kaiwa.session.settings import updated
@@ -51,6 +51,12 @@ class WantedSecret(Value, kw_only=True):
     expires_after: Expiry | None = None
 
 
+class _Made(NamedTuple):
+    key: str
+    expires_at: int
+    config: SessionConfig
+
+
 @dataclass(frozen=True)
 class Minting:
     """Answers the requests that mint keys."""
@@ -64,48 +70,46 @@ class Minting:
         if wanted.session is not None:
             update = read_session("ga", "session.update", wanted.session)
         lifetime_s = USUAL_S if wanted.expires_after is None else wanted.expires_after.seconds
-        minted = self._mint(update, lifetime_s)
+        minted = self._mint(update, lifetime_s, request.state.caller)
         if minted is None:
             return _too_many()
-        key, what = minted
-        return JSONResponse(
-            {"value": key, "expires_at": what.expires_at, "session": _shown("ga", what.config)}
-        )
+        session = _shown("ga", minted.config)
+        return JSONResponse({"value": minted.key, "expires_at": minted.expires_at, "session": session})
 
     async def preview_session(self, request: Request) -> Response:
         """`POST …/realtime/sessions` of the preview: a flat session that carries its secret."""
-        return self._preview(await read_json(request), "session.update")
+        return self._preview(request, await read_json(request), "session.update")
 
     async def preview_transcription(self, request: Request) -> Response:
         """`POST …/realtime/transcription_sessions` of the preview."""
-        return self._preview(await read_json(request), "transcription_session.update")
+        return self._preview(request, await read_json(request), "transcription_session.update")
 
-    def _preview(self, body: dict[str, Any], event: str) -> Response:
+    def _preview(self, request: Request, body: dict[str, Any], event: str) -> Response:
         lifetime_s = PREVIEW_S
         if (given := body.pop("client_secret", None)) is not None:
             secret = fitted(given, WantedSecret, "client_secret")
             lifetime_s = PREVIEW_S if secret.expires_after is None else secret.expires_after.seconds
         try:
-            minted = self._mint(read_session("preview", event, body), lifetime_s)
+            minted = self._mint(read_session("preview", event, body), lifetime_s, request.state.caller)
         except PeerError as error:
             raise _flat(error) from None
         if minted is None:
             return _too_many()
-        key, what = minted
-        secret = {"value": key, "expires_at": what.expires_at}
-        return JSONResponse({**_shown("preview", what.config), "client_secret": secret})
+        secret = {"value": minted.key, "expires_at": minted.expires_at}
+        return JSONResponse({**_shown("preview", minted.config), "client_secret": secret})
 
-    def _mint(self, update: SessionUpdate, lifetime_s: int) -> tuple[str, Minted] | None:
-        config = structs.replace(self.begun(update), expires_at=0)
-        return self.admission.keys.mint(config, lifetime_s)
+    def _mint(self, update: SessionUpdate, lifetime_s: int, caller: Caller) -> _Made | None:
+        config = structs.replace(self.begun(update, caller), expires_at=0)
+        minted = self.admission.keys.mint(config, lifetime_s, caller)
+        return None if minted is None else _Made(minted[0], minted[1].expires_at, config)
 
-    def begun(self, update: SessionUpdate) -> SessionConfig:
+    def begun(self, update: SessionUpdate, caller: Caller) -> SessionConfig:
         """Return the session that begins with these settings."""
         if update.type == "transcription":
             return updated(self.admission.first_transcription(), update, voice_locked=False)
         model = update.model or USUAL_MODEL
         agent = self.admission.directory.find(model)
-        if agent is None:
+        if agent is None or not caller.may_use(model):
             text = f"The model '{model[:64]}' does not exist."
             raise PeerError("model_not_found", text, param="session.model")
         return updated(self.admission.first_session(agent, model), update, voice_locked=False)

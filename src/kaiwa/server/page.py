@@ -63,16 +63,19 @@ class StaticFile(NamedTuple):
 class Console:
     """Answers `GET /`, `GET /console/{name}` and `GET /console/facts`.
 
-    `carriers`: how the page may connect, "websocket" and "webrtc".
+    `carriers`: how the page may connect, "websocket" and "webrtc"; `keyed`: everybody needs a key.
     """
 
-    def __init__(self, settings: Settings, directory: Directory, carriers: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, directory: Directory, carriers: Sequence[str], *, keyed: bool
+    ) -> None:
         static = files("kaiwa.server") / "static"
         self._page = read_static(static / "index.html")
         self._parts = {part.name: read_static(part) for part in (static / "console").iterdir()}
         self._settings = settings
         self._directory = directory
         self._carriers = list(carriers)
+        self._keyed = keyed
 
     async def page(self, request: Request) -> Response:
         return send_static(request, self._page)
@@ -90,9 +93,9 @@ class Console:
         told = {
             "agents": [_agent(agent) for agent in agents],
             "agent": self._directory.default.name if self._settings.agent else FIRST_AGENT,
-            "key_required": self._settings.api_key is not None,
+            "key_required": self._keyed,
             "transports": self._carriers,
-            "prices": prices.model_dump() if prices is not None else None,
+            "prices": prices.model_dump(exclude={"models"}) if prices is not None else None,
         }
         return JSONResponse(told, headers={**BOUNDS, "cache-control": "no-store"})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kaiwa.events import server
+from kaiwa.policy.holds import Hold
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for, dialect_of
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.access import subprotocols
@@ -19,7 +20,7 @@ from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_id
-from kaiwa.server.request_ids import ids_of
+from kaiwa.server.request_ids import RequestIds, ids_of
 from kaiwa.transports.websocket import WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -40,20 +41,29 @@ class RealtimeEndpoint:
         headers = [(name.encode(), value.encode()) for name, value in ids.headers.items()]
         await socket.accept(subprotocol="realtime" if offered else None, headers=headers)
         dialect = dialect_of(socket.url.path, socket.query_params, socket.headers, offered)
-        answer = self.admission.judge(socket, dialect, self.holding.live)
+        answer = await self.admission.judge(socket, dialect, self.holding.live)
         if isinstance(answer, Observing):
             answer = await self.calls.observe(answer, socket, dialect)
         if isinstance(answer, Refusal):
             ids.log(code=answer.code)
             await _refuse(socket, answer, dialect)
         elif answer is not None:
-            ids.log(session_id=answer.config.id)
-            with self.holding.seat():
-                await self._converse(socket, answer)
+            await self._begin(socket, answer, ids)
 
-    async def _converse(self, socket: WebSocket, admitted: Admitted) -> None:
+    async def _begin(self, socket: WebSocket, admitted: Admitted, ids: RequestIds) -> None:
+        with self.holding.seat():
+            hold = await self.admission.enter(admitted.caller)
+            if isinstance(hold, Refusal):
+                ids.log(code=hold.code)
+                await _refuse(socket, hold, admitted.dialect)
+                return
+            ids.log(session_id=admitted.config.id)
+            with hold:
+                await self._converse(socket, admitted, hold)
+
+    async def _converse(self, socket: WebSocket, admitted: Admitted, hold: Hold) -> None:
         parts = await self.answerer.open(admitted)
-        meter = self.holding.meter()
+        meter = self.holding.meter(self.admission.doors.charge(hold, admitted.config.model))
         codec = meter.over(
             with_own_events(parts.codec_for(admitted.dialect), wants_own_events(socket.query_params))
         )

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from kaiwa.errors import PeerError
 from kaiwa.events.config import FunctionTool, SessionConfig
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
+from kaiwa.policy.shaping import check_model
 from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import read_body
 from kaiwa.server.failures import failure, failure_of
@@ -54,7 +55,7 @@ class SeedApi:
     async def session(self, request: Request) -> Response:
         """`GET` and `POST /api/realtime/session`."""
         agent = self._agent(request)
-        minted = self.admission.keys.mint(self._config(agent), KEY_S)
+        minted = self.admission.keys.mint(self._config(agent), KEY_S, request.state.caller)
         if minted is None:
             text = "Too many ephemeral keys are alive. Try again when some have expired."
             return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
@@ -77,7 +78,7 @@ class SeedApi:
         """
         agent, name = self._agent(request), request.path_params["name"]
         found = next((entry for entry in agent.tools if entry.name == name), None)
-        if found is None:
+        if found is None or not request.state.caller.may_offer(name):
             return JSONResponse({"error": f"There is no function '{name[:64]}'."}, 404)
         written = (await read_body(request, MAX_ARGUMENT_BYTES)).decode("utf-8", "replace") or "{}"
         try:
@@ -110,7 +111,9 @@ class SeedApi:
         return settled[0]
 
     def _agent(self, request: Request) -> Agent:
-        return self._named(request.query_params.get("agent"))
+        agent = self._named(request.query_params.get("agent"))
+        check_model(request.state.caller, agent.name)
+        return agent
 
     def _named(self, name: str | None) -> Agent:
         directory = self.admission.directory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -44,6 +45,19 @@ class UpstreamEntry(BaseModel):
     models: tuple[str, ...] = ()
 
 
+class ModelPrices(BaseModel):
+    """What a million tokens of one model cost; cached ones as others where it is not said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    text_input: Annotated[NonNegativeFloat, Field(alias="input")] = 0
+    text_input_cached: Annotated[NonNegativeFloat | None, Field(alias="cached")] = None
+    audio_input: NonNegativeFloat = 0
+    audio_input_cached: NonNegativeFloat | None = None
+    text_output: Annotated[NonNegativeFloat, Field(alias="output")] = 0
+    audio_output: NonNegativeFloat = 0
+
+
 class Prices(BaseModel):
     """What a million tokens cost, by kind; `currency` is an ISO 4217 code."""
 
@@ -56,6 +70,8 @@ class Prices(BaseModel):
     audio_input_cached: NonNegativeFloat = 0
     text_output: NonNegativeFloat = 0
     audio_output: NonNegativeFloat = 0
+    models: dict[str, ModelPrices] = {}
+    """Those of single models and deployments; `*` in a name matches any letters."""
 
 
 class Settings(BaseSettings):
@@ -73,6 +89,8 @@ class Settings(BaseSettings):
     """Required of every peer when set; must be set to listen beyond loopback."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins that may connect besides pages of this machine; with commas between them, or JSON."""
+    page_sessions: bool = False
+    """Pages of this server's own address talk without a key; only where nobody else reaches it."""
     model_names: Annotated[tuple[str, ...], NoDecode] = ()
     """More names that the default agent answers to, as those of deployments; `*` for every name."""
     mcp_servers: SecretStr | None = None
@@ -93,8 +111,17 @@ class Settings(BaseSettings):
     chat_pace_ms: Annotated[int, Field(ge=0, le=1000)] = 10
     """Between two events of a plain text stream: the simplest pages lose what arrives in one read."""
 
-    prices: Prices | None = None
-    """What tokens cost, for the console; JSON. None: it shows tokens only."""
+    prices: Annotated[Prices | None, NoDecode] = None
+    """What tokens cost: JSON, or a file of JSON or TOML. None: nothing is counted in money."""
+
+    keys: Path | None = None
+    """The file of API keys that `kaiwa keys` writes; with it, everybody needs a key."""
+    policy: Path | None = None
+    """Who may do what and how much of it: TOML or JSON; see docs/policy.md."""
+    redis_url: SecretStr | None = None
+    """Where several processes share limits; None: each counts by itself."""
+    limits_without_redis: Literal["open", "closed"] = "open"
+    """While Redis is away: each process counts by itself, or requests with limits are refused."""
 
     tls_self_signed: bool = False
     """Make a certificate for this machine, and speak TLS with it."""
@@ -207,6 +234,21 @@ class Settings(BaseSettings):
     def _as_text(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
 
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _as_table(cls, value: object) -> object:
+        """Read what is written here, or the file that is named here."""
+        if not isinstance(value, str | Path):
+            return value
+        text = str(value)
+        if text.lstrip().startswith("{"):
+            return json.loads(text)
+        try:
+            content = Path(text).read_text("utf-8")
+            return json.loads(content) if content.lstrip().startswith("{") else tomllib.loads(content)
+        except OSError as error:
+            raise ValueError(f"is neither JSON nor a file that can be read ({error.strerror})") from None
+
     @field_validator("rtc_port", mode="before")
     @classmethod
     def _as_ports(cls, value: object) -> object:
@@ -231,11 +273,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _listen_wide_only_with_a_key(self) -> Self:
-        if self.api_key is None and not is_loopback(self.host):
+        keyed = any((self.api_key, self.keys, self.policy))
+        if not keyed and not is_loopback(self.host):
             raise ConfigError(
                 "KAIWA_HOST",
                 f"{self.host} can be reached from other machines, and no key is set.",
-                "Set KAIWA_API_KEY, or listen on 127.0.0.1.",
+                "Set KAIWA_API_KEY or KAIWA_KEYS, or listen on 127.0.0.1.",
             )
         return self
 
