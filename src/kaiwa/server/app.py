@@ -20,6 +20,7 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.calls_media import Media, check_way, way_of
+from kaiwa.server.chat_local import LocalChat
 from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.chats import Chats
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
@@ -34,12 +35,25 @@ from kaiwa.server.metering import Totals
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
 from kaiwa.server.openapi import FUNCTION_PATH
+from kaiwa.server.own_pages import keyed_or_own
 from kaiwa.server.page import Console
 from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import AUDIO, BASES, OPENAI, PORTAL, REALTIME, RINGING, RTC, Entry, routes_of, under
+from kaiwa.server.routes import (
+    AUDIO,
+    BASES,
+    CHAT,
+    OPENAI,
+    PORTAL,
+    REALTIME,
+    RINGING,
+    RTC,
+    Entry,
+    routes_of,
+    under,
+)
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.speaking import Speaking
@@ -117,6 +131,7 @@ def create_app(
         *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
         *_speaks(gate, lambda: services[0]),
+        *_chats(gate, LocalChat(directory, settings.time_zone)),
     ]
     table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
@@ -229,6 +244,14 @@ def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Ent
             gate.counted(Transcribing(service), "audio"),
             described.TRANSCRIPTION,
         ),
+    ]
+
+
+def _chats(gate: Gate, chat: LocalChat) -> list[Entry]:
+    return [
+        Entry("POST", under(CHAT, "chat/completions"), gate.counted(chat.completions, "chat")),
+        Entry("POST", under(CHAT, "embeddings"), gate.counted(chat.embeddings, "chat")),
+        Entry("POST", under(BASES, "responses"), gate.counted(chat.responses, "chat")),
     ]
 
 
