@@ -43,9 +43,10 @@ def double_bookings(reservations: Sequence[Reservation]) -> list[tuple[str, str]
 
 
 async def call(agent: Agent, name: str, **arguments: Any) -> tuple[dict[str, Any], bool]:
-    """Run one tool as a conversation would; return its output and whether it failed."""
+    """Run one tool as a conversation would whose caller has agreed; return its output and whether it failed."""
     events: list[ToolEvent] = []
-    request = ToolCall(call_id="call_1", name=name, arguments=json.dumps(arguments), response_id="resp_1")
+    written = json.dumps(arguments)
+    request = ToolCall(call_id="call_1", name=name, arguments=written, response_id="resp_1", agreed=True)
     await AgentToolBox(agent).run(request, events.append)
     settled = events[-1]
     assert isinstance(settled, ToolSettled)

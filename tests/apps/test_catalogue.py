@@ -51,3 +51,12 @@ async def test_the_english_ones_share_the_database_and_speak_english(tmp_path: P
     assert found["count"] >= 1
     assert "English" in concierge.instructions
     assert database.exists()
+
+
+def test_every_tool_says_whether_it_changes_something_and_every_change_is_read_back_first(
+    tmp_path: Path,
+) -> None:
+    for agent in builtin_agents(tmp_path).values():
+        for spec in agent.specs:
+            assert spec.changes is not None, spec.name
+            assert spec.confirm is spec.changes, spec.name

@@ -46,6 +46,7 @@ async def test_a_second_try_after_a_lost_answer_gets_the_first_booking(tmp_path:
             response_id="resp",
             conversation_id="conv",
             turn=turn,
+            agreed=True,
         )
         await box.run(call, events.append)
 

@@ -123,7 +123,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """Look up which rental cars are free in a shop for a period."""
         return await desk.availability(location_id, start_date, end_date, vehicle_type)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def create_reservation(
         context: ToolContext,
         location_id: LocationId,
@@ -141,7 +141,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """Look up a customer's reservations by name."""
         return await desk.find(customer_name, reservation_number)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def change_reservation(
         reservation_number: ReservationNumber,
         start_date: NewStart = None,
@@ -152,7 +152,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """Change the times, vehicle type or shop of a reservation."""
         return await desk.change(reservation_number, location_id, start_date, end_date, vehicle_type)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def cancel_reservation(reservation_number: ReservationNumber) -> Answer:
         """Cancel a reservation."""
         return await desk.cancel(reservation_number)

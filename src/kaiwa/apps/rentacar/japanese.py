@@ -92,7 +92,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """店舗と期間を指定して、レンタカーの空き状況を調べます。"""
         return await desk.availability(location_id, start_date, end_date, vehicle_type)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def create_reservation(
         context: ToolContext,
         location_id: LocationId,
@@ -110,7 +110,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """お名前で予約の番号と内容を調べます。"""
         return await desk.find(customer_name, reservation_number)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def change_reservation(
         reservation_number: ReservationNumber,
         start_date: NewStart = None,
@@ -121,7 +121,7 @@ def tools(service: RentacarService) -> list[Tool[..., Any]]:
         """レンタカーの予約の日時、車種、店舗を変更します。"""
         return await desk.change(reservation_number, location_id, start_date, end_date, vehicle_type)
 
-    @tool(changes=True)
+    @tool(changes=True, confirm=True)
     async def cancel_reservation(reservation_number: ReservationNumber) -> Answer:
         """レンタカーの予約を取り消します（キャンセル）。"""
         return await desk.cancel(reservation_number)
