@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import socket
-import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -138,29 +136,17 @@ def check_settings() -> list[Finding]:
 
 
 def check_database() -> list[Finding]:
-    """The bundled agents' SQLite file can be written; what a server needs is installed."""
-    from kaiwa.apps.rentacar.stores import open_store, sqlite_file
+    """The database of reservations answers, and its schema is one that this kaiwa knows."""
+    from kaiwa.apps.rentacar.examining import examine_database
     from kaiwa.cli.serving import database_setting
 
-    setting = database_setting()
-    path = sqlite_file(setting)
-    if path is None:
-        try:
-            kind = type(open_store(setting)).__name__.removesuffix("Reservations")
-        except ConfigError as wrong:
-            return [Finding(name="Database", state="failed", detail=wrong.problem, remedy=wrong.remedy)]
-        remedy = "`kaiwa rentacar export` shows whether it answers."
-        return [Finding(name="Database", state="ok", detail=f"{kind}, not asked yet", remedy=remedy)]
-    folder = path.parent if str(path.parent) else Path()
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    writable = os.access(path if path.exists() else nearest, os.W_OK)
-    if not writable:
-        remedy = "Choose a file you may write: kaiwa serve --database FILE."
-        return [Finding(name="Database", state="failed", detail=f"{path} is not writable", remedy=remedy)]
-    with tempfile.TemporaryDirectory() as scratch, sqlite3.connect(Path(scratch) / "probe.db") as probe:
-        probe.execute("CREATE TABLE probe (id INTEGER)")
-    probe.close()
-    return [Finding(name="Database", state="ok", detail=f"{path} (SQLite {sqlite3.sqlite_version})")]
+    try:
+        found = asyncio.run(examine_database(database_setting()))
+    except ConfigError as wrong:
+        return [Finding(name="Database", state="failed", detail=wrong.problem, remedy=wrong.remedy)]
+    remedy = "Make a copy before the first use." if found.state == "older" else ""
+    state: State = "warning" if found.state == "older" else "ok"
+    return [Finding(name="Database", state=state, detail=f"{found.kind}: {found.detail}", remedy=remedy)]
 
 
 def check_audio() -> list[Finding]:

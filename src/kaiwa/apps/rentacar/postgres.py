@@ -7,8 +7,8 @@ side by side. The exclusion constraint on the table holds against every other pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from kaiwa.apps.rentacar.fleet import Location
-from kaiwa.apps.rentacar.schema import bring_up_to_date, is_newest
+from kaiwa.apps.rentacar.schema import bring_up_to_date, is_newest, version_of
 from kaiwa.apps.rentacar.shops import SHOPS
 from kaiwa.apps.rentacar.sql import SqlReservations
 from kaiwa.apps.rentacar.tables import LOCATIONS
@@ -48,11 +48,9 @@ class PostgresReservations(SqlReservations):
         super().__init__(_engine(url), shops)
 
     async def _prepare(self) -> None:
-        try:
+        with _explained(self._url):
             if not await is_newest(self._engine):
                 await bring_up_to_date(lambda: _engine(self._url), _LOCK, self._shops)
-        except (OSError, TimeoutError, DBAPIError, _postgres_error()) as failure:
-            raise ConfigError("KAIWA_DATABASE", _problem(self._url, failure), _remedy(failure)) from failure
 
     @asynccontextmanager
     async def _reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -75,6 +73,21 @@ class PostgresReservations(SqlReservations):
 
     def _next_id(self) -> ColumnElement[int]:
         return func.nextval("reservations_id_seq")
+
+
+async def look_up(url: str) -> tuple[str | None, bool]:
+    """Return the version of the schema and whether the desk's tables are there. Raises ConfigError."""
+    with _explained(url):
+        return await version_of(_engine(url))
+
+
+@contextmanager
+def _explained(url: str) -> Generator[None]:
+    """Say in the setting's words why a server cannot be used."""
+    try:
+        yield
+    except (OSError, TimeoutError, DBAPIError, _postgres_error()) as failure:
+        raise ConfigError("KAIWA_DATABASE", _problem(url, failure), _remedy(failure)) from failure
 
 
 def _engine(url: str) -> AsyncEngine:

@@ -32,6 +32,16 @@ async def is_newest(engine: AsyncEngine) -> bool:
         return await connection.run_sync(_version) == NEWEST
 
 
+async def version_of(engine: AsyncEngine) -> tuple[str | None, bool]:
+    """Return the schema's version, and whether there are tables of the desk at all. Changes nothing."""
+
+    def look(connection: Connection) -> tuple[str | None, bool]:
+        return _version(connection), inspect(connection).has_table("reservations")
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(look)
+
+
 async def bring_up_to_date(
     make_engine: Callable[[], AsyncEngine], lock: str, shops: Sequence[Location]
 ) -> None:

@@ -80,18 +80,10 @@ class Containers:
 
 async def open_containers(account: Account) -> Containers:
     """Connect; make database and containers where they are missing. Raises ConfigError."""
-    try:
-        from azure.cosmos import PartitionKey
-        from azure.cosmos.aio import CosmosClient
-    except ImportError as missing:
-        raise ConfigError(
-            "KAIWA_DATABASE", "Cosmos DB needs a package.", "pip install 'kaiwa[cosmos]'"
-        ) from missing
+    client, credential = _connected(account)
     from azure.core.exceptions import AzureError
+    from azure.cosmos import PartitionKey
 
-    credential = account.key or _entra_id()
-    local: dict[str, Any] = {"connection_verify": False, "enable_endpoint_discovery": False}
-    client: Any = CosmosClient(account.endpoint, credential, **(local if account.emulated else {}))
     try:
         database = await _made(partial(client.create_database_if_not_exists, account.database))
         proxies: list[Any] = []
@@ -106,6 +98,40 @@ async def open_containers(account: Account) -> Containers:
         raise
     locations, reservations, calendars = (Container(proxy) for proxy in proxies)
     return Containers(locations, reservations, calendars, client, credential)
+
+
+async def present_containers(account: Account) -> frozenset[str]:
+    """Return which of the containers are there; make nothing. Raises ConfigError."""
+    client, credential = _connected(account)
+    from azure.core.exceptions import AzureError
+    from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+    database, present = client.get_database_client(account.database), set[str]()
+    try:
+        for name in NAMES:
+            try:
+                await database.get_container_client(name).read()
+            except CosmosResourceNotFoundError:
+                continue
+            present.add(name)
+    except AzureError as failure:
+        raise ConfigError("KAIWA_DATABASE", _problem(failure), _remedy(failure)) from failure
+    finally:
+        await _close(client, credential)
+    return frozenset(present)
+
+
+def _connected(account: Account) -> tuple[Any, Any]:
+    """Return a client, which has asked nothing yet, and its credential. Raises ConfigError."""
+    try:
+        from azure.cosmos.aio import CosmosClient
+    except ImportError as missing:
+        raise ConfigError(
+            "KAIWA_DATABASE", "Cosmos DB needs a package.", "pip install 'kaiwa[cosmos]'"
+        ) from missing
+    credential = account.key or _entra_id()
+    local: dict[str, Any] = {"connection_verify": False, "enable_endpoint_discovery": False}
+    return CosmosClient(account.endpoint, credential, **(local if account.emulated else {})), credential
 
 
 async def _made(make: Callable[[], Awaitable[Any]]) -> Any:
