@@ -22,11 +22,19 @@ _OF_EMBEDDINGS: Final = frozenset({"model", "dimensions", "encoding_format", "us
 _FREE: Final = ("auto", "none")
 
 
+class NotAllowed(PeerError):
+    """What this caller may not ask for. `status`: of the answer over HTTP."""
+
+    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(code, message, param=param)
+        self.status = status
+
+
 def shape(caller: Caller, body: dict[str, Any], operation: Operation) -> dict[str, Any]:
     """Return the body that may be sent for this caller; the given one is left as it is.
 
-    What is allowed as it is comes back equal. Raises PeerError: `model_not_found` for a model the caller may
-    not use (answered as 404, as one that does not exist), `tool_not_allowed`, `invalid_value`.
+    What is allowed as it is comes back equal. Raises NotAllowed for a model (`model_not_found`, as for one
+    that does not exist) or a tool (`tool_not_allowed`), PeerError for lengths and numbers that are none.
     """
     given = [_meant_for(operation, named) for named in (caller.defaults, caller.forced)]
     shaped = {**given[0], **body, **given[1]}
@@ -47,13 +55,13 @@ def _meant_for(operation: Operation, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_model(caller: Caller, model: object) -> None:
-    """Raise PeerError `model_not_found` unless the caller may use the model; None: it is not named here."""
+    """Raise NotAllowed `model_not_found` unless the caller may use the model; None: it is not named here."""
     if model is None or (isinstance(model, str) and caller.may_use(model)):
         return
     if not isinstance(model, str):
         raise PeerError("invalid_type", "'model' must be a string.", param="model")
     text = f"The model '{model[:_SHOWN_LETTERS]}' does not exist or you do not have access to it."
-    raise PeerError("model_not_found", text, param="model")
+    raise NotAllowed(404, "model_not_found", text, param="model")
 
 
 def _bound_length(caller: Caller, body: dict[str, Any], operation: Operation) -> None:
@@ -105,7 +113,7 @@ def _allowed(
     for at, tool in enumerate(offered):
         if caller.other_tools == "refuse" and not caller.may_offer(name_of(tool)):
             text = f"You may not offer the tool '{name_of(tool)[:_SHOWN_LETTERS]}'."
-            raise PeerError("tool_not_allowed", text, param=f"{field}[{at}]")
+            raise NotAllowed(403, "tool_not_allowed", text, param=f"{field}[{at}]")
     return [tool for tool in offered if caller.may_offer(name_of(tool))]
 
 
@@ -117,7 +125,7 @@ def _check_choice(caller: Caller, body: dict[str, Any], field: str) -> None:
     if all(caller.may_offer(name) for name in names):
         return
     if caller.other_tools == "refuse":
-        raise PeerError("tool_not_allowed", "You may not ask for this tool.", param=field)
+        raise NotAllowed(403, "tool_not_allowed", "You may not ask for this tool.", param=field)
     body[field] = _FREE[0]
 
 

@@ -23,6 +23,7 @@ from kaiwa.engines.chat import ChatModel, ChatRequest
 from kaiwa.engines.dialogue import DialogueModel
 from kaiwa.engines.hash_embedding import DIMENSIONS, MODEL, embed
 from kaiwa.errors import PeerError
+from kaiwa.policy.shaping import Operation, check_model, shape
 from kaiwa.protocol.chat.embeddings import embedding_list
 from kaiwa.protocol.chat.requests import (
     ChatCompletionAsked,
@@ -46,6 +47,13 @@ MOST_TEXTS: Final = 2048
 MOST_EMBEDDED_CHARACTERS: Final = 300_000
 _AS_NEWER_CLIENTS: Final = Tolerance(unknown_keys=True)
 _HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+
+
+async def _read(request: Request, operation: Operation) -> dict[str, Any]:
+    """Return the body as its caller may ask for it."""
+    caller = request.state.caller
+    check_model(caller, request.path_params.get("deployment"))
+    return shape(caller, await read_json(request), operation)
 
 
 class Embedded:
@@ -76,7 +84,8 @@ class LocalChat:
 
     async def completions(self, request: Request) -> Response:
         """`POST …/chat/completions`."""
-        asked = fitted(await read_json(request), ChatCompletionAsked, tolerance=_AS_NEWER_CLIENTS)
+        raw = await _read(request, "chat/completions")
+        asked = fitted(raw, ChatCompletionAsked, tolerance=_AS_NEWER_CLIENTS)
         question = question_of_chat(asked)
         agent = self._agent(request, question)
         telling = ChatTelling(question, agent.name, new_id, int(time.time()))
@@ -84,7 +93,7 @@ class LocalChat:
 
     async def responses(self, request: Request) -> Response:
         """`POST …/responses`."""
-        raw = await read_json(request)
+        raw = await _read(request, "responses")
         asked = fitted(raw, ResponseAsked, tolerance=_AS_NEWER_CLIENTS)
         question = question_of_response(asked)
         agent = self._agent(request, question)
@@ -100,7 +109,8 @@ class LocalChat:
 
     async def embeddings(self, request: Request) -> Response:
         """`POST …/embeddings`: spelling hashed into vectors, under a name that says so."""
-        asked = fitted(await read_json(request), EmbeddingAsked, tolerance=_AS_NEWER_CLIENTS)
+        raw = await _read(request, "embeddings")
+        asked = fitted(raw, EmbeddingAsked, tolerance=_AS_NEWER_CLIENTS)
         name = request.path_params.get("deployment") or asked.model
         if name != MODEL:
             return _no_such_embedding(name)

@@ -15,6 +15,7 @@ from kaiwa.errors import PeerError, UpstreamError
 from kaiwa.policy.caller import Scope
 from kaiwa.policy.headers import limit_headers, refusal_headers
 from kaiwa.policy.holds import LimitReached
+from kaiwa.policy.shaping import NotAllowed
 from kaiwa.server.access import origin_fits
 from kaiwa.server.bodies import TooLarge
 from kaiwa.server.doors import Doors
@@ -122,6 +123,8 @@ async def broken(request: Request, error: Exception) -> Response:
 
 
 def _refused(error: PeerError) -> Response:
+    if isinstance(error, NotAllowed):
+        return failure_of(error, error.status)
     if not isinstance(error, TooLarge):
         return failure_of(error)
     response = failure_of(error, 413)
