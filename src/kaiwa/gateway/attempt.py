@@ -115,7 +115,7 @@ class Attempt:
         if broke is not None:
             self._end(_OUTCOMES.get(broke.code, "cut"))
             raise Failed(None)
-        if self.watcher.error is not None:
+        if self.watcher.error is not None and not self.watcher.begun:
             raise self._said_error(self.watcher.error)
 
     async def read(self, most_bytes: int) -> bytes:

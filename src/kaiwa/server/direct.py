@@ -1,8 +1,8 @@
 """Answers written straight to the connection: no task, no message and no wait for each piece.
 
 uvicorn's protocol with one addition: the scope of a request offers a `Client` that writes to the transport.
-It learns at once that the peer left (`connection_lost`) or reads slowly (`pause_writing`). Who does not ask for
-it is answered by ASGI as ever. Knows nothing of what is sent.
+It learns at once that the peer left (`connection_lost`) or reads slowly (`pause_writing`). Who does not ask
+for it is answered by ASGI as ever. Knows nothing of what is sent.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class DirectConnection(BoundedHandshake):
     offered that, and all goes by ASGI."""
 
     scope: Any
+    server_state: Any
     _direct: DirectClient | None = None
 
     def on_headers_complete(self) -> None:

@@ -19,7 +19,7 @@ from kaiwa.gateway.client import Client, client_of
 from kaiwa.gateway.gateway import Fields, Gateway
 from kaiwa.gateway.headers import upwards
 from kaiwa.gateway.stream import Rules
-from kaiwa.policy.caller import Caller
+from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.policy.estimates import wanted
 from kaiwa.policy.headers import limit_headers, refusal_headers
 from kaiwa.policy.holds import Ledger, LimitReached
@@ -40,9 +40,8 @@ _WAIT_FOR_ANOTHER_S: Final = "5"
 
 @dataclass(frozen=True)
 class House:
-    """What the relay needs of the house: who asks, what they may use, and what it costs."""
+    """What the relay needs of the house: what its callers may use, and what it costs."""
 
-    caller: Callable[[Request], Awaitable[Caller]]
     ledger: Ledger
     prices: Pricing
 
@@ -78,16 +77,16 @@ class RelayDoor:
         return await self._answer(request, "embeddings")
 
     async def stop(self, request: Request) -> Response:
-        """`DELETE /api/streams/{stream}`: end one that runs."""
-        name = request.path_params["stream"]
-        if not self._gateway.streams.stop(name, await self._house.caller(request)):
+        """`DELETE /api/streams/{stream_id}`: end one that runs."""
+        name = request.path_params["stream_id"]
+        if not self._gateway.streams.stop(name, _caller(request)):
             return _no_such_stream()
         return JSONResponse({"id": name, "object": "stream", "stopped": True})
 
     async def resume(self, request: Request) -> Response:
-        """`GET /api/streams/{stream}` with `Last-Event-ID`: read on."""
+        """`GET /api/streams/{stream_id}` with `Last-Event-ID`: read on."""
         last = request.headers.get("last-event-id") or request.query_params.get("last-event-id") or ""
-        return await self._resume(request, request.path_params["stream"], last)
+        return await self._resume(request, request.path_params["stream_id"], last)
 
     async def _answer(self, request: Request, operation: Operation) -> Response:
         began = time.monotonic()
@@ -96,7 +95,7 @@ class RelayDoor:
             return await self._resume(request, last.partition(":")[0], last)
         if self._gateway.streams.draining:
             return _shutting_down()
-        caller = await self._house.caller(request)
+        caller = _caller(request)
         raw = await bodies.read_body(request, self._most_bytes)
         given = read_body(raw)
         named = {**given, "model": model_of(given, request.path_params.get("deployment"))}
@@ -127,7 +126,7 @@ class RelayDoor:
 
     async def _resume(self, request: Request, stream: str, last: str) -> Response:
         number = last.rpartition(":")[2]
-        caller = await self._house.caller(request)
+        caller = _caller(request)
         after = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
         if not self._gateway.may_resume(stream, after, caller):
             return _no_such_stream()
@@ -145,6 +144,11 @@ class Relayed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with client_of(scope, receive, send) as client:
             await self._work(client, self.headers.items())
+
+
+def _caller(request: Request) -> Caller:
+    """Return whom the gate let in."""
+    return getattr(request.state, "caller", ANYBODY)
 
 
 def _affinity(request: Request, caller: Caller, body: dict[str, Any]) -> str | None:
