@@ -82,7 +82,31 @@ def test_a_target_that_failed_rests_and_comes_back() -> None:
     pool.give_back(first, failed=True)
     assert names(pool.candidates("x")) == ["b", "c", "a"]
     now[0] += 31
-    assert "a" in names(pool.candidates("x"))[:3] and pool.live["a"] == 0
+    assert names(pool.candidates("x")) == ["b", "c", "a"] and pool.live["a"] == 0
+    for name in "bc":
+        pool.take(next(target for target in pool.targets if target.name == name))
+    assert names(pool.candidates("x"))[0] == "a"
+
+
+def test_a_target_that_keeps_failing_rests_longer_each_time_until_it_goes_well() -> None:
+    now = [100.0]
+    pool = RealtimePool(of_three(), clock=lambda: now[0])
+    a, rests = pool.targets[0], []
+    for _ in range(4):
+        pool.take(a)
+        pool.give_back(a, failed=True)
+        for name in (1, 2):
+            pool.take(pool.targets[name])
+        begun = now[0]
+        while names(pool.candidates("x"))[-1] == "a":
+            now[0] += 1
+        rests.append(now[0] - begun)
+    assert rests == [30, 60, 120, 120]
+    pool.take(a)
+    pool.give_back(a)
+    pool.rest(a)
+    now[0] += 30
+    assert names(pool.candidates("x"))[0] == "a"
 
 
 def test_only_who_serves_the_model_is_asked() -> None:

@@ -1,6 +1,6 @@
 """Several deployments behind one name: who is asked first, and who rests after a failure.
 
-Knows counts of live sessions and the time; opens no connection.
+Knows counts of live sessions and the time; opens no connection. How long who failed rests is the breaker's.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from kaiwa.upstream.pool.breaker import Breaker, BreakerRules
 from kaiwa.upstream.realtime import RealtimeTarget
 
-REST_S: Final = 30.0
+# A session that cannot begin costs its caller seconds: one failure is enough.
+_RULES: Final = BreakerRules(in_a_row=1, open_s=30.0)
 
 
 class RealtimePool:
@@ -24,7 +26,7 @@ class RealtimePool:
         self._targets = tuple(targets)
         self._clock = clock
         self._live = {target.name: 0 for target in targets}
-        self._resting = {target.name: 0.0 for target in targets}
+        self._breakers = {target.name: Breaker(_RULES) for target in targets}
         self._turn = 0
         self._used_in = {target.name: 0 for target in targets}
 
@@ -46,7 +48,7 @@ class RealtimePool:
         return sorted(
             fitting or self._targets,
             key=lambda target: (
-                self._resting[target.name] > now,
+                self._breakers[target.name].state(now) == "open",
                 self._live[target.name],
                 self._used_in[target.name],
             ),
@@ -62,10 +64,14 @@ class RealtimePool:
         self._live[target.name] -= 1
         if failed:
             self.rest(target)
+        else:
+            now = self._clock()
+            self._breakers[target.name].succeeded(now, begun=now, probe=True)
 
     def rest(self, target: RealtimeTarget) -> None:
-        """Ask this target last for a while."""
-        self._resting[target.name] = self._clock() + REST_S
+        """Ask this target last for a while: longer each time, until a session with it went well."""
+        now = self._clock()
+        self._breakers[target.name].failed(now, begun=now, probe=True)
 
     async def close(self) -> None:
         for credential in {id(target.credential): target.credential for target in self._targets}.values():

@@ -202,6 +202,7 @@ def test_a_bad_request_is_handed_back_and_hurts_nobody(status: int) -> None:
     for _ in range(20):
         assert paper.answer(paper.take(), status) == "refuse"
     assert paper.member("a").breaker.state(paper.now) == "closed"
+    assert (paper.member("a").rejected, paper.member("a").last_error) == (20, None)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // One deployment as a picture: bars for what it bears, a row of small bars for how long first tokens took.
 
 const SVG = "http://www.w3.org/2000/svg";
-const FAULTS = ["failed", "unauthorized", "unreachable", "timed_out", "cut"];
+const FAULTS = ["refused", "failed", "unauthorized", "unreachable", "timed_out", "cut"];
 const [WIDE, HIGH] = [200, 36];
 const MOST_SAMPLES = 40;
 const MOST_DOTS = 24;
@@ -69,9 +69,14 @@ function latency(one, text) {
 
 function outcomes(one, text) {
   const count = (...names) => names.reduce((sum, name) => sum + (one.outcomes[name] ?? 0), 0);
-  const limited = one.rate_limited;
-  const faults = count(...FAULTS) + Math.max(count("refused") - limited, 0);
-  const parts = [["good", count("completed")], ["left", count("cancelled")], ["limited", limited], ["faults", faults]];
+  const faults = Math.max(count(...FAULTS) - one.rate_limited - one.rejected, 0);
+  const parts = [
+    ["good", count("completed")],
+    ["left", count("cancelled")],
+    ["rejected", one.rejected],
+    ["limited", one.rate_limited],
+    ["faults", faults],
+  ];
   const all = parts.reduce((sum, [, number]) => sum + number, 0);
   if (!all) return row(text.outcomes, text.unknown);
   const legend = made("span", "legend");

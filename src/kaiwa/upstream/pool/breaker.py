@@ -79,7 +79,6 @@ class Breaker:
             return
         if probe or not self._is_stale(begun):
             self._faults_in_a_row = 0
-            self._openings = 0
             self._recent.append((now, True))
 
     def failed(self, now: float, *, begun: float, probe: bool = False) -> None:
@@ -125,4 +124,5 @@ class Breaker:
 
     def _close(self, now: float) -> None:
         self._open_until, self._changed_at, self._recovered_at = None, now, now
+        self._openings = 0
         self.reason = None

@@ -45,6 +45,8 @@ class Member:
         self.running = 0
         self.outcomes: Counter[Outcome] = Counter()
         self.rate_limited = 0
+        self.rejected = 0
+        """How many requests were at fault themselves."""
         self.tokens = 0
         self.last_error: str | None = None
         self.last_error_at: float | None = None
@@ -103,7 +105,7 @@ class Member:
             limits.accepted()
             return fault
         self._learn(lease, fault, status, headers, now, wall_s)
-        self._noted(code or str(status), now)
+        self._noted(fault, code or str(status), now)
         if code == "insufficient_quota":
             limits.rest_until = max(limits.rest_until, now + _NO_CREDIT_S)
         return fault
@@ -111,7 +113,7 @@ class Member:
     def said_error(self, lease: Lease, code: str | None, now: float, wall_s: float) -> Fault:
         fault = fault_of_code(code, open_ended=lease.deployment.open_ended)
         self._learn(lease, fault, status_of_code(code), {}, now, wall_s)
-        self._noted(code or "error", now)
+        self._noted(fault, code or "error", now)
         return fault
 
     def first_token(self, lease: Lease, now: float) -> None:
@@ -132,7 +134,7 @@ class Member:
         elif outcome in _FAULTS:
             self.breaker.failed(now, begun=lease.begun, probe=lease.probe)
         if outcome in _FAULTS or outcome == "unauthorized":
-            self._noted(outcome, now)
+            self._noted("broken", outcome, now)
         if lease.first_at is None and lease.streams and outcome in ("cancelled", "timed_out"):
             self.latency.exceeded(now - lease.begun, now)
         if lease.probe:
@@ -172,6 +174,9 @@ class Member:
             # It reads requests and refuses a bad one: whatever was wrong with it is over.
             self.breaker.succeeded(now, begun=lease.begun, probe=True)
 
-    def _noted(self, error: str, now: float) -> None:
+    def _noted(self, fault: Fault, error: str, now: float) -> None:
+        if fault == "client":
+            self.rejected += 1
+            return
         # The service's own word, if it is a plain one: it is shown to people.
         self.last_error, self.last_error_at = error if _CODE.fullmatch(error) else "error", now

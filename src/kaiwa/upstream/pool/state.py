@@ -46,6 +46,8 @@ class DeploymentState(msgspec.Struct, frozen=True, kw_only=True):
     """The newest, the last one at the end."""
     outcomes: dict[str, int]
     rate_limited: int
+    rejected: int
+    """Requests that were at fault themselves. They and the limited ones are in `outcomes` too."""
     tokens: int
     last_error: str | None
     last_error_ago_s: float | None
@@ -96,6 +98,7 @@ def _state(member: Member, now: float, *, leaving: bool) -> DeploymentState:
         first_tokens_ms=[round(seconds * 1000, 1) for seconds in latency.samples[-_SHOWN:]],
         outcomes=dict(Counter[str](member.outcomes)),
         rate_limited=member.rate_limited,
+        rejected=member.rejected,
         tokens=member.tokens,
         last_error=member.last_error,
         last_error_ago_s=None if member.last_error_at is None else round(now - member.last_error_at, 1),
