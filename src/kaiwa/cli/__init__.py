@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaiwa.cli import rentacar
+from kaiwa.cli import keys, rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 COULD_NOT_TRY = 2
 
 app.add_typer(rentacar.app, name="rentacar")
+app.add_typer(keys.app, name="keys")
 
 
 class Played(StrEnum):
