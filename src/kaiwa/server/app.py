@@ -169,7 +169,7 @@ def _shows_pool(gate: Gate, view: PoolView) -> list[Entry]:
 def _carriers(table: Sequence[Entry]) -> list[str]:
     """How a page may connect: calls need their route and what carries them."""
     calls = any(f"{OPENAI}/realtime/calls" in entry.paths for entry in table)
-    return ["websocket", "webrtc"] if calls and find_spec("aiortc") else ["websocket"]
+    return ["websocket", *(["webrtc"] if calls and find_spec("aiortc") else []), "sse"]
 
 
 def _lists_models(gate: Gate, listing: Listing) -> list[Entry]:

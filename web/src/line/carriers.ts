@@ -3,6 +3,7 @@
 
 import type { Carrier, Mode } from "../talk/choice";
 import type { Dial } from "./line";
+import { dialBySse } from "./sse";
 import { dialByWebRtc } from "./webrtc";
 import { dialByWebSocket } from "./websocket";
 
@@ -16,6 +17,7 @@ const SPOKEN: readonly Mode[] = ["open", "press", "typing"];
 export const CARRIERS: Record<Carrier, Way> = {
   websocket: { dial: dialByWebSocket, modes: SPOKEN },
   webrtc: { dial: dialByWebRtc, modes: SPOKEN },
+  sse: { dial: dialBySse, modes: ["typing"] },
 };
 
 /** The ways of this page among those that a server offers: a newer server may know more. */

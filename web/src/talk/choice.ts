@@ -1,6 +1,6 @@
 // What a person chose before talking, and what of it is remembered. The key stays in this tab's session.
 
-export type Carrier = "websocket" | "webrtc";
+export type Carrier = "websocket" | "webrtc" | "sse";
 export type Mode = "open" | "press" | "typing";
 
 export interface Choice {

@@ -24,6 +24,7 @@ export const en: Words = {
   carriers: {
     websocket: { title: "WebSocket", about: "Fastest on one machine and in one building." },
     webrtc: { title: "WebRTC", about: "Steadier on wireless and mobile networks." },
+    sse: { title: "Text (SSE)", about: "No sound: text alone, over plain HTTP." },
   },
   mode: "Speak by",
   modes: {

@@ -24,6 +24,7 @@ export const ja: Words = {
   carriers: {
     websocket: { title: "WebSocket", about: "同じ機械や社内網なら最も速い方式です。" },
     webrtc: { title: "WebRTC", about: "揺らぐ回線や携帯回線に強い方式です。" },
+    sse: { title: "テキスト（SSE）", about: "音声なし。文字だけを HTTP で受け取ります。" },
   },
   mode: "話し方",
   modes: {
