@@ -51,6 +51,10 @@ class _Phase(Enum):
     ENDED = auto()
 
 
+_ENDED: Final = _Phase.ENDED
+"""Looked up for every message to every client; as an attribute of the enumeration that is slow."""
+
+
 class ServerConnection:
     """`binary`: the transport carries bytes (not SSE). `pings`: it needs keep-alive (not long polling).
     `stateful`: negotiate granted stateful reconnect; it holds only if the client shakes hands with version 2.
@@ -135,11 +139,18 @@ class ServerConnection:
 
         A connection that ended ignores it. For a broadcast make one Outgoing and pass it to every connection.
         """
-        if self._phase is _Phase.ENDED:
+        if self._phase is _ENDED:
             return
         assert self.protocol is not None, "nothing is sent before the handshake is done"
         outgoing = message if isinstance(message, Outgoing) else Outgoing(message)
-        self._put(outgoing.encoded(self.protocol), now)
+        encoded = outgoing.encoded(self.protocol)
+        if self._resume is None and self._output_bytes == 0:
+            # What a broadcast does for each of many clients; else as `_put`.
+            self._output.append(encoded)
+            self._output_bytes = len(encoded.payload)
+            self._last_write = now
+        else:
+            self._put(encoded, now)
 
     def send_item(self, call: int, item: Any, now: float) -> None:
         """Queue an item of a streaming call; ignored for a call that is over. Raises TypeError as `send`."""
@@ -233,9 +244,11 @@ class ServerConnection:
 
     def take_frame(self) -> bytes:
         """Drain the output as one WebSocket frame, text for JSON, binary for MessagePack; b"" if none."""
-        if len(self._output) == 1:
-            frame = self._output[0].frame
-            self._forget_output()
+        output = self._output
+        if len(output) == 1:
+            frame = output[0].frame
+            output.clear()
+            self._output_bytes = 0
             return frame
         payload = self.take_payload()
         return web_socket_frame(payload, binary=self.protocol == "messagepack") if payload else b""
