@@ -261,6 +261,11 @@ class Connection:
             self._ready.clear()
             await self._ready.wait()
 
+    @property
+    def awaited(self) -> bool:
+        """Somebody waits until the client takes more."""
+        return self._ready is not None
+
     def drained(self) -> None:
         """The link took what was written: there may be more to say, and somebody who waits to say it."""
         machine = self.machine

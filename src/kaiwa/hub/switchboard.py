@@ -149,9 +149,16 @@ class Switchboard:
                 connection.link.wake()
 
     def deliver(self, audience: Audience, message: Outgoing) -> None:
-        now = self.now()
-        for connection in self.registry.members(audience):
-            connection.send(message, now)
+        now, dirty = self.now(), self._dirty
+        if not dirty:
+            asyncio.get_running_loop().call_soon(self._wake)
+        for connection in self.registry.members(audience):  # as `Connection.send`, for many
+            machine = connection.machine
+            assert machine is not None, "who was admitted has shaken hands"
+            machine.send(message, now)
+            if not connection.dirty:
+                connection.dirty = True
+                dirty.append(connection)
 
     def send_to(self, audiences: tuple[Audience, ...], target: str, arguments: tuple[Any, ...]) -> Handed:
         message = Outgoing(Invocation(target, list(arguments)))

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from kaiwa.hub.sockets import Attachable
+
 log = logging.getLogger("kaiwa.server")
 MAX_HEAD_BYTES: Final = 64 * 1024
 _NO_TEXT: Final = 1007
@@ -73,9 +75,9 @@ class BoundedHandshake(AutoHTTPProtocol):
         self.transport.close()
 
 
-class AnsweredUpgrade(WebSocketsSansIOProtocol):
+class AnsweredUpgrade(Attachable, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, which otherwise neither sends nor closes when a header line is over 8 KiB, and
-    cannot be shut down then."""
+    cannot be shut down then. Hubs attach to it and write their frames themselves."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

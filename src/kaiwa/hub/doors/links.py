@@ -46,7 +46,8 @@ class SocketLink:
             frame = machine.take_frame()
             if frame:
                 self._socket.write(frame)
-                connection.drained()
+                if connection.awaited:
+                    connection.drained()
         if connection.over:
             self._socket.close(NORMAL)
 
