@@ -7,7 +7,7 @@ from typing import Any
 
 from kaiwa.protocol.signalr.client import ClientConnection
 from kaiwa.protocol.signalr.connection import ServerConnection
-from kaiwa.protocol.signalr.happenings import Called, Ended, Happening, HandshakeDone
+from kaiwa.protocol.signalr.happenings import Called, Ended, HandshakeDone, Happening
 from kaiwa.protocol.signalr.limits import Limits
 from kaiwa.protocol.signalr.messages import Close, HubMessage, Protocol
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_messages_are_found_wherever_the_stream_is_cut(
     @given(st.lists(st.integers(1, len(stream) - 1), unique=True, max_size=40))
     def any_cut(places: list[int]) -> None:
         reader, found, ends = MessageReader(protocol, LIMIT), [], [0, *sorted(places), len(stream)]
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             reader.feed(cutting(stream[start:end]))
             try:
                 while (message := reader.next()) is not None:
@@ -122,6 +123,20 @@ def test_messages_are_found_wherever_the_stream_is_cut(
         assert found == [value(one) for one in good]
 
     any_cut()
+
+
+@pytest.mark.parametrize("protocol", ["json", "messagepack"])
+def test_pieces_that_wait_unread_lose_nothing(protocol: messages.Protocol) -> None:
+    good = [one for one in vectors(protocol) if one.get("both")]
+    stream = b"".join(one["bytes"] for one in good)
+    reader, found = MessageReader(protocol, LIMIT), []
+    for start in range(0, len(stream), 7):
+        reader.feed(stream[start : start + 7])
+        if start % 5 == 0 and (message := reader.next()) is not None:
+            found.append(message)
+    while (message := reader.next()) is not None:
+        found.append(message)
+    assert found == [value(one) for one in good]
 
 
 @settings(max_examples=300, deadline=None, database=None, derandomize=True, report_multiple_bugs=False)
