@@ -28,6 +28,7 @@ from kaiwa.server.directory import Directory
 from kaiwa.server.doors import Doors
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
+from kaiwa.server.gateway import House, RelayDoor, first_found, gateway_of, relayed_if
 from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
@@ -50,6 +51,7 @@ from kaiwa.server.routes import (
     REALTIME,
     RINGING,
     RTC,
+    Answer,
     Entry,
     routes_of,
     under,
@@ -61,6 +63,7 @@ from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import TOKEN, Tokens
 from kaiwa.server.transcribing import Transcribing
 from kaiwa.server.upstream_pool import UpstreamPool
+from kaiwa.upstream.pool.pool import DeploymentPool
 
 SWITCH_S = 0.0005
 
@@ -88,6 +91,7 @@ def create_app(
     relay = answerer or relay_from(settings)
     check_way(settings, relay)
     upstreams = UpstreamPool(settings)
+    relaying = gateway_of(settings, upstreams.pool, doors.prices)
     services = [speech]
 
     @asynccontextmanager
@@ -105,7 +109,7 @@ def create_app(
         chats = Chats(admission, text, holding)
         talks.append(chats)
         try:
-            async with doors.running(), chats.running(), upstreams.watched():
+            async with doors.running(), chats.running(), upstreams.watched(), relaying.running():
                 yield
         finally:
             await calls.close()
@@ -122,25 +126,29 @@ def create_app(
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "sessions": holding.live})
 
+    house = House(doors.ledger, doors.prices)
+    door = RelayDoor(relaying, house, settings.chat_request_mb * 1024 * 1024)
     table = [
         Entry("GET", ("/healthz",), health, described.HEALTH),
-        *_lists_models(gate, Listing(directory)),
+        *_lists_models(gate, Listing(directory, upstreams.pool)),
         *_mints(gate, minting),
         Entry("POST", ("/api/tokens",), gate.keyed(Tokens(doors.tokens).mint, "tokens"), TOKEN),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_serves_pages(gate, pages),
-        *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000)),
+        *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000), door),
         *_speaks(gate, lambda: services[0]),
-        *_chats(gate, LocalChat(directory, settings.time_zone)),
+        *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
     ]
     table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
-    return Starlette(
+    app = Starlette(
         routes=routes_of(table, realtime, gate.preflight),
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
+    app.state.drain = relaying.drain
+    return app
 
 
 def _shows(console: Console) -> list[Entry]:
@@ -225,11 +233,14 @@ def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
     ]
 
 
-def _streams(gate: Gate, stream: ChatStream) -> list[Entry]:
+def _streams(gate: Gate, stream: ChatStream, door: RelayDoor) -> list[Entry]:
     return [
         Entry("POST", ("/api/chat-stream",), gate.counted(stream.ask, "chat")),
         Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up, "chat")),
-        Entry("DELETE", ("/api/streams/{stream_id}",), gate.keyed(stream.stop, "chat")),
+        Entry("GET", ("/api/streams/{stream_id}",), gate.keyed(door.resume, "chat")),
+        Entry(
+            "DELETE", ("/api/streams/{stream_id}",), gate.keyed(first_found(door.stop, stream.stop), "chat")
+        ),
     ]
 
 
@@ -247,11 +258,15 @@ def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Ent
     ]
 
 
-def _chats(gate: Gate, chat: LocalChat) -> list[Entry]:
+def _chats(gate: Gate, pool: DeploymentPool, door: RelayDoor, chat: LocalChat) -> list[Entry]:
+    # A relayed request reserves what it may use by itself; of the others each counts as one.
+    def either(relayed: Answer, local: Answer) -> Answer:
+        return relayed_if(pool, gate.keyed(relayed, "chat"), gate.counted(local, "chat"))
+
     return [
-        Entry("POST", under(CHAT, "chat/completions"), gate.counted(chat.completions, "chat")),
-        Entry("POST", under(CHAT, "embeddings"), gate.counted(chat.embeddings, "chat")),
-        Entry("POST", under(BASES, "responses"), gate.counted(chat.responses, "chat")),
+        Entry("POST", under(CHAT, "chat/completions"), either(door.completions, chat.completions)),
+        Entry("POST", under(CHAT, "embeddings"), either(door.embeddings, chat.embeddings)),
+        Entry("POST", under(BASES, "responses"), either(door.responses, chat.responses)),
     ]
 
 
@@ -279,9 +294,15 @@ class _Facts(logging.Formatter):
         "request_id",
         "client_request_id",
         "session_id",
+        "stream_id",
+        "caller",
+        "model",
         "reason",
         "elapsed_ms",
+        "first_token_ms",
         *Totals.__slots__,
+        "estimated",
+        "attempts",
         "upstream",
         "cause",
         "status",

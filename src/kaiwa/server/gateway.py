@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kaiwa.gateway.asking import Asked, Operation, model_of, read_body
@@ -28,6 +28,7 @@ from kaiwa.policy.shaping import shape
 from kaiwa.server import bodies
 from kaiwa.server.failures import failure
 from kaiwa.server.ids import new_id
+from kaiwa.server.routes import Answer
 from kaiwa.server.settings import Settings
 from kaiwa.upstream.http1.client import HttpClient, Limits
 from kaiwa.upstream.pool.pool import DeploymentPool
@@ -78,10 +79,9 @@ class RelayDoor:
 
     async def stop(self, request: Request) -> Response:
         """`DELETE /api/streams/{stream_id}`: end one that runs."""
-        name = request.path_params["stream_id"]
-        if not self._gateway.streams.stop(name, _caller(request)):
+        if not self._gateway.streams.stop(request.path_params["stream_id"], _caller(request)):
             return _no_such_stream()
-        return JSONResponse({"id": name, "object": "stream", "stopped": True})
+        return Response(status_code=204)
 
     async def resume(self, request: Request) -> Response:
         """`GET /api/streams/{stream_id}` with `Last-Event-ID`: read on."""
@@ -131,6 +131,28 @@ class RelayDoor:
         if not self._gateway.may_resume(stream, after, caller):
             return _no_such_stream()
         return Relayed(lambda client, fields: self._gateway.resume(stream, after, client))
+
+
+def relayed_if(pool: DeploymentPool, relayed: Answer, otherwise: Answer) -> Answer:
+    """Relay while there is a deployment; the configuration may be read anew at any time."""
+
+    async def answer(request: Request) -> Response:
+        return await (relayed if pool.members else otherwise)(request)
+
+    return answer
+
+
+def first_found(*answers: Answer) -> Answer:
+    """Ask those who may know a stream, until one does."""
+
+    async def answer(request: Request) -> Response:
+        for ask in answers[:-1]:
+            response = await ask(request)
+            if response.status_code != 404:
+                return response
+        return await answers[-1](request)
+
+    return answer
 
 
 class Relayed(Response):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from starlette.applications import Starlette
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
-from kaiwa.server.handshake import AnsweredUpgrade, BoundedHandshake
+from kaiwa.server.direct import DirectConnection
+from kaiwa.server.handshake import AnsweredUpgrade
 from kaiwa.server.settings import Settings
 
 MAX_FRAME_BYTES = 24 * 1024 * 1024
 PING_S = 20.0
 GRACE_S = 3
+LOOK_EVERY_S = 0.1
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
@@ -47,6 +49,7 @@ class HouseServer(uvicorn.Server):
         self._context = None if self._certificate is None else tls_context(self._certificate)
         self._tls_port = settings.tls_port
         self._ready = ready
+        self._drain: Callable[[], Awaitable[None]] | None = getattr(app.state, "drain", None)
         super().__init__(_config(app, settings))
         self.config.load()
         if self._tls_port is None:
@@ -72,6 +75,15 @@ class HouseServer(uvicorn.Server):
         if self.started and self._ready is not None:
             self._ready(self)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running streams finish while the port is open still; a second signal ends them at once."""
+        if self._drain is not None:
+            draining = asyncio.ensure_future(self._drain())
+            while not draining.done() and not self.force_exit:
+                await asyncio.wait([draining], timeout=LOOK_EVERY_S)
+            draining.cancel()
+        await super().shutdown(sockets)
+
     async def _listen_by_tls(self, port: int, context: ssl.SSLContext) -> asyncio.Server:
         def connection() -> asyncio.Protocol:
             protocol: Any = self.config.http_protocol_class
@@ -94,7 +106,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         log_level="warning",
-        http=BoundedHandshake,
+        http=DirectConnection,
         ws=AnsweredUpgrade,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_S,
