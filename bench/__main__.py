@@ -58,7 +58,7 @@ def main(wanted: list[str]) -> int:
         began_s = time.monotonic()
         console.print(f"\n[bold]{name}[/bold] …")
         figures = run_part(name)
-        keep(figures)
+        keep(name, figures)
         show(console, figures)
         console.print(f"[dim]{time.monotonic() - began_s:.0f} s, load {load_now():.2f}[/dim]")
     return 0

@@ -59,8 +59,9 @@ def load_now() -> float:
         return 0.0
 
 
-def keep(figures: Sequence[Figure], path: Path = LATEST) -> None:
-    """Merge figures into the flat file; those of parts that did not run stay."""
+def keep(part: str, figures: Sequence[Figure], path: Path = LATEST) -> None:
+    """Put a part's figures in the place of its old ones in the flat file; those of other parts stay."""
     known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    known = {name: value for name, value in known.items() if not name.startswith(f"{part}.")}
     known |= {figure.name: figure.value for figure in figures}
     path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")

@@ -31,8 +31,9 @@ def test_only_letters_and_digits_are_compared() -> None:
 
 def test_figures_of_other_parts_stay_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "latest.json"
-    keep([Figure("a.ms", 1, "ms"), Figure("b.ms", 2, "ms")], path)
-    keep([Figure("b.ms", 3, "ms")], path)
+    keep("a", [Figure("a.ms", 1, "ms")], path)
+    keep("b", [Figure("b.ms", 2, "ms"), Figure("b.given_up_ms", 2, "ms")], path)
+    keep("b", [Figure("b.ms", 3, "ms")], path)
 
     assert json.loads(path.read_text()) == {"a.ms": 1, "b.ms": 3}
 
