@@ -44,6 +44,7 @@ class RelayDesk:
         self.texts: list[str] = []
         self.forwarded: list[Frame] = []
         self.runs: list[actions.RunTool] = []
+        self.stopped: list[str] = []
         self.hung: tuple[int, str] | None = None
         self.now = 0.0
         self.service = Desk(dialect=behind, config=SessionConfig(model="gpt-realtime", expires_at=3600))
@@ -158,6 +159,8 @@ class RelayDesk:
                         self._pass_on(self._write(one.frame))
                 case actions.RunTool():
                     self.runs.append(action)
+                case actions.StopTool(call_id=call_id):
+                    self.stopped.append(call_id)
                 case actions.Hang(code=code, reason=reason):
                     self.hung = self.planted.close(code, reason)
                 case _:

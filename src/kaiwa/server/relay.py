@@ -21,7 +21,8 @@ from kaiwa.protocol.realtime.passing import client_side
 from kaiwa.server.conversations import Admitted, Parts
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings, UpstreamEntry
-from kaiwa.session.relay.offered_tools import OfferedTools
+from kaiwa.session.policy import FILLERS
+from kaiwa.session.relay.offered_tools import OfferedTools, offered
 from kaiwa.session.relay.pins import PINNABLE
 from kaiwa.session.relay.profile import RelayProfile, Remedies
 from kaiwa.session.relay.session import RelaySession, looks_at
@@ -111,7 +112,7 @@ class RelayAnswerer:
         session = {"type": profile.type, **profile.session}
         if profile.type == "transcription":
             return session
-        tools = OfferedTools(admitted.agent.specs, session.get("tools"))
+        tools = OfferedTools(offered(admitted.agent.specs), session.get("tools"))
         if tools:
             session["tools"] = tools.beside(session.get("tools"))
         return {**session, "model": target.deployment or self._model(admitted)}
@@ -144,6 +145,8 @@ class RelayAnswerer:
             hide_tools=not self._settings.show_tool_calls,
             remedies=self._remedies,
             lifetime_s=self._settings.session_minutes * 60,
+            filler_s=self._settings.filler_ms / 1000 or None,
+            filler=FILLERS.get(agent.language or "", "") if agent.filler is None else agent.filler,
         )
 
 

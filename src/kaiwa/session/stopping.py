@@ -32,6 +32,13 @@ def stop_tool(names: Sequence[str]) -> ToolSpec:
     )
 
 
+def standing_tool(specs: Sequence[ToolSpec]) -> ToolSpec | None:
+    """Return the tool for a session that offers it all the time: it names all that may be stopped."""
+    long = [spec.name for spec in specs if spec.background and spec.changes is not True]
+    known = any(spec.name == STOP_TOOL_CALL for spec in specs)
+    return stop_tool(long) if long and not known else None
+
+
 def wanted(call: ToolCall) -> str | None:
     """Return the name of the tool whose calls are to be stopped, or None."""
     try:

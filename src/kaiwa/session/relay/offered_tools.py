@@ -10,8 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from kaiwa.events.tools import ToolSpec
+from kaiwa.session.stopping import standing_tool
 
 Tools = list[Any]
+
+
+def offered(specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """Return the agent's tools and, where one of them takes long, the one that stops it.
+
+    It stands there all the time: a `session.update` for each call would be seen by the peer.
+    """
+    stop = standing_tool(specs)
+    return (*specs, stop) if stop is not None else tuple(specs)
 
 
 class OfferedTools:

@@ -24,6 +24,7 @@ class RelayProfile(Value, kw_only=True):
     of kaiwa's own tools from the peer. Times are in seconds; a lifetime of None leaves it to the service.
     `paced`: kaiwa plays the sound to the peer (WebRTC). `attached`: the session is under way at the service,
     which has `session` already and hears the peer itself.
+    `filler` is said when calls make a silence of `filler_s` seconds; None: never.
     """
 
     type: Literal["realtime", "transcription"] = "realtime"
@@ -38,3 +39,5 @@ class RelayProfile(Value, kw_only=True):
     held_frames: int = 4096
     join_s: float = 0.4
     turn_answer_s: float = 2.0
+    filler_s: float | None = None
+    filler: str = ""

@@ -13,15 +13,16 @@ from kaiwa.errors import PeerError
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
-from kaiwa.events.tools import ToolProgress, ToolSettled, ToolSpec
+from kaiwa.events.tools import ToolProgress, ToolSaid, ToolSettled, ToolSpec
 from kaiwa.session.outbox import Ids, Outbox
 from kaiwa.session.relay import endings, hidden, pins
 from kaiwa.session.relay.endings import Ending
 from kaiwa.session.relay.hidden import HiddenItems
-from kaiwa.session.relay.offered_tools import OfferedTools
+from kaiwa.session.relay.offered_tools import OfferedTools, offered
 from kaiwa.session.relay.paced import CLEAR, TYPES, PacedRelay, interrupts
 from kaiwa.session.relay.profile import RelayProfile
 from kaiwa.session.relay.server_calls import ServerCalls
+from kaiwa.session.remarks import Remarks
 
 _TOUCHED: Final = frozenset({"session.update", "response.create"})
 _ALWAYS: Final = frozenset({"session.created", "response.done", "error"})
@@ -56,10 +57,14 @@ class RelaySession:
     ) -> None:
         self._profile = profile
         self._out = Outbox(ids)
-        self._tools = OfferedTools(tools, profile.session.get("tools"))
+        self._tools = OfferedTools(offered(tools), profile.session.get("tools"))
         self._paced = PacedRelay(self._out) if profile.paced else None
         self._calls = ServerCalls(
-            self._out, tools, join_s=profile.join_s, turn_answer_s=profile.turn_answer_s
+            self._out,
+            tools,
+            join_s=profile.join_s,
+            turn_answer_s=profile.turn_answer_s,
+            remarks=Remarks(profile.filler_s, profile.filler),
         )
         self._hidden = HiddenItems()
         self._effective: Mapping[str, Any] = {}
@@ -121,8 +126,9 @@ class RelaySession:
         match event:
             case ToolSettled():
                 item_id = self._calls.settle(event)
-                if item_id is not None and self._profile.hide_tools:
-                    self._hidden.hide(item_id)
+                self._hide([] if item_id is None else [item_id])
+            case ToolSaid():
+                self._calls.say(event)
             case ToolProgress() if not self._profile.hide_tools:
                 self._calls.report(event)
             case client.FrameRejected():
@@ -148,6 +154,12 @@ class RelaySession:
                 self._end(endings.of_close(event, told))
             case _:
                 pass  # progress of hidden calls is nobody's here
+
+    def _hide(self, item_ids: Sequence[str]) -> None:
+        """Keep outputs of kaiwa's own calls from the peer, unless it is to see them."""
+        if self._profile.hide_tools:
+            for item_id in item_ids:
+                self._hidden.hide(item_id)
 
     def _end(self, ending: Ending) -> None:
         if ending.error is not None:
@@ -315,7 +327,7 @@ class RelaySession:
             self._apart_asked -= 1
             self._apart.add(response_id)
         else:
-            self._calls.response_began(response_id)
+            self._calls.response_began(response_id, response.get("metadata"))
             if self._paced is not None:
                 self._paced.began(response_id)
         self._out.show(said)
@@ -323,7 +335,7 @@ class RelaySession:
     def _hear_response_end(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         response_id = str(_part(body, "response").get("id"))
         self._apart.discard(response_id)
-        self._calls.response_ended(_part(body, "response"))
+        self._calls.response_ended(_part(body, "response"), now)
         if self._paced is not None:
             self._paced.ended(response_id)
         self._hear_any(said, body, now)
@@ -334,7 +346,7 @@ class RelaySession:
             if self._profile.hide_tools:
                 self._hidden.hide(str(item.get("id")))
             if said.type.endswith(".done") and item.get("status") == "completed":
-                self._calls.begin(item, response_id)
+                self._hide(self._calls.begin(item, response_id))
         self._hear_any(said, body, now)
 
     def _is_ours(self, item: Mapping[str, Any], response_id: str) -> bool:
@@ -358,6 +370,8 @@ class RelaySession:
     def _hear_speech(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         started = said.type.endswith("started")
         self._calls.speech(started, now)
+        if started:
+            self._hide(self._calls.interrupt())
         self._out.show(said)
         if started and self._paced is not None and interrupts(self._effective):
             self._paced.cut(now)
