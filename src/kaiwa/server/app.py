@@ -135,7 +135,7 @@ def create_app(
         Entry("POST", ("/api/tokens",), gate.keyed(Tokens(doors.tokens).mint, "tokens"), TOKEN),
         *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
         *_serves_pages(gate, pages),
-        *_streams(gate, ChatStream(lambda: talks[0], directory, settings.chat_pace_ms / 1000), door),
+        *_streams(gate, ChatStream(lambda: talks[0], directory, doors, settings.chat_pace_ms / 1000), door),
         *_speaks(gate, lambda: services[0]),
         *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
     ]
@@ -235,7 +235,7 @@ def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
 
 def _streams(gate: Gate, stream: ChatStream, door: RelayDoor) -> list[Entry]:
     return [
-        Entry("POST", ("/api/chat-stream",), gate.counted(stream.ask, "chat")),
+        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask, "chat")),
         Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up, "chat")),
         Entry("GET", ("/api/streams/{stream_id}",), gate.keyed(door.resume, "chat")),
         Entry(

@@ -7,7 +7,7 @@ how pieces are written.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,12 +19,16 @@ from starlette.responses import Response, StreamingResponse
 from kaiwa.errors import PeerError
 from kaiwa.events.items import ClientItem, InputText, Message, OutputText
 from kaiwa.events.value import Value
+from kaiwa.gateway.accounts import Account
 from kaiwa.policy.caller import Caller
+from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import SHOWN_LETTERS
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.chats import Answering, Chats, NoRoom
 from kaiwa.server.directory import Directory
+from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure, failure_of
+from kaiwa.server.gate import limit_reached
 from kaiwa.tools.agent import Agent
 from kaiwa.transports.sse import plain, typed
 
@@ -68,18 +72,24 @@ class ChatStream:
 
     chats: Callable[[], Chats]
     directory: Directory
+    doors: Doors
     pace_s: float
 
     async def ask(self, request: Request) -> Response:
         """`POST /api/chat-stream`."""
         asked = fitted(await read_json(request), ChatStreamRequest)
         caller: Caller = request.state.caller
-        agent, items = self._agent(asked, caller), items_of(asked)
+        agent, items, name = self._agent(asked, caller), items_of(asked), _name_in(asked)
+        hold = await self.doors.enter(caller)
+        if isinstance(hold, LimitReached):
+            return limit_reached(hold)
+        account = Account(hold, self.doors.prices, agent.name, _letters(items))
         try:
             answering = self.chats().ask(
-                agent, items, owner=caller.id, name=_name_in(asked), resumable=asked.resume
+                agent, items, owner=caller.id, name=name, resumable=asked.resume, account=account
             )
         except NoRoom as full:
+            hold.release()
             response = failure_of(full, full.status)
             response.headers["retry-after"] = "5"
             return response
@@ -144,6 +154,12 @@ def items_of(asked: ChatStreamRequest) -> list[ClientItem]:
     elif messages[-1].role != "user":
         raise PeerError("invalid_value", "The last message must be the user's.", param="messages")
     return [_item(message) for message in messages]
+
+
+def _letters(items: Sequence[ClientItem]) -> int:
+    """Return how many bytes of text are asked."""
+    parts = (part for item in items if isinstance(item, Message) for part in item.content)
+    return sum(len(getattr(part, "text", "").encode()) for part in parts)
 
 
 def _item(message: ChatMessage) -> Message:

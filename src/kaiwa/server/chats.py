@@ -16,6 +16,10 @@ from msgspec import structs
 
 from kaiwa.errors import SERVER_ERROR, PeerError
 from kaiwa.events.items import ClientItem, Message
+from kaiwa.events.pieces import ErrorPiece, TextPiece, UsagePiece
+from kaiwa.gateway.accounts import Account
+from kaiwa.protocol.chat.usage import TokensCounted
+from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.admission import Admission
 from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.holding import Holding
@@ -47,6 +51,8 @@ class Keeping:
 
 
 USUAL: Final = Keeping()
+_BYTES_A_TOKEN: Final = 4
+_LIMIT: Final = ErrorPiece(code="rate_limit_exceeded", message="A limit of this key was reached.")
 
 
 @dataclass(eq=False, slots=True)
@@ -62,12 +68,16 @@ class Chat:
 
 @dataclass(eq=False, slots=True)
 class Answering:
-    """An answer, and who reads it. `resumable`: it survives a reader that went away, for a while."""
+    """An answer, and who reads it. `resumable`: it survives a reader that went away, for a while.
+
+    `account`: what it costs whom; the caller's limits hold while it is made.
+    """
 
     chat: Chat
     turn: Turn
     owner: str
     resumable: bool
+    account: Account | None = None
     readers: int = 0
     expiry: asyncio.TimerHandle | None = None
 
@@ -109,6 +119,7 @@ class Chats:
         owner: str = "",
         name: str | None = None,
         resumable: bool = False,
+        account: Account | None = None,
     ) -> Answering:
         """Put a question to an agent, in the conversation of that name when there is one.
 
@@ -125,7 +136,7 @@ class Chats:
         chat.asked = True
         if chat.expiry is not None:
             chat.expiry.cancel()
-        answering = Answering(chat, turn, owner, resumable)
+        answering = Answering(chat, turn, owner, resumable, account)
         self._answers[turn.id] = answering
         self._make_room()
         self._task_group.create_task(self._see_to_its_end(answering))
@@ -199,7 +210,7 @@ class Chats:
         return bool(idle)
 
     async def _see_to_its_end(self, answering: Answering) -> None:
-        await answering.turn.end()
+        await self._charge(answering)
         chat = answering.chat
         if chat.key is None:
             self._end(chat)
@@ -207,6 +218,27 @@ class Chats:
             chat.expiry = _later(self._keeping.idle_s, self._end, chat)
         if answering.readers == 0:
             self._left(answering)
+
+    async def _charge(self, answering: Answering) -> None:
+        """Count what an answer uses while it is made, to its end."""
+        turn, account = answering.turn, answering.account
+        if account is None:
+            return await turn.end()
+        tokens, told = 0, None
+        try:
+            async for _, piece in turn.read():
+                if isinstance(piece, UsagePiece):
+                    told = TokensCounted(
+                        input=piece.input_tokens, cached=piece.cached_tokens, output=piece.output_tokens
+                    )
+                elif isinstance(piece, TextPiece):
+                    tokens += len(piece.text.encode()) // _BYTES_A_TOKEN + 1
+                    if not account.went_on(tokens):
+                        answering.chat.transport.cancel(turn, _LIMIT)
+        except Forgotten:  # it grew faster than it was counted
+            await turn.end()
+        account.settle(told, tokens)
+        return None
 
     def _left(self, answering: Answering) -> None:
         """Nobody reads it. What may be taken up again waits for its grace, all else is over."""

@@ -82,17 +82,23 @@ class Asking:
         self._waiting.append(_Question(turn, tuple(items)))
         return self._go_on(Said())
 
-    def cancel(self, turn: str) -> Said:
-        """Nobody waits for this answer any more. Its running calls go on by their own rules."""
+    def cancel(self, turn: str, why: ErrorPiece | None = None) -> Said:
+        """End this answer: nobody waits for it any more, or it may not go on, and then `why` is told.
+
+        Its running calls go on by their own rules.
+        """
         said = Said()
+        if why is not None and (turn in self._open or any(one.turn == turn for one in self._waiting)):
+            said.pieces.append((turn, why))
+        reason: FinishReason = "cancelled" if why is None else "error"
         waiting = next((one for one in self._waiting if one.turn == turn), None)
         if waiting is not None:
             self._waiting.remove(waiting)
-            self._finish(waiting, "cancelled", said)
+            self._finish(waiting, reason, said)
         elif (question := self._open.get(turn)) is not None:
             if self._active is not None and self._responses.get(self._active) == turn:
                 said.events.append(client.ResponseCancelled(response_id=self._active))
-            self._finish(question, "cancelled", said)
+            self._finish(question, reason, said)
         return said
 
     def end(self, code: str, message: str) -> Said:

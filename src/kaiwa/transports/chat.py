@@ -12,7 +12,7 @@ from typing import Final
 
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.items import ClientItem
-from kaiwa.events.pieces import CallPiece, FinishPiece, Piece, ResultPiece, TextPiece
+from kaiwa.events.pieces import CallPiece, ErrorPiece, FinishPiece, Piece, ResultPiece, TextPiece
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.replay import ReplayLog
 from kaiwa.transports.asking import Asking, Said
@@ -102,9 +102,9 @@ class ChatTransport:
         self._carry_out(self._asking.ask(turn.id, items))
         return turn
 
-    def cancel(self, turn: Turn) -> None:
-        """Stop this answer. Nothing happens when it is over."""
-        self._carry_out(self._asking.cancel(turn.id))
+    def cancel(self, turn: Turn, why: ErrorPiece | None = None) -> None:
+        """Stop this answer, and say why if somebody reads it. Nothing happens when it is over."""
+        self._carry_out(self._asking.cancel(turn.id, why))
 
     def leave(self) -> None:
         """End the conversation: what runs of it is stopped."""
