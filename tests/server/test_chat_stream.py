@@ -89,6 +89,9 @@ def in_words(command: EngineCommand) -> Sequence[EngineEvent]:
     said = last_text(command)
     if said == "黙って":
         return ()
+    if said == "長く":
+        rid = command.response_id
+        return tuple(TextDelta(response_id=rid, text="とても長い話です。") for _ in range(40))
     if said == "店は？":
         return calling(command, "list_locations")
     return answering(command, f"答え: {said[:40]}")
@@ -241,3 +244,35 @@ async def test_a_parser_is_content_however_the_stream_is_cut(tmp_path: Path) -> 
         async for piece in answer.content.iter_chunked(3):
             told += [data.decode() for data in parser.feed(piece)]
     assert "".join(told[:-1]) == "答え: line\nends and  blanks"
+
+
+LIMITED = """
+default = "small"
+[policies.small]
+tokens_per_minute = 100
+requests_per_minute = 3
+models = ["rentacar", "kaiwa-local"]
+"""
+
+
+async def test_a_limit_ends_a_running_answer_with_its_reason_and_refuses_the_next(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(LIMITED)
+    async with house(tmp_path, policy=policy) as desk:
+        events = await desk.ask({"prompt": "長く", "events": "typed"})
+        assert [kind for _, kind, _ in events[-3:]] == ["error", "finish", ""]
+        assert msgspec.json.decode(events[-3][2])["code"] == "rate_limit_exceeded"
+        await desk.commanded(Stop)  # the model was still speaking
+
+
+async def test_requests_are_counted_and_the_one_too_many_is_told_when_to_come_again(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(LIMITED)
+    async with house(tmp_path, policy=policy) as desk:
+        for _ in range(3):
+            await desk.ask({"prompt": "元気？"})
+        async with desk.post({"prompt": "元気？"}) as refused:
+            assert refused.status == 429
+            assert int(refused.headers["retry-after"]) > 0
+        async with desk.post({"prompt": "元気？", "agent": "weather"}) as unknown:
+            assert unknown.status == 400
