@@ -126,18 +126,18 @@ async def test_a_call_by_webrtc_is_answered_and_heard(launch: Launch, tmp_path: 
         await page.until(loud)
 
 
-async def test_a_slow_tool_shows_how_far_it_is(launch: Launch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("carrier", ["websocket", pytest.param("webrtc", marks=pytest.mark.clients)])
+async def test_a_slow_tool_shows_how_far_it_is(launch: Launch, tmp_path: Path, carrier: str) -> None:
     browser = await launch()
     search = Call(name="search_database", arguments='{"query": "音声認識"}')
     script = replace(SCRIPT, rules=(Rule(pattern="調べて.*", answers=(search,)), *SCRIPT.rules))
-    for carrier in ("websocket", "webrtc"):
-        async with scripted(tmp_path, script, library_seconds=2) as url, console(browser, url) as page:
-            await page.start(agent="library", carrier=carrier)
-            await page.write("調べてください")
+    async with scripted(tmp_path, script, library_seconds=2) as url, console(browser, url) as page:
+        await page.start(agent="library", carrier=carrier)
+        await page.write("調べてください")
 
-            bar = page.tool("search_database").get_by_role("progressbar")
-            await expect(bar).to_be_visible()
-            await expect(page.tool("search_database").locator(".progress-told")).to_contain_text("%")
-            assert 0 < float(await bar.get_attribute("value") or 0) <= 1
-            await expect(page.tool("search_database")).to_have_attribute("data-state", "done")
-            await expect(bar).to_have_count(0)
+        bar = page.tool("search_database").get_by_role("progressbar")
+        await expect(bar).to_be_visible()
+        await expect(page.tool("search_database").locator(".progress-told")).to_contain_text("%")
+        assert 0 < float(await bar.get_attribute("value") or 0) <= 1
+        await expect(page.tool("search_database")).to_have_attribute("data-state", "done")
+        await expect(bar).to_have_count(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 from tests.browser.conftest import Launch
 from tests.browser.console import console
@@ -37,13 +38,16 @@ async def test_a_missing_microphone_is_explained(launch: Launch, tmp_path: Path)
         await expect(page.trouble).to_have_attribute("data-trouble", "no_microphone")
 
 
-async def test_a_server_that_comes_back_is_talked_to_again(launch: Launch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("carrier", ["websocket", pytest.param("webrtc", marks=pytest.mark.clients)])
+async def test_a_server_that_comes_back_is_talked_to_again(
+    launch: Launch, tmp_path: Path, carrier: str
+) -> None:
     browser = await launch()
     port = free_port()
     async with scripted(tmp_path, port=port) as url:
         opened = console(browser, url)
         page = await opened.__aenter__()
-        await page.start()
+        await page.start(carrier=carrier)
         await page.write("一つ目です")
         await expect(page.agent).to_have_text("一つ目です ですね。")
         await expect(page.floor).to_have_attribute("data-floor", "talking")  # it is heard to its end
