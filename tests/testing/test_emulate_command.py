@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 from websockets.sync.client import connect
 
@@ -78,3 +79,12 @@ def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert port in refused("--port", port)
+
+
+def test_how_chat_behaves_may_be_said_at_the_start() -> None:
+    with emulating("--habit", "chunks_per_s=50,chunks=2") as printed:
+        address = re.search(r"http://\S+/emulate/requests", printed)
+        assert address is not None
+        with urlopen(address[0].replace("/requests", "/habits"), timeout=10) as answer:
+            habits = json.load(answer)
+    assert (habits["chunks_per_s"], habits["chunks"]) == (50, 2)

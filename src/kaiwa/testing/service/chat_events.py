@@ -30,6 +30,7 @@ _SAFE: Final = {"filtered": False, "severity": "safe"}
 SAFE: Final[dict[str, Any]] = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), _SAFE)
 PROMPT_SAFE: Final[dict[str, Any]] = SAFE | {"jailbreak": {"filtered": False, "detected": False}}
 STRUCK: Final[dict[str, Any]] = SAFE | {"violence": {"filtered": True, "severity": "medium"}}
+_PLACE: Final = "\0the words\0"
 _JUDGED_EVERY: Final = 5
 _DONE: Final = b"data: [DONE]\n\n"
 _encoder: Final = msgspec.json.Encoder()
@@ -80,9 +81,10 @@ class ChatTelling:
             yield _told("prompt_filter", _prompt_filter())
         yield _told("role", self._judged(writer.role(), {} if judge else None))
         told_characters = 0
+        text = _TextFrame(self._judged(writer.text(_PLACE), SAFE if judge else None))
         for number, piece in enumerate(self._made.pieces, 1):
-            chunk = self._judged(self._chunk(piece), (SAFE if piece.call is None else {}) if judge else None)
-            yield _told("delta", chunk, piece.pause_s, piece=True)
+            data = text.around(piece.text) if piece.call is None else _event(self._call_chunk(piece, judge))
+            yield Told("delta", data, piece.pause_s, piece=True)
             told_characters += len(piece.text) if piece.call is None else 0
             if self._azure and asynchronous_filter and number % _JUDGED_EVERY == 0:
                 yield _told("filter", _verdict(told_characters, SAFE))
@@ -97,12 +99,13 @@ class ChatTelling:
             yield _told("usage", writer.usage(self._usage))
         yield Told("done", _DONE)
 
-    def _chunk(self, piece: Piece) -> ChatChunk:
-        if piece.call is None:
-            return self._writer.text(piece.text)
+    def _call_chunk(self, piece: Piece, judge: bool) -> ChatChunk:
+        assert piece.call is not None, "words have a frame of their own"
         if piece.name is not None:
-            return self._writer.call(piece.call, self._call_ids[piece.call], piece.name)
-        return self._writer.arguments(piece.call, piece.text)
+            chunk = self._writer.call(piece.call, self._call_ids[piece.call], piece.name)
+        else:
+            chunk = self._writer.arguments(piece.call, piece.text)
+        return self._judged(chunk, {} if judge else None)
 
     def _judged(self, chunk: ChatChunk, results: dict[str, Any] | None) -> ChatChunk:
         if results is None:
@@ -118,6 +121,16 @@ class ChatTelling:
     def _last_verdict(self, characters: int) -> Iterator[Told]:
         struck = self._made.finish == "content_filter"
         yield _told("filter", _verdict(characters, STRUCK if struck else SAFE))
+
+
+class _TextFrame:
+    """A chunk of text that is written once: only its words differ from one to the next."""
+
+    def __init__(self, chunk: ChatChunk) -> None:
+        self._before, _, self._after = _event(chunk).partition(_encoder.encode(_PLACE))
+
+    def around(self, words: str) -> bytes:
+        return self._before + _encoder.encode(words) + self._after
 
 
 def calls_of(pieces: list[Piece], call_ids: list[str]) -> tuple[CallAnswered, ...]:
@@ -150,5 +163,9 @@ def _verdict(characters: int, results: dict[str, Any]) -> ChatChunk:
     return ChatChunk(id="", object="", created=0, model="", choices=(choice,))
 
 
-def _told(name: str, chunk: ChatChunk, pause_s: float = 0.0, *, piece: bool = False) -> Told:
-    return Told(name, b"data: " + _encoder.encode(chunk) + b"\n\n", pause_s, piece)
+def _told(name: str, chunk: ChatChunk) -> Told:
+    return Told(name, _event(chunk))
+
+
+def _event(chunk: ChatChunk) -> bytes:
+    return b"data: " + _encoder.encode(chunk) + b"\n\n"

@@ -16,6 +16,16 @@ Framing = Literal["chunked", "content-length", "gzip", "close"]
 Ending = Literal["keep", "hang_up", "close", "reset", "freeze"]
 MALFORMED: Final = b'data: {"choices":[{"delta":{"content":"\n\n'
 UNKNOWN: Final = b'event: stand_in.nobody_knows\ndata: {"object":"stand_in.unknown","put_in":true}\n\n'
+_AT_EVENTS: Final = (
+    "cut_in",
+    "end_after",
+    "error_after",
+    "close_after",
+    "reset_after",
+    "freeze_after",
+    "malformed_after",
+    "unknown_after",
+)
 _BETWEEN_PARTS_S: Final = 0.02
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _BETWEEN_FRAGMENTS_S: Final = 0.0005
@@ -78,6 +88,7 @@ class _Body:
         self._names: Counter[str] = Counter()
         self._struck: set[str] = set()
         self._has_begun = False
+        self._may_strike = any(getattr(faults, fault) is not None for fault in _AT_EVENTS)
         self.steps: list[Step] = []
 
     def add_all(self, told: Sequence[Told]) -> Ending:
@@ -88,6 +99,9 @@ class _Body:
 
     def add(self, event: Told) -> Ending | None:
         """Add an event and what faults put behind it. Return how the answer ends there, if it does."""
+        if not self._may_strike:
+            self.steps.append(Step(self._pause_s(event), self._framing.wrap(event.data), event.piece))
+            return None
         self._names[event.name] += 1
         name, numbered = event.name, f"{event.name}.{self._names[event.name]}"
         data, pause_s = self._framing.wrap(event.data), self._pause_s(event)
