@@ -140,6 +140,8 @@ async def test_another_agent_may_be_named(desk: Desk) -> None:
     assert told["model"] == "weather"
     status, told, _ = await desk.post("/api/realtime/session?agent=nobody", "")
     assert (status, told["error"]["param"]) == (400, "agent")
+    status, _, _ = await desk.post("/api/realtime/session?agent=", "")
+    assert status == 400
 
 
 BOOKED = {**WEDNESDAY, "customerName": "山田"}

@@ -118,7 +118,7 @@ class SeedApi:
     def _named(self, name: str | None) -> Agent:
         directory = self.admission.directory
         served = directory.default.name if directory.default is not directory.plain else _USUAL_AGENT
-        name = name or served
+        name = served if name is None else name
         agent = directory.find(name)
         if agent is None:
             raise PeerError("model_not_found", f"There is no agent '{name[:64]}'.", param="agent")
