@@ -10,7 +10,7 @@ from kaiwa.hub.clients import CallerClients, Clients, Groups, One, Target
 from kaiwa.hub.context import Context
 from kaiwa.hub.errors import DeclarationError, HubException
 from kaiwa.hub.hub import Hub
-from kaiwa.hub.identity import NOBODY, Asking, Identity, identity_of
+from kaiwa.hub.identity import NOBODY, Asking, Elsewhere, Identity, identity_of
 from kaiwa.hub.methods import hub_name
 from kaiwa.hub.options import HubOptions
 from kaiwa.hub.registry import Audience
@@ -28,6 +28,7 @@ __all__ = [
     "Clients",
     "Context",
     "DeclarationError",
+    "Elsewhere",
     "GroupCommand",
     "Groups",
     "Hub",

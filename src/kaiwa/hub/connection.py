@@ -140,6 +140,10 @@ class Connection:
     def user_id(self) -> str | None:
         return self.identity.user_id
 
+    def renew(self, identity: Identity) -> None:
+        """The same caller brought a newer token."""
+        self.identity = identity
+
     @property
     def transport(self) -> str:
         return self.link.name if self.link is not None else ""
@@ -178,6 +182,9 @@ class Connection:
         for piece in early:
             self.machine.receive_bytes(piece, now)
         self.settle(now)
+        expires = self._expires_at()
+        if expires is not None:
+            self.switchboard.wheel.watch(self, expires)
 
     def lost(self, link: Link, error: str | None = None) -> None:
         """A link has gone without a goodbye."""

@@ -41,6 +41,22 @@ Authenticate = Callable[[Asking], "Identity | None | Awaitable[Identity | None]"
 """Returns who asks, or None to answer 401. A PermissionError is answered with 403."""
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another service that a client is to negotiate with, and its token for there."""
+
+    url: str
+    access_token: str | None = field(default=None, repr=False)
+
+
+Redirecting = Callable[[Asking, Identity], "Elsewhere | None | Awaitable[Elsewhere | None]"]
+
+
+def nowhere(asking: Asking, identity: Identity) -> Elsewhere | None:
+    """Serve everybody here."""
+    return None
+
+
 def anybody(asking: Asking) -> Identity:
     """Let everybody in, nameless."""
     return NOBODY

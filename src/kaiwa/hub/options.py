@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kaiwa.errors import ConfigError
-from kaiwa.hub.identity import Authenticate, anybody
+from kaiwa.hub.identity import Authenticate, Redirecting, anybody, nowhere
 
 Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
-Codec = Literal["json", "messagepack"]
 TRANSPORTS: Final[tuple[Transport, ...]] = ("WebSockets", "ServerSentEvents", "LongPolling")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubOptions:
     transports: tuple[Transport, ...] = TRANSPORTS
-    protocols: tuple[Codec, ...] = ("json", "messagepack")
     detailed_errors: bool = False
     """Whether clients see the type and words of exceptions, which may hold secrets."""
     stateful_reconnect: bool = True
     authenticate: Authenticate = anybody
     """Says who a request comes from, or that it may not; asked on every request."""
+    redirect: Redirecting = nowhere
+    """Says whether a client that negotiates is sent to another service instead (rule S-6)."""
     close_at_expiry: bool = False
     """Whether a connection ends when its caller's token does."""
     origins: tuple[str, ...] = ()
@@ -55,5 +55,5 @@ class HubOptions:
                 raise ConfigError(name, "must be more than zero.", "Give it a number of seconds.")
         if self.parallel_invocations < 1:
             raise ConfigError("parallel_invocations", "must be at least one.", "Use 1 to keep their order.")
-        if not self.transports or not self.protocols:
-            raise ConfigError("transports and protocols", "must not be empty.", "Name at least one of each.")
+        if not self.transports:
+            raise ConfigError("transports", "must not be empty.", "Name at least one.")

@@ -10,6 +10,8 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from kaiwa.hub.connection import Connection
 from kaiwa.hub.doors import long_polling, negotiation
 from kaiwa.hub.doors.event_stream import serve_event_stream
@@ -73,6 +75,8 @@ class Doors:
             raise Refusal(403, "Pages of this origin may not connect")
         if exchange.path.endswith("/negotiate") and not exchange.is_socket:
             await self._negotiate(exchange)
+        elif exchange.path.endswith("/refresh") and not exchange.is_socket:
+            await self._refresh(exchange)
         elif exchange.is_socket:
             await self._open_socket(exchange)
         elif exchange.method == "GET":
@@ -120,14 +124,29 @@ class Doors:
         if isinstance(version, str):
             await exchange.answer(200, negotiation.refused(version), _JSON, UNCACHED)
             return
+        sent = self._options.redirect(asking, identity)
+        elsewhere = await sent if inspect.isawaitable(sent) else sent
+        if elsewhere is not None:
+            await exchange.answer(200, negotiation.redirected(elsewhere), _JSON, UNCACHED)
+            return
         if self._board.waiting >= MOST_WAITING:
             raise Refusal(503, "Too many clients are about to connect")
         stateful = negotiation.asks_for_stateful(exchange, self._options)
         made = self._board.open(asking, identity, stateful)
         if version == 0:
             self._board.rename(made, made.id)  # version 0 knows one name only
-        answer = negotiation.described(version, made.id, made.token, stateful, self._options)
+        facts = negotiation.lifetime(identity, self._board.wall_time())
+        answer = negotiation.described(version, made.id, made.token, stateful, self._options, facts)
         await exchange.answer(200, answer, _JSON, UNCACHED)
+
+    async def _refresh(self, exchange: Exchange) -> None:
+        """Let a client bring a newer token for the connection that it has (rule S-9)."""
+        if exchange.method != "POST":
+            raise Refusal(405)
+        connection = await self._known(exchange)
+        connection.renew((await self._identity(exchange))[1])
+        facts = negotiation.lifetime(connection.identity, self._board.wall_time())
+        await exchange.answer(200, msgspec.json.encode(facts), _JSON, UNCACHED)
 
     async def _open_socket(self, exchange: Exchange) -> None:
         self._check_offered("WebSockets")

@@ -16,12 +16,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class HubRoute(BaseRoute):
-    """Takes `path`, `path/` and `path/negotiate`."""
+    """Takes `path`, `path/`, `path/negotiate` and `path/refresh`."""
 
     def __init__(self, path: str, hub: App) -> None:
         self.path = path.rstrip("/")
         self.app = hub
-        self._paths = {self.path, f"{self.path}/", f"{self.path}/negotiate"}
+        self._paths = {self.path, f"{self.path}/", f"{self.path}/negotiate", f"{self.path}/refresh"}
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):

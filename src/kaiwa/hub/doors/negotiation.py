@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from kaiwa.hub.doors.exchange import Exchange
+from kaiwa.hub.identity import Elsewhere, Identity
 from kaiwa.hub.options import TRANSPORTS, HubOptions
 
 NEWEST_VERSION: Final = 1
@@ -36,8 +37,22 @@ def asks_for_stateful(exchange: Exchange, options: HubOptions) -> bool:
     return wanted and options.stateful_reconnect
 
 
-def described(version: int, connection_id: str, token: str, stateful: bool, options: HubOptions) -> bytes:
-    answer: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection_id}
+def lifetime(identity: Identity, wall_time: float) -> dict[str, int]:
+    """How long the caller's token is good for, where that is known (rule S-9)."""
+    if identity.expires_at is None:
+        return {}
+    return {"tokenLifetimeSeconds": max(0, int(identity.expires_at - wall_time))}
+
+
+def redirected(elsewhere: Elsewhere) -> bytes:
+    token = {} if elsewhere.access_token is None else {"accessToken": elsewhere.access_token}
+    return msgspec.json.encode({"url": elsewhere.url, **token})
+
+
+def described(
+    version: int, connection_id: str, token: str, stateful: bool, options: HubOptions, facts: dict[str, int]
+) -> bytes:
+    answer: dict[str, Any] = {"negotiateVersion": version, "connectionId": connection_id, **facts}
     if version >= 1:
         answer["connectionToken"] = token
     if stateful:  # absent otherwise: the JavaScript client rejects what it did not ask for
