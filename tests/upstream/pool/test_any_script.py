@@ -112,4 +112,6 @@ class AnyScript(RuleBasedStateMachine):
 
 
 TestAnyScript = AnyScript.TestCase
-TestAnyScript.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestAnyScript.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

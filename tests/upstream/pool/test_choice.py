@@ -96,6 +96,13 @@ def test_running_streams_are_spread_by_weight() -> None:
     assert counts["b"] == pytest.approx(300, abs=30)
 
 
+def test_a_small_difference_is_noise_and_leaves_it_to_the_weights() -> None:
+    paper = Paper(deployment("a", weight=1), deployment("b", weight=3))
+    paper.answer(paper.at("a"), first_token_s=0.20)
+    paper.answer(paper.at("b"), first_token_s=0.22)
+    assert asked(paper, 2000)["a"] / 2000 == pytest.approx(0.25, abs=0.04)
+
+
 def test_the_slower_of_two_is_asked_less_and_forgiven_in_time() -> None:
     paper = Paper(deployment("a"), deployment("b"))
     for _ in range(5):

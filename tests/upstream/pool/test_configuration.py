@@ -101,6 +101,19 @@ async def test_each_way_in_has_its_header(tmp_path: Path) -> None:
     ]
 
 
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/pool.md").read_text(encoding="utf-8")
+    (tmp_path / "key").write_text("a-key")
+    text = (
+        page.partition("```toml\n")[2]
+        .partition("```")[0]
+        .replace("/run/secrets/ptu-key", str(tmp_path / "key"))
+    )
+    ptu, east, openai = read_deployments(text.replace("sk-…", "sk-1"), "toml", SETTING, Credentials())
+    assert (ptu.tier, east.tier, openai.tier) == (0, 1, 2)
+    assert openai.known_as("gpt-4o") == "gpt-4o-2024-11-20" and openai.known_as("o9") == "o9"
+
+
 def test_identities_are_shared_by_who_has_the_same() -> None:
     keyless = {key: value for key, value in AZURE.items() if key != "api_key"}
     credentials = Credentials()

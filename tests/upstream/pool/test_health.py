@@ -145,6 +145,15 @@ def test_a_stream_that_began_before_it_opened_says_nothing_of_now() -> None:
     assert paper.member("a").breaker.state(paper.now) == "closed"
 
 
+def test_the_good_end_of_an_old_stream_closes_no_open_breaker() -> None:
+    paper = Paper(deployment("a"))
+    old = paper.take()
+    old.first_token(paper.now)
+    paper.break_open("a")
+    old.ended("completed", None, paper.now)
+    assert paper.ask() == Exhausted("unavailable", 5.0)
+
+
 def test_a_recovered_one_is_loaded_slowly() -> None:
     paper = two()
     paper.break_open("a")
