@@ -36,19 +36,21 @@ class Watcher:
 
     `begun`: content came. `done`: the stream said that it is over. `finish_reason`: of the choice that
     finished last. `error`: the code of an error inside the stream, "" for one without a code. `usage`: what
-    was told at last. `events`: how many came since content did, which is about the number of tokens.
+    was told at last.
     """
 
     __slots__ = (
         "_choices",
+        "_content_bytes",
         "_dialect",
         "_drop_usage",
+        "_event_bytes",
         "_finished",
+        "_spaced",
         "_tail",
         "begun",
         "done",
         "error",
-        "events",
         "finish_reason",
         "usage",
     )
@@ -64,7 +66,17 @@ class Watcher:
         self.error: str | None = None
         self.finish_reason: str | None = None
         self.usage: TokensCounted | None = None
-        self.events = 0
+        self._spaced = False
+        self._event_bytes = 1
+        self._content_bytes = 0
+
+    @property
+    def events(self) -> int:
+        """About how many events with content came, by the size of the first: one is a token, more or less.
+
+        Counting them would cost as much as passing them on.
+        """
+        return self._content_bytes // self._event_bytes
 
     @property
     def complete(self) -> bool:
@@ -98,27 +110,27 @@ class Watcher:
 
     def _look(self, data: bytes) -> bytes:
         if self.begun and not self._telling(data):
-            self.events += _blank_lines(data)
+            self._content_bytes += len(data)
             return data
         return b"".join([event for event in events_in(data) if self._take(event)])
 
     def _take(self, event: bytes) -> bool:
-        passes = self._read(event)
-        if self.begun:
-            self.events += _blank_lines(event)
+        began, passes = self.begun, self._read(event)
+        if self.begun and not began:
+            self._event_bytes = self._content_bytes = len(event)
+        elif began and not self._telling(event):
+            self._content_bytes += len(event)
         return passes
 
     def _telling(self, data: bytes) -> bool:
         if self._dialect == "responses":
             return b'"error"' in data or any(end in data for end in _RESPONSE_ENDS)
-        return (
-            b'"usage":{' in data
-            or b'finish_reason":"' in data
-            or b"[DONE]" in data
-            or b'"error"' in data
-            or b'"usage": {' in data
-            or b'finish_reason": "' in data
-        )
+        # A search costs 0.3 µs and that for a single letter half of it.
+        if b'"usage":{' in data or b'finish_reason":"' in data or b'"error"' in data:
+            return True
+        if b"D" in data and b"[DONE]" in data:
+            return True
+        return self._spaced and (b'"usage": {' in data or b'finish_reason": "' in data)
 
     def _read(self, event: bytes) -> bool:
         """Learn from an event; say whether it passes."""
@@ -128,6 +140,7 @@ class Watcher:
         if data == b"[DONE]":
             self.done = True
             return True
+        self._spaced = self._spaced or b'": ' in data
         try:
             said = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -183,10 +196,6 @@ class Watcher:
 
 
 _RESPONSE_ENDS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENDS))
-
-
-def _blank_lines(data: bytes) -> int:
-    return data.count(b"\n\n") + data.count(b"\r\n\r\n")
 
 
 def _last_boundary(data: bytes) -> int:

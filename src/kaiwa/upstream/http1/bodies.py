@@ -82,6 +82,12 @@ class ChunkedBody:
     def feed(self, data: bytes) -> bytes:
         if self._held:
             data, self._held = self._held + data, b""
+        elif not self._left and not self._after_chunk and not self._in_trailer:
+            whole = _SIZE.match(data)  # nearly always: one chunk, and all of it
+            if whole is not None:
+                start, size = whole.end(), int(whole[1], 16)
+                if size and len(data) == start + size + 2 and data.endswith(b"\r\n"):
+                    return data[start:-2]
         pieces: list[bytes] = []
         at, end = 0, len(data)
         while at < end:
