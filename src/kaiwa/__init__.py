@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kaiwa.tools.function import Tool, tool
     from kaiwa.tools.loading import load_agent
     from kaiwa.tools.mcp_servers import McpServer
+    from kaiwa.tools.outcome import LateResult
     from kaiwa.tools.toolbox import AgentToolBox
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ConfigError",
     "HostSession",
     "KaiwaError",
+    "LateResult",
     "McpServer",
     "PeerError",
     "Settings",
@@ -65,6 +67,7 @@ _HOMES: Final = {
     "kaiwa.tools.function": ("Tool", "tool"),
     "kaiwa.tools.loading": ("load_agent",),
     "kaiwa.tools.mcp_servers": ("McpServer",),
+    "kaiwa.tools.outcome": ("LateResult",),
     "kaiwa.tools.toolbox": ("AgentToolBox",),
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
