@@ -1,4 +1,4 @@
-"""Agents whose search takes 30 seconds: waiting, computing in a thread, or computing in a process.
+"""Agents whose search takes 45 seconds: waiting, computing in a thread, or computing in a process.
 
 `python -m kaiwa serve bench.slow_agents:waiting`. The other tool is the quick weather.
 """
@@ -16,7 +16,7 @@ from kaiwa.tools.agent import Agent
 from kaiwa.tools.function import tool
 from kaiwa.tools.outcome import AnyTool
 
-SEARCH_S = 30.0
+SEARCH_S = 45.0
 _ABOUT = "資料のデータベースを検索して調べます（20秒ほど時間がかかります）。"
 Query = Annotated[str, Field(description="調べたい言葉")]
 
