@@ -9,7 +9,10 @@ import pytest
 
 from kaiwa.cli.serving import read_settings
 from kaiwa.errors import ConfigError
-from kaiwa.server.models import chat_endpoint
+from kaiwa.server.models import chat_model_name
+from kaiwa.server.settings import Settings
+from kaiwa.server.upstream_pool import UpstreamPool
+from kaiwa.upstream.pool.deployment import CHAT, Deployment
 
 AZURE = {
     "AZURE_OPENAI_ENDPOINT": "https://house.openai.azure.com",
@@ -75,40 +78,43 @@ def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert read_settings(port=2222).port == 2222
 
 
+def speaking(settings: Settings) -> tuple[str | None, list[Deployment]]:
+    """Return the model that agents speak with, and the deployments that serve it."""
+    pool = UpstreamPool(settings).pool
+    return chat_model_name(settings, pool), [member.deployment for member in pool.members]
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, AZURE | {"KAIWA_API_KEY": "key-of-house", "KAIWA_CHAT_API_KEY": "key-of-chat"})
     settings = read_settings()
-    shown = repr(settings) + str(settings) + settings.model_dump_json() + repr(chat_endpoint(settings))
+    shown = repr(settings) + str(settings) + settings.model_dump_json() + repr(speaking(settings))
     assert "key-of" not in shown
 
 
 def test_without_a_chat_endpoint_the_embedded_engine_answers() -> None:
-    assert chat_endpoint(read_settings()) is None
+    assert speaking(read_settings()) == (None, [])
 
 
 def test_the_known_azure_names_choose_the_azure_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, AZURE)
-    endpoint = chat_endpoint(read_settings())
-    assert endpoint is not None
-    assert endpoint.url.startswith("https://house.openai.azure.com/openai/v1/")
-    assert endpoint.model == "my-chat"
+    model, (deployment,) = speaking(read_settings())
+    assert model == "my-chat"
+    target = deployment.target(CHAT, "my-chat")
+    assert (target.host, target.path) == ("house.openai.azure.com", "/openai/v1/chat/completions")
 
 
 def test_an_api_version_chooses_the_deployment_address(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, AZURE | {"AZURE_OPENAI_API_VERSION": "2024-10-21"})
-    endpoint = chat_endpoint(read_settings())
-    assert endpoint is not None
-    assert "/openai/deployments/my-chat/chat/completions" in endpoint.url
-    assert "2024-10-21" in endpoint.url
+    _, (deployment,) = speaking(read_settings())
+    path = deployment.target(CHAT, "my-chat").path
+    assert path == "/openai/deployments/my-chat/chat/completions?api-version=2024-10-21"
 
 
-@pytest.mark.parametrize("missing", ["AZURE_OPENAI_API_KEY", "AZURE_OPENAI_CHAT_DEPLOYMENT"])
-def test_half_an_azure_configuration_is_told_what_it_lacks(
-    monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_an_azure_endpoint_is_told_that_it_lacks_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "AZURE_OPENAI_CHAT_DEPLOYMENT"
     given(monkeypatch, {name: value for name, value in AZURE.items() if name != missing})
     with pytest.raises(ConfigError) as error:
-        chat_endpoint(read_settings())
+        speaking(read_settings())
     assert error.value.setting == missing
 
 
@@ -116,7 +122,17 @@ def test_any_compatible_endpoint_is_taken_before_azure(monkeypatch: pytest.Monke
     given(
         monkeypatch, AZURE | {"KAIWA_CHAT_BASE_URL": "http://127.0.0.1:11434/v1", "KAIWA_CHAT_MODEL": "qwen"}
     )
-    endpoint = chat_endpoint(read_settings())
-    assert endpoint is not None
-    assert endpoint.url.startswith("http://127.0.0.1:11434/v1/")
-    assert endpoint.model == "qwen"
+    model, (deployment,) = speaking(read_settings())
+    assert model == "qwen"
+    assert deployment.target(CHAT, "qwen").host == "127.0.0.1"
+
+
+def test_of_several_models_agents_speak_with_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = '[{"name": "a", "base_url": "http://127.0.0.1:1/v1", "models": ["small", "large"]}]'
+    given(monkeypatch, {"KAIWA_UPSTREAMS": pool})
+    assert speaking(read_settings())[0] == "small"
+    given(monkeypatch, {"KAIWA_CHAT_MODEL": "large"})
+    assert speaking(read_settings())[0] == "large"
+    given(monkeypatch, {"KAIWA_CHAT_MODEL": "huge"})
+    with pytest.raises(ConfigError, match="KAIWA_CHAT_MODEL"):
+        speaking(read_settings())

@@ -6,26 +6,40 @@ Knows how an answer is put together from chunks; does not know HTTP, audio or th
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from kaiwa.engines.chat import ChatArguments, ChatCall, ChatEnd, ChatEvent, ChatRequest, ChatText, Expectation
 from kaiwa.errors import SERVER_ERROR, UpstreamError
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.usage import Usage
-from kaiwa.upstream.chat import ChatCompletions
 from kaiwa.upstream.chunks import Chunk, ToolCallDelta, usage_of
 from kaiwa.upstream.messages import chat_messages, chat_tool_choice, chat_tools
 
 log = logging.getLogger(__name__)
 
 
+class Completions(Protocol):
+    """Who streams completions: one endpoint, or a pool of deployments."""
+
+    @property
+    def limit_field(self) -> str:
+        """What the service calls the longest answer."""
+        ...
+
+    def stream(self, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Yield chunks until the end; closing it closes the request. Raises UpstreamError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class CompatibleChatModel:
     """Fits `kaiwa.engines.chat.ChatModel`. One instance serves all conversations."""
 
-    def __init__(self, client: ChatCompletions) -> None:
+    def __init__(self, client: Completions) -> None:
         self._client = client
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
@@ -57,7 +71,7 @@ class CompatibleChatModel:
             body["tools"] = chat_tools(request.tools)
             body["tool_choice"] = chat_tool_choice(request.tool_choice)
         if request.max_output_tokens != "inf":
-            body[self._client.endpoint.limit_field] = request.max_output_tokens
+            body[self._client.limit_field] = request.max_output_tokens
         return body
 
 

@@ -98,12 +98,12 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         answers = relay
         if answers is None:
-            shared = await asyncio.to_thread(load_shared, settings, _tell)
+            shared = await asyncio.to_thread(load_shared, settings, relaying, _tell)
             answers = CascadeAnswerer(settings, shared)
             services[0] = SpeechService(shared.speech, shared.lanes)
-            text: Answerer = TextAnswerer(settings, shared.chat, own=False)
+            text: Answerer = TextAnswerer(settings, shared.chat)
         else:
-            text = answerer or TextAnswerer(settings, load_chat(settings), own=True)
+            text = answerer or TextAnswerer(settings, load_chat(settings, relaying))
         calls = LiveCalls(way_of(settings, answers, media), holding)
         endpoints.append(RealtimeEndpoint(admission, answers, holding, calls))
         chats = Chats(admission, text, holding)

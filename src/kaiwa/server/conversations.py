@@ -10,7 +10,6 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from kaiwa.engines.cascade import CascadeEngine, Shared
-from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.events.config import SessionConfig
 from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers
 from kaiwa.policy.caller import ANYBODY, Caller
@@ -123,5 +122,3 @@ class CascadeAnswerer(HostAnswerer):
     async def close(self) -> None:
         await super().close()
         self._shared.lanes.close()
-        if isinstance(self._shared.chat, CompatibleChatModel):
-            await self._shared.chat.close()

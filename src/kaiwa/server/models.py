@@ -16,34 +16,40 @@ from kaiwa.engines.speech.models import SpeechSettings, load_speech_models
 from kaiwa.engines.speech.synthesis import Synthesizer
 from kaiwa.errors import ConfigError
 from kaiwa.events.config import AudioOutput
+from kaiwa.gateway.completions import PooledCompletions
+from kaiwa.gateway.gateway import Gateway
+from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
-from kaiwa.upstream.chat import ChatCompletions
-from kaiwa.upstream.endpoint import ChatEndpoint, azure_deployment, azure_v1, openai_compatible
+from kaiwa.upstream.pool.pool import DeploymentPool
 
 
-def chat_endpoint(settings: Settings) -> ChatEndpoint | None:
-    """Return the configured chat endpoint, None for the embedded engine. Raises ConfigError."""
-    if settings.chat_base_url is not None:
-        if settings.chat_model is None:
-            raise ConfigError("KAIWA_CHAT_MODEL", "is not set.", "Name the model of KAIWA_CHAT_BASE_URL.")
-        key = settings.chat_api_key.get_secret_value() if settings.chat_api_key else None
-        return openai_compatible(settings.chat_base_url, settings.chat_model, key)
-    if settings.azure_openai_endpoint is None:
+def chat_model_name(settings: Settings, pool: DeploymentPool) -> str | None:
+    """Return which model of the pool speaks for agents; None: the embedded one. Raises ConfigError."""
+    if settings.upstreams is None:
+        _check_known_names(settings)
+    named = settings.chat_model or next(iter(pool.models), None)
+    if named is not None and pool.serves(named):
+        return named
+    if settings.upstreams is None or not pool.members:
         return None
-    if settings.azure_openai_api_key is None:
-        raise ConfigError(
-            "AZURE_OPENAI_API_KEY", "is not set.", "Set it, or leave AZURE_OPENAI_ENDPOINT out."
-        )
-    if settings.azure_openai_chat_deployment is None:
+    problem = (
+        "is not set." if named is None else "names a model that no deployment of KAIWA_UPSTREAMS serves."
+    )
+    raise ConfigError("KAIWA_CHAT_MODEL", problem, "Name a model of KAIWA_UPSTREAMS for agents.")
+
+
+def _check_known_names(settings: Settings) -> None:
+    """See that a chat model which is half named is named whole."""
+    if settings.chat_base_url is not None and settings.chat_model is None:
+        raise ConfigError("KAIWA_CHAT_MODEL", "is not set.", "Name the model of KAIWA_CHAT_BASE_URL.")
+    named = settings.azure_openai_chat_deployment or settings.azure_openai_realtime_deployment
+    if settings.chat_base_url is None and settings.azure_openai_endpoint is not None and named is None:
         raise ConfigError("AZURE_OPENAI_CHAT_DEPLOYMENT", "is not set.", "Name a deployment of a chat model.")
-    endpoint, key = settings.azure_openai_endpoint, settings.azure_openai_api_key.get_secret_value()
-    deployment, version = settings.azure_openai_chat_deployment, settings.azure_openai_api_version
-    if version is None:
-        return azure_v1(endpoint, deployment, key)
-    return azure_deployment(endpoint, deployment, key, version)
 
 
-def load_shared(settings: Settings, progress: Callable[[str, float], None] | None = None) -> Shared:
+def load_shared(
+    settings: Settings, gateway: Gateway, progress: Callable[[str, float], None] | None = None
+) -> Shared:
     """Load every model once. Blocks 2 to 5 s. Raises ConfigError naming what is missing."""
     speech = load_speech_models(
         SpeechSettings(
@@ -51,7 +57,7 @@ def load_shared(settings: Settings, progress: Callable[[str, float], None] | Non
         ),
         progress,
     )
-    chat = load_chat(settings)
+    chat = load_chat(settings, gateway)
     lanes = Lanes()
     embedded = isinstance(chat, DialogueModel)
     if embedded:
@@ -59,11 +65,11 @@ def load_shared(settings: Settings, progress: Callable[[str, float], None] | Non
     return Shared(speech=speech, chat=chat, lanes=lanes, ahead=embedded, time_zone=settings.time_zone)
 
 
-def load_chat(settings: Settings) -> ChatModel:
-    """Return the configured chat model, or the embedded one. Raises ConfigError."""
-    endpoint = chat_endpoint(settings)
-    if endpoint is not None:
-        return CompatibleChatModel(ChatCompletions(endpoint))
+def load_chat(settings: Settings, gateway: Gateway) -> ChatModel:
+    """Return the chat model of agents: the pool's, or the embedded one. Raises ConfigError."""
+    model = chat_model_name(settings, gateway.pool)
+    if model is not None:
+        return CompatibleChatModel(PooledCompletions(gateway, model, new_id))
     dialogue = DialogueModel()
     dialogue.warm_up()
     return dialogue

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from kaiwa.engines.chat import ChatModel
-from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.engines.text import TextEngine
 from kaiwa.server.conversations import HostAnswerer
 from kaiwa.server.settings import Settings
 
 
 class TextAnswerer(HostAnswerer):
-    """Conversations over a chat model that others may use, too. `own`: it is closed with the answerer."""
+    """Conversations over a chat model that others may use, too."""
 
-    def __init__(self, settings: Settings, chat: ChatModel, *, own: bool) -> None:
+    def __init__(self, settings: Settings, chat: ChatModel) -> None:
         super().__init__(
             settings,
             lambda agent: TextEngine(
                 chat, language=agent.language, time_zone=agent.time_zone or settings.time_zone
             ),
         )
-        self._chat = chat
-        self._own = own
-
-    async def close(self) -> None:
-        await super().close()
-        if self._own and isinstance(self._chat, CompatibleChatModel):
-            await self._chat.close()

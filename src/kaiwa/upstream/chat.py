@@ -48,6 +48,11 @@ class ChatCompletions:
     def endpoint(self) -> ChatEndpoint:
         return self._endpoint
 
+    @property
+    def limit_field(self) -> str:
+        """What this endpoint calls the longest answer."""
+        return self._endpoint.limit_field
+
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of one completion until `[DONE]`. Closing the generator closes the request.
 
@@ -117,19 +122,19 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[Chunk, Non
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> UpstreamError:
-    code = _code_in(await bounded_body(response, MAX_ERROR_BYTES))
-    log.warning("upstream refused", extra={"status": response.status, "upstream_code": code})
+    return refusal_of(response.status, await bounded_body(response, MAX_ERROR_BYTES))
+
+
+def refusal_of(status: int, body: bytes) -> UpstreamError:
+    """Return what a status other than 200 means, in words of ours."""
+    code = _code_in(body)
+    log.warning("upstream refused", extra={"status": status, "upstream_code": code})
     if code == "content_filter":
         return UpstreamError("content_filter", "The content filter refused the request.")
-    retryable = response.status in _RETRYABLE
-    known = _STATUS.get(response.status)
+    known = _STATUS.get(status)
     if known is None:
-        known = (
-            ("upstream_unavailable", "The model is not available.")
-            if response.status >= 500
-            else _STATUS[400]
-        )
-    return UpstreamError(*known, retryable=retryable)
+        known = ("upstream_unavailable", "The model is not available.") if status >= 500 else _STATUS[400]
+    return UpstreamError(*known, retryable=status in _RETRYABLE)
 
 
 def _code_in(body: bytes) -> str | None:
