@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -57,6 +58,15 @@ class RedisProcess:
             self._process.kill()
             self._process.wait(_START_S)
             self._process = None
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         return self.command("PING") == b"+PONG\r\n"

@@ -134,8 +134,8 @@ async def test_a_body_beyond_measure_is_refused(visitor: Visitor) -> None:
 
 
 async def test_what_nobody_serves_is_told_in_the_same_form(visitor: Visitor) -> None:
-    status, told = await visitor.post("/v1/responses")
-    assert status == 404 and "/v1/responses" in told["error"]["message"]
+    status, told = await visitor.post("/v1/nothing")
+    assert status == 404 and "/v1/nothing" in told["error"]["message"]
     status, told = await visitor.post("/v1/models")
     assert status == 405 and set(told["error"]) == {"message", "type", "code", "param"}
 

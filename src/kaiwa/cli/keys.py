@@ -94,7 +94,7 @@ def _scopes(given: list[str] | None) -> tuple[Scope, ...] | None:
 
     if not given:
         return None
-    found = tuple(scope for scope in SCOPES if given.count(scope))
+    found: tuple[Scope, ...] = tuple(scope for scope in SCOPES if given.count(scope))
     unknown = sorted(set(given) - set(found))
     if unknown:
         raise ConfigError("--scope", f"'{unknown[0]}' is none.", f"Scopes: {', '.join(sorted(SCOPES))}.")

@@ -188,8 +188,9 @@ class RedisLedger:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            for hold in list(self._live.values()):
-                self.give(Order(hold.caller, "renew", hold.id, (hold.share_spent,)))
+            # No name stays bound to a hold while this sleeps: one that is forgotten must be able to go.
+            for order in [hold.renewal for hold in self._live.values()]:
+                self.give(order)
 
     async def _ask(self, orders: Sequence[Order]) -> list[Answer | None]:
         """Call the script for each order, in one round trip."""
@@ -251,9 +252,9 @@ class RedisHold(CountedHold):
         self._final: Amount | None = None
 
     @property
-    def share_spent(self) -> Amount:
-        """What is used of the present share."""
-        return self._spent
+    def renewal(self) -> Order:
+        """What keeps its lease, and tells what is used of the present share."""
+        return Order(self.caller, "renew", self.id, (self._spent,))
 
     def spend(self, used: Amount) -> bool:
         may_go_on = super().spend(used)
