@@ -7,6 +7,7 @@ Knows the machine and a `Link`; how links carry bytes is the doors' affair, what
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UNSET
@@ -37,6 +38,10 @@ EARLY_BYTES: Final = 64 * 1024
 """What may come by POST before there is a transport (trap T5: signalrcore shakes hands first)."""
 LIKED_BYTES: Final = 64 * 1024
 """Streams wait when more than this is to be written (rule S-46)."""
+
+
+FIRST_WORD_S: Final = 0.5
+"""Clients other than the JavaScript one say nothing by themselves."""
 
 
 class Link(Protocol):
@@ -82,6 +87,7 @@ class Connection:
         "_early",
         "_items",
         "_ready",
+        "_word",
         "asking",
         "deadline",
         "dirty",
@@ -135,6 +141,8 @@ class Connection:
         self._calls: Calls | None = None
         self._early: list[bytes] = []
         self._ready: asyncio.Event | None = None
+        self._word: asyncio.Event | None = None
+        """While a resumable client is waited for to say its first word."""
 
     @property
     def user_id(self) -> str | None:
@@ -208,6 +216,8 @@ class Connection:
             return
         now = self.switchboard.now()
         self.machine.receive_bytes(data, now)
+        if self._word is not None:
+            self._word.set()
         self.settle(now)
 
     async def receive_gently(self, data: bytes) -> bool:
@@ -328,7 +338,7 @@ class Connection:
         machine, link = self.machine, self.link
         if machine is None or link is None:
             return
-        wanted = machine.wants_input or self.over
+        wanted = machine.wants_input or self.over or self._word is not None
         if wanted != self.paused:
             return
         self.paused = not wanted
@@ -355,6 +365,8 @@ class Connection:
 
     async def _greet(self) -> None:
         assert self.machine is not None
+        if self.machine.resumable:
+            await self._hear_first_word()
         await self.switchboard.admit(self)
         CURRENT.set(Context(self))
         try:
@@ -367,6 +379,20 @@ class Connection:
         now = self.switchboard.now()
         self.machine.opened(now)
         self.settle(now)
+
+    async def _hear_first_word(self) -> None:
+        """Send nothing that counts before the client counts.
+
+        The JavaScript client begins to only after it has seen the handshake's answer, and says so by a ping;
+        what comes along with the answer it would take twice after a reconnect.
+        """
+        self._word = asyncio.Event()
+        self.settle(self.switchboard.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WORD_S):
+                await self._word.wait()
+        self._word = None
+        self.settle(self.switchboard.now())
 
     def _end(self, ended: Ended) -> None:
         link, self.over = self.link, True
