@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 import wave
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
@@ -22,7 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 
-from bench.browser_moments import Block, echoes, interruptions
+from bench.browser_moments import Block, Interruption, echoes, interruptions
 from bench.figures import Figure, p50_p95
 from kaiwa.cli.local_server import ServerProcess, free_port
 from kaiwa.engines.speech.synthesis import LocalSynthesizer
@@ -42,9 +43,10 @@ RATE_HZ = 48_000
 ECHOES = 30
 BURST_EVERY_S = 0.5
 QUESTION = "東京の天気を教えてください。"
-CUT_IN_AFTER_S = 1.8
+CUT_IN_AFTER_S = 2.2
 BARGE_INS = 22
 LEAST = 20
+MOST_S = 240.0
 AIM_MS = 200.0
 
 
@@ -129,13 +131,9 @@ async def _barge_in(way: str, folder: Path) -> list[Figure]:
         _browser(microphone) as browser,
     ):
         page = await _talking(browser, server.url, way)
-        period_s = len(spoken) / 24_000 + CUT_IN_AFTER_S
-        await asyncio.sleep(period_s * (BARGE_INS + 2))
-        blocks = await _heard(page)
-        told: list[float] = await page.evaluate("window.ear.told")
-    cut = interruptions(blocks, told)
+        cut = await _interrupted(page, len(spoken) / 24_000 + CUT_IN_AFTER_S)
     if len(cut) < LEAST:
-        raise RuntimeError(f"only {len(cut)} interruptions in {BARGE_INS} questions")
+        raise RuntimeError(f"only {len(cut)} interruptions: answers begin too late on this machine")
     figures = p50_p95(f"browser.{way}.barge_in_to_silence_ms", [one.silent_ms for one in cut], "ms")
     figures[1] = Figure(figures[1].name, figures[1].value, "ms", AIM_MS, figures[1].note)
     decided = [one.decided_ms for one in cut if one.decided_ms is not None]
@@ -143,6 +141,17 @@ async def _barge_in(way: str, folder: Path) -> list[Figure]:
     if flushed := [one.flushed_ms for one in cut if one.flushed_ms is not None]:
         figures += p50_p95(f"browser.{way}.barge_in_to_flush_ms", flushed, "ms")
     return figures
+
+
+async def _interrupted(page: Page, period_s: float) -> list[Interruption]:
+    """Wait for enough interruptions, but not for ever: a slow answer is not there yet to be cut off."""
+    began_s = time.monotonic()
+    cut: list[Interruption] = []
+    while len(cut) < BARGE_INS and time.monotonic() - began_s < MOST_S:
+        await asyncio.sleep(period_s * (BARGE_INS - len(cut) + 1))
+        told: list[float] = await page.evaluate("window.ear.told")
+        cut = interruptions(await _heard(page), told)
+    return cut
 
 
 async def _talking(browser: Browser, address: str, way: str) -> Page:
