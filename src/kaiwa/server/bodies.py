@@ -58,4 +58,9 @@ async def read_json(request: Request) -> dict[str, Any]:
 def fitted(raw: Any, kind: type[T], path: str = "", tolerance: Tolerance = STRICT) -> T:
     """Return the JSON value as a struct. Raises PeerError that names where it does not fit."""
     kept = fit(raw, kinds.type_info(kind), path, tolerance)
-    return msgspec.convert(kept, kind)
+    try:
+        return msgspec.convert(kept, kind)
+    except msgspec.ValidationError as bound:  # lengths and patterns, which `fit` leaves alone
+        # msgspec says "Expected … - at `$.name`", and nothing of the value.
+        rule, _, where = str(bound).partition(" - at `$")
+        raise PeerError("invalid_value", f"{rule}.", param=f"{path}{where.rstrip('`')}".lstrip(".")) from None

@@ -6,13 +6,12 @@ how pieces are written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -21,6 +20,7 @@ from kaiwa.events.items import ClientItem, InputText, Message, OutputText
 from kaiwa.events.value import Value
 from kaiwa.gateway.accounts import Account
 from kaiwa.policy.caller import Caller
+from kaiwa.policy.headers import limit_headers
 from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import SHOWN_LETTERS
 from kaiwa.server.bodies import fitted, read_json
@@ -33,7 +33,6 @@ from kaiwa.tools.agent import Agent
 from kaiwa.transports.sse import plain, typed
 
 MOST_MESSAGES: Final = 512
-_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 
@@ -58,8 +57,8 @@ class ChatStreamRequest(Value, kw_only=True):
     """
 
     messages: tuple[ChatMessage, ...] | UnsetType = UNSET
-    prompt: str | UnsetType = UNSET
-    conversation_id: str | UnsetType = UNSET
+    prompt: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
+    conversation_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,128}\Z")] | UnsetType = UNSET
     agent: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     events: Literal["plain", "typed"] = "plain"
@@ -79,7 +78,7 @@ class ChatStream:
         """`POST /api/chat-stream`."""
         asked = fitted(await read_json(request), ChatStreamRequest)
         caller: Caller = request.state.caller
-        agent, items, name = self._agent(asked, caller), items_of(asked), _name_in(asked)
+        agent, items, name = self._agent(asked, caller), items_of(asked), asked.conversation_id or None
         hold = await self.doors.enter(caller)
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
@@ -93,7 +92,9 @@ class ChatStream:
             response = failure_of(full, full.status)
             response.headers["retry-after"] = "5"
             return response
-        return self._streamed(answering, asked.events, 0)
+        response = self._streamed(answering, asked.events, 0)
+        response.headers.update(limit_headers(hold.standing))
+        return response
 
     async def take_up(self, request: Request) -> Response:
         """`GET /api/chat-stream/{stream_id}`: the rest of a typed stream, behind `Last-Event-ID`."""
@@ -148,8 +149,6 @@ def items_of(asked: ChatStreamRequest) -> list[ClientItem]:
         text = f"More than {MOST_MESSAGES} messages. Send the newest ones."
         raise PeerError("array_above_max_length", text, param="messages")
     if asked.prompt is not UNSET:
-        if not asked.prompt.strip():
-            raise PeerError("invalid_value", "'prompt' is empty.", param="prompt")
         messages = [ChatMessage(role="user", content=asked.prompt)]
     elif messages[-1].role != "user":
         raise PeerError("invalid_value", "The last message must be the user's.", param="messages")
@@ -169,15 +168,6 @@ def _item(message: ChatMessage) -> Message:
         return Message(role="assistant", content=(OutputText(text=text),))
     role = "user" if message.role == "user" else "system"
     return Message(role=role, content=(InputText(text=text),))
-
-
-def _name_in(asked: ChatStreamRequest) -> str | None:
-    if asked.conversation_id is UNSET:
-        return None
-    if not _NAME.fullmatch(asked.conversation_id):
-        text = "A name of 1 to 128 letters, digits and _ . : - is expected."
-        raise PeerError("invalid_value", text, param="conversation_id")
-    return asked.conversation_id
 
 
 def _number_in(request: Request, stream_id: str) -> int:
