@@ -7,6 +7,9 @@ import json
 from tests.relay.relay_desk import MEASURE, TEXT_ONLY, RelayDesk
 
 from kaiwa.events import engine
+from kaiwa.events.actions import Send
+from kaiwa.events.own import ToolProgressed
+from kaiwa.events.tools import ToolProgress
 from kaiwa.session.relay.profile import RelayProfile
 
 AGENT = RelayProfile(session={"instructions": "You rent cars."}, pinned=("instructions",))
@@ -222,6 +225,17 @@ def test_calls_are_shown_where_the_operator_wants_it() -> None:
     kinds = [frame["item"]["type"] for frame in desk.of("conversation.item.added")]
     assert kinds == ["message", "function_call", "function_call_output"]
     assert desk.of("response.done")[0]["response"]["output"][0]["name"] == "measure"
+
+
+def test_progress_is_told_of_calls_that_are_shown_and_of_no_others() -> None:
+    for shown in (True, False):
+        desk = with_tool(hide_tools=not shown)
+        call_id = called(desk)
+        for told in (call_id, "call_of_nobody"):
+            desk.session.receive(ToolProgress(call_id=told, fraction=0.5, text="halfway"), desk.now)
+        events = [action.event for action in desk.session.actions() if isinstance(action, Send)]
+        progress = [(event.call_id, event.text) for event in events if isinstance(event, ToolProgressed)]
+        assert progress == ([(call_id, "halfway")] if shown else [])
 
 
 def test_several_calls_of_one_response_are_answered_together() -> None:
