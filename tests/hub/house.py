@@ -92,6 +92,7 @@ async def serving(app: Any, ws: Any = HubWebSocket) -> AsyncIterator[int]:
     finally:
         server.leave.set()
         await running
+        listening.close()
 
 
 @dataclass(frozen=True)

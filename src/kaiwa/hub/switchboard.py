@@ -145,6 +145,9 @@ class Switchboard:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.dirty = False
+            machine = connection.machine
+            if machine is not None and machine.ended and not connection.over:
+                connection.settle(self.now())  # it fell too far behind
             if connection.link is not None:
                 connection.link.wake()
 
