@@ -53,7 +53,7 @@ async def test_every_answer_is_as_the_document_says(tmp_path: Path) -> None:
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
             *("run", f"{address}/openapi.json", "--include-path-regex", TRIED),
             *("--header", f"Authorization: Bearer {KEY}", "--checks", "all"),
-            *("--max-examples", "6", "--seed", "5", "--workers", "2", "--no-color"),
+            *("--max-examples", "6", "--seed", "5", "--workers", "1", "--no-color"),
         ]
         tried = await asyncio.create_subprocess_exec(
             *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

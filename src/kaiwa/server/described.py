@@ -126,7 +126,12 @@ def page_session(agents: Sequence[str]) -> Operation:
 FUNCTION: Final = Operation(
     "Call a function of the agent",
     "pages",
-    {200: {JSON: ANYTHING}, **{status: {JSON: PLAIN_ERROR} for status in (400, 404, 422, 500)}},
+    {
+        200: {JSON: ANYTHING},
+        # A head that is no HTTP, as with a header of odd characters, is answered before any route.
+        400: {JSON: PLAIN_ERROR, "text/plain": TEXT},
+        **{status: {JSON: PLAIN_ERROR} for status in (404, 422, 500)},
+    },
     (413,),
     takes={JSON: {"type": "object"}},
     body_needed=False,
