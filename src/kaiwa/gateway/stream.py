@@ -77,7 +77,7 @@ class Stream:
         self._now = now
         self._fields = fields
         self._opening = Interruption()
-        self._over = asyncio.Event()
+        self._over: asyncio.Future[None] | None = None
         self._attempt: Attempt | None = None
         self._head: ResponseHead | None = None
         self._started = False
@@ -99,7 +99,9 @@ class Stream:
             else:
                 self._attempt = outcome
                 outcome.flow_to(self)
-                await self._over.wait()
+                if self.reason is None:
+                    self._over = asyncio.get_running_loop().create_future()
+                    await self._over
         except Interrupted:
             assert self.reason is not None, "whoever interrupts gives the reason first"
         finally:
@@ -223,7 +225,8 @@ class Stream:
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall = None
-        self._over.set()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
         self._opening.interrupt()
 
     def _await_beat(self) -> None:

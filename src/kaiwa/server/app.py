@@ -129,6 +129,8 @@ def create_app(
     house = House(doors.ledger, doors.prices)
     door = RelayDoor(relaying, house, settings.chat_request_mb * 1024 * 1024)
     table = [
+        # First, since each address that does not fit takes time, and these are asked for most.
+        *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
         Entry("GET", ("/healthz",), health, described.HEALTH),
         *_lists_models(gate, Listing(directory, upstreams.pool)),
         *_mints(gate, minting),
@@ -137,7 +139,6 @@ def create_app(
         *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, doors, settings.chat_pace_ms / 1000), door),
         *_speaks(gate, lambda: services[0]),
-        *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
     ]
     table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
