@@ -27,6 +27,7 @@ from kaiwa.server.handshake import BoundedHandshake
 from kaiwa.upstream.credentials import ApiKey
 from kaiwa.upstream.http1.client import HttpClient, Limits
 from kaiwa.upstream.pool.deployment import Deployment
+from kaiwa.upstream.pool.hedging import HedgeRules
 from kaiwa.upstream.pool.pool import DeploymentPool
 
 ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
@@ -190,6 +191,7 @@ async def relay(
     limits: Limits | None = None,
     ledger: Ledger | None = None,
     prices: Pricing = FREE,
+    hedging: HedgeRules | None = None,
     most_bytes: int = 1_000_000,
     **deployment: Any,
 ) -> AsyncIterator[Relay]:
@@ -197,7 +199,7 @@ async def relay(
     async with AsyncExitStack() as stack:
         upstreams = [await stack.enter_async_context(raw_upstream(*one)) for one in scripts]
         deployments = [_deployment(number, one, **deployment) for number, one in enumerate(upstreams)]
-        pool = DeploymentPool(deployments, chance=random.Random(1).random, wall=time.time)
+        pool = DeploymentPool(deployments, chance=random.Random(1).random, wall=time.time, hedging=hedging)
         gateway = Gateway(pool, HttpClient(limits or Limits(idle_s=30)), rules, prices)
         door = RelayDoor(gateway, House(ledger or MemoryLedger(), prices), most_bytes)
         app = Starlette(

@@ -24,6 +24,7 @@ from tests.gateway.relaying import (
 
 from kaiwa.gateway.stream import Rules
 from kaiwa.upstream.http1.client import Limits
+from kaiwa.upstream.pool.hedging import HedgeRules
 
 FAILED = sized(b'{"error":{"message":"m","code":"internal_error"}}', "500 Internal Server Error")
 NEVER = asyncio.Event
@@ -289,3 +290,37 @@ async def test_usage_that_the_client_did_not_ask_for_is_counted_and_not_shown(di
         answer = await running.post({"model": "m", "stream": True, "messages": []})
         assert answer.body == body + DONE
         assert json.loads(running.upstreams[0].asked[0].body)["stream_options"] == {"include_usage": True}
+
+
+async def test_a_slow_deployment_is_raced_and_the_loser_ends(direct: bool):
+    hedging = HedgeRules(after_s=0.03, share=1.0)
+    async with relay([[NEVER()]], [ANSWER], direct=direct, hedging=hedging) as running:
+        assert (await running.post()).body == HELLO + DONE
+        async with asyncio.timeout(5):
+            await running.upstreams[0].asked[0].gone.wait()
+        assert await running.ended() == {"completed": 1}
+        assert running.gateway.pool.leases == 0
+
+
+async def test_the_first_of_two_that_fails_leaves_the_answer_to_the_other(direct: bool):
+    go, hedging = asyncio.Event(), HedgeRules(after_s=0.03, share=1.0)
+    async with relay([[go, FAILED]], [[go, *ANSWER]], direct=direct, hedging=hedging) as running:
+        asking = asyncio.create_task(running.post())
+        await running.upstreams[1].request()
+        go.set()
+        assert (await asking).body == HELLO + DONE
+        assert running.gateway.pool.leases == 0
+
+
+async def test_leaving_a_race_ends_both_runners(direct: bool):
+    hedging = HedgeRules(after_s=0.03, share=1.0)
+    async with relay([[NEVER()]], [[NEVER()]], direct=direct, hedging=hedging) as running:
+        async with running.caller() as caller:
+            await caller.ask("/v1/chat/completions", ASKED)
+            both = [await upstream.request() for upstream in running.upstreams]
+            caller.leave()
+            async with asyncio.timeout(5):
+                for asked in both:
+                    await asked.gone.wait()
+        assert await running.ended() == {"client_left": 1}
+        assert running.gateway.pool.leases == 0

@@ -76,6 +76,7 @@ class Attempt:
         self._settled: asyncio.Future[UpstreamError | None] | None = None
         self._broke: UpstreamError | None = None
         self._over = False
+        self.head: ResponseHead | None = None
         drops = asked.streams and not asked.wants_usage
         dialect = "responses" if asked.operation == "responses" else "chat"
         self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
@@ -94,6 +95,7 @@ class Attempt:
         if exchange.head.status != 200:
             raise await self._refused(exchange)
         self.lease.answered(200, exchange.head.headers, self._now())
+        self.head = exchange.head
         return exchange.head
 
     async def wait_for_content(self, limit_s: float) -> None:

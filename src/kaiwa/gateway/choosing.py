@@ -8,8 +8,9 @@ from typing import Final, TypeVar
 
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.attempt import Attempt, Clock, Failed
+from kaiwa.gateway.racing import Race
 from kaiwa.gateway.reasons import Refusal, failed, refusal_of
-from kaiwa.upstream.pool.lease import Exhausted
+from kaiwa.upstream.pool.lease import Exhausted, Lease
 from kaiwa.upstream.pool.pool import DeploymentPool
 
 T = TypeVar("T")
@@ -34,15 +35,33 @@ class Choosing:
             lease = self._pool.next(asked.model, tried, asked.affinity, self._now(), streams=asked.streams)
             if isinstance(lease, Exhausted):
                 return _nobody(lease, last, asked.model)
-            tried.add(lease.deployment.name)
-            self.attempts += 1
-            self.attempt = Attempt(lease, asked, self._now)
             try:
-                return await begin(self.attempt)
+                return await self._hedged(self._attempt(lease, tried), tried, begin)
             except Failed as no:
                 last = no.refusal or last
                 if no.final or self.attempts >= MOST_ATTEMPTS:
                     return last or failed(502, "upstream_unavailable", "No service could answer.")
+
+    def _attempt(self, lease: Lease, tried: set[str]) -> Attempt:
+        tried.add(lease.deployment.name)
+        self.attempts += 1
+        self.attempt = Attempt(lease, self._asked, self._now)
+        return self.attempt
+
+    async def _hedged(self, attempt: Attempt, tried: set[str], begin: Callable[[Attempt], Awaitable[T]]) -> T:
+        """Begin, and ask another deployment too when the first is slow and the pool affords it."""
+        model = self._asked.model
+        after_s = self._pool.hedge_after(model, self._now()) if self._asked.streams else None
+        if after_s is None:
+            return await begin(attempt)
+        async with Race[Attempt, T](begin) as race:
+            race.enter(attempt)
+            if not await race.is_decided(after_s):
+                lease = self._pool.hedge(model, tried, self._now())
+                if lease is not None:
+                    race.enter(self._attempt(lease, tried))
+            self.attempt, outcome = await race.winner()
+            return outcome
 
 
 def _nobody(exhausted: Exhausted, last: Refusal | None, model: str) -> Refusal:

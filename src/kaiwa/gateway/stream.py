@@ -22,7 +22,6 @@ from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.interruption import Interrupted, Interruption
 from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
 from kaiwa.upstream.http1.client import HttpClient
-from kaiwa.upstream.http1.heads import ResponseHead
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,6 @@ class Stream:
         self._opening = Interruption()
         self._over: asyncio.Future[None] | None = None
         self._attempt: Attempt | None = None
-        self._head: ResponseHead | None = None
         self._started = False
         self._quiet = True
         self._timer: asyncio.TimerHandle | None = None
@@ -159,13 +157,13 @@ class Stream:
             self._waited_s = self._now() - self.asked.began
             return Refusal(200, body, tuple(downwards(head.headers)), kind)
         await attempt.wait_for_content(self._rules.first_token_s)
-        self._head = head
         return attempt
 
     def _start(self) -> None:
         self._started = True
         self._waited_s = self._now() - self.asked.began
-        head: Mapping[str, str] = {} if self._head is None else self._head.headers
+        answered = None if self._attempt is None else self._attempt.head
+        head: Mapping[str, str] = {} if answered is None else answered.headers
         fields = [
             ("content-type", head.get("content-type", EVENTS)),
             ("cache-control", "no-cache"),
