@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kaiwa.cli.serving import read_settings
 from kaiwa.errors import ConfigError
-from kaiwa.server.access import key_fits, offered_keys, origin_fits
+from kaiwa.server.access import origin_fits
 from kaiwa.server.directory import Directory
+from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.settings import Settings, is_loopback
@@ -99,11 +100,12 @@ def _say_where(server: HouseServer) -> None:
 
 
 class Guarded:
-    """Lets in whom the house would let in: its key when it has one, and no page of a foreign origin."""
+    """Lets in whom the house would let in: with a key where keys are asked for, and no foreign page."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._doors = Doors(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -114,6 +116,10 @@ class Guarded:
         if not origin_fits(asking, self._settings.allowed_origins):
             text = "This origin may not connect. Add it to KAIWA_ALLOWED_ORIGINS."
             answer = failure(403, "insufficient_permissions", text)
-        elif not key_fits(self._settings.api_key, offered_keys(asking)):
+        elif not await self._may_call(asking):
             answer = failure(401, "invalid_api_key", "Incorrect API key provided.")
         await answer(scope, receive, send)
+
+    async def _may_call(self, asking: HTTPConnection) -> bool:
+        visitor = await self._doors.visitor(asking)
+        return visitor is not None and visitor.caller.may("tools")
