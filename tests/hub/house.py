@@ -18,7 +18,7 @@ from tests.hub.bending import Bend
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from kaiwa.hub import Hub, HubException, HubOptions, HubWebSocket
+from kaiwa.hub import Backplane, Hub, HubException, HubOptions, HubWebSocket
 
 T = TypeVar("T")
 PATIENCE_S = 3.0
@@ -31,8 +31,8 @@ HELLO_BACK = b"{}\x1e"
 class Room(Hub):
     """The hub of these tests. `seen` is what its hooks were told."""
 
-    def __init__(self, options: HubOptions) -> None:
-        super().__init__(options)
+    def __init__(self, options: HubOptions, backplane: Backplane | None = None) -> None:
+        super().__init__(options, backplane)
         self.seen: list[str] = []
 
     async def on_connected(self) -> None:
@@ -125,7 +125,14 @@ class House:
         return Answer(stream.status, stream.headers, self.bend.said(rest))
 
     async def _soon(self, awaited: Awaitable[T], why: str) -> T:
-        return await soon(awaited, why, PATIENCE_S if type(self.bend) is Bend else BROKEN_PATIENCE_S)
+        return await soon(awaited, why, self.patience_s)
+
+    async def until(self, condition: Any, why: str) -> None:
+        await until(condition, why, self.patience_s)
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S if type(self.bend) is Bend else BROKEN_PATIENCE_S
 
     async def begin(
         self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b""
@@ -168,11 +175,11 @@ class Stream:
     writer: asyncio.StreamWriter
     bend: Bend
 
-    async def until(self, mark: bytes) -> bytes:
+    async def until(self, mark: bytes, patience_s: float = PATIENCE_S) -> bytes:
         """Return what was read, up to the mark. Chunks of the transfer are left in."""
         read = b""
         while mark not in read:
-            piece = await soon(self.reader.read(4096), f"{mark!r}")
+            piece = await soon(self.reader.read(4096), f"{mark!r}", patience_s)
             assert piece, f"the stream ended with {read!r}, before {mark!r}"
             read += self.bend.said(piece)
         return read

@@ -7,7 +7,6 @@ from time import time
 from tests.contract.manifest import rule
 from tests.hub.bending import other_options, other_query, other_status, other_words
 from tests.hub.conftest import Opens
-from tests.hub.house import until
 
 from kaiwa.hub import Asking, Elsewhere, Identity
 
@@ -97,7 +96,7 @@ async def test_only_post_negotiates_and_who_never_comes_is_forgotten(house: Open
     async with house(disconnect_s=0.2) as home:
         asked = await home.ask("GET", f"/negotiate{VERSION}")
         token = await home.negotiated()
-        await until(lambda: home.hub._board.waiting == 0, "the connection is forgotten")
+        await home.until(lambda: home.hub._board.waiting == 0, "the connection is forgotten")
         late = await home.ask("GET", f"?id={token}")
 
     assert asked.status == 405

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from typing import Any
 
+import pytest
 from tests.contract.manifest import rule
 from tests.hub.bending import other_options, other_query, other_status, without_header
 from tests.hub.conftest import Opens
@@ -156,6 +158,19 @@ async def test_a_token_comes_in_a_header_or_where_there_is_none_in_the_query(hou
     assert (denied.status, in_query.status, upgrade[0]) == (401, 401, 401)
     assert named == "ada"
     assert by_header == "bob"
+
+
+async def test_a_token_in_the_query_is_in_no_log(house: Opens, capsys: pytest.CaptureFixture[str]) -> None:
+    async with house(authenticate=lambda asking: Identity(asking.token)) as home:
+        logging.getLogger("uvicorn.error").setLevel(logging.INFO)
+        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+        async with home.socket("?room=7&access_token=sesame") as socket:
+            assert (await (await socket.hello()).invoke("me"))["result"] == "sesame"
+        await home.ask("POST", "/negotiate?room=8&access_token=sesame")
+
+    logged = "".join(capsys.readouterr())
+    assert "room=7" in logged and "room=8" in logged
+    assert "sesame" not in logged
 
 
 @rule("S-51", broken_by=without_header(b"access-control-allow-origin"))

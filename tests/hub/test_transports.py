@@ -8,7 +8,7 @@ import json
 from tests.contract.manifest import rule
 from tests.hub.bending import other_options, other_status, other_words, without_header
 from tests.hub.conftest import Opens
-from tests.hub.house import HELLO, House, soon, until
+from tests.hub.house import HELLO, House, soon
 from websockets.exceptions import InvalidStatus
 
 EVENTS = {"accept": "text/event-stream"}
@@ -123,10 +123,10 @@ async def test_an_event_stream_has_pings_and_ends_with_its_client(house: Opens) 
         stream = await home.begin("GET", place, EVENTS)
         await home.ask("POST", place, body=HELLO)
         try:
-            await stream.until(b'data: {"type":6}\x1e')
+            await stream.until(b'data: {"type":6}\x1e', home.patience_s)
         finally:
             stream.writer.close()
-        await until(lambda: home.hub.seen == ["came", "went"], "the hub is told")
+        await home.until(lambda: home.hub.seen == ["came", "went"], "the hub is told")
 
 
 @rule("S-25", broken_by=other_options(poll_s=60.0))
@@ -139,7 +139,7 @@ async def test_a_poll_waits_for_something_to_say(house: Opens) -> None:
         await home.ask("POST", place, body=_call("echo", "here") + _call("echo", "there"))
         something = await waits
         overtaken = asyncio.create_task(home.ask("GET", place))
-        await until(lambda: _turn(home) >= 3, "the poll waits")
+        await home.until(lambda: _turn(home) >= 3, "the poll waits")
         newest = asyncio.create_task(home.ask("GET", place))
         answers = await overtaken, await newest
 
@@ -170,7 +170,7 @@ async def test_deleting_ends_polls_and_nothing_else(house: Opens) -> None:
     async with house() as home:
         place = await _polled(home)
         waits = asyncio.create_task(home.ask("GET", place))
-        await until(lambda: _turn(home) >= 2, "the poll waits")
+        await home.until(lambda: _turn(home) >= 2, "the poll waits")
         deleted = await home.ask("DELETE", place)
         pending = await waits
         after = await home.ask("GET", place)
@@ -178,7 +178,7 @@ async def test_deleting_ends_polls_and_nothing_else(house: Opens) -> None:
         stream = await home.begin("GET", streamed, EVENTS)
         refused = await home.ask("DELETE", streamed)
         stream.writer.close()
-        await until(lambda: "went" in home.hub.seen, "the hub is told")
+        await home.until(lambda: "went" in home.hub.seen, "the hub is told")
 
     assert (deleted.status, pending.status, after.status) == (202, 204, 404)
     assert refused.status == 400
@@ -194,7 +194,7 @@ async def test_last_words_are_read_by_the_next_poll_and_who_stops_polling_is_gon
         last = await home.ask("GET", place)
         end = await home.ask("GET", place)
         await _polled(home)
-        await until(lambda: home.hub.seen.count("went") == 2, "the silent one is gone")
+        await home.until(lambda: home.hub.seen.count("went") == 2, "the silent one is gone")
 
     assert quiet.body == b""  # no ping
     assert b'"type":7' in last.body
@@ -220,7 +220,7 @@ async def test_polls_carry_message_pack(house: Opens) -> None:
 async def test_a_hub_that_ends_sends_everybody_away_with_leave_to_come_back(house: Opens) -> None:
     async with house() as home, home.socket() as socket:
         await socket.hello()
-        await until(lambda: home.hub.seen == ["came"], "the hub is told")
+        await home.until(lambda: home.hub.seen == ["came"], "the hub is told")
         stopping = asyncio.create_task(home.hub._board.stop())
         last = await socket.record()
         await stopping

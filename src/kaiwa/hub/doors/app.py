@@ -212,12 +212,10 @@ def _check_transport(connection: Connection, wanted: Transport) -> None:
 
 
 def _asking(exchange: Exchange) -> Asking:
-    query = dict(exchange.query)
-    in_query = query.pop("access_token", None)
     streaming = exchange.is_socket or "text/event-stream" in exchange.headers.get("accept", "")
     header = exchange.headers.get("authorization", "")
-    token = in_query if streaming else None  # browsers cannot set headers there, elsewhere they can
+    token = exchange.token if streaming else None  # browsers cannot set headers there, elsewhere they can
     if header[: len(_BEARER)].lower() == _BEARER:
         token = header[len(_BEARER) :].strip()
     client = exchange.scope.get("client")
-    return Asking(exchange.path, exchange.headers, query, token, client[0] if client else None)
+    return Asking(exchange.path, exchange.headers, exchange.query, token, client[0] if client else None)
