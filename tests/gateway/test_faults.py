@@ -96,6 +96,18 @@ async def test_a_proper_end_without_done_or_finish_is_an_answer_broken_off(direc
         assert await running.ended() == {"upstream_cut_off": 1}
 
 
+async def test_a_proper_end_in_mid_stream_is_an_answer_broken_off_too(direct: bool):
+    go = asyncio.Event()
+    script = [*streamed(event(text("a")), go), END]
+    async with relay([script], direct=direct) as running, running.caller() as caller:
+        await caller.ask("/v1/chat/completions", ASKED)
+        await caller.head()
+        assert await caller.piece() == event(text("a"))
+        go.set()
+        assert b'"upstream_cut_off"' in await caller.piece()
+        assert await running.ended() == {"upstream_cut_off": 1}
+
+
 async def test_a_missing_done_is_left_missing(direct: bool):
     async with relay([[*streamed(event(text("a"), FINISH)), END]], direct=direct) as running:
         answer = await running.post()

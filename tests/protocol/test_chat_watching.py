@@ -72,6 +72,9 @@ def test_any_split_gives_the_same_verdict_and_the_same_bytes(events, compact, dr
     whole, out = watched(raw, drop_usage=drop)
     pieces, same = watched(raw, cuts, drop_usage=drop)
     assert (verdict(pieces), same) == (verdict(whole), out)
+    ends = [at + 2 for at in range(len(raw)) if raw[at : at + 2] == b"\n\n"]
+    one_by_one, same = watched(raw, ends, drop_usage=drop)
+    assert (verdict(one_by_one), same) == (verdict(whole), out)
     if not drop:
         assert out == raw
 
@@ -137,6 +140,17 @@ def test_an_answer_is_whole_without_done_when_every_choice_finished():
 @pytest.mark.parametrize("before", [ROLE, text("a")])
 def test_an_error_inside_the_stream_is_seen_with_its_code_only(error, code, before):
     assert watched(stream(before, {"error": error}))[0].error == code
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("last", [FINISH, USAGE, "[DONE]", {"error": {"code": "x"}}])
+def test_what_comes_alone_behind_content_is_seen_as_well(last, compact):
+    watcher = Watcher()
+    watcher.feed(stream(text("a"), compact=compact))
+    watcher.feed(stream(text("b"), compact=compact))
+    before = verdict(watcher)[:-1]
+    watcher.feed(stream(last, compact=compact))
+    assert verdict(watcher)[:-1] != before
 
 
 def test_words_that_look_like_an_end_are_words():
