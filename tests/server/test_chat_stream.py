@@ -220,7 +220,6 @@ async def test_no_more_conversations_than_the_house_holds_but_idle_ones_give_way
         ({"messages": [{"role": "assistant", "content": "b"}]}, "messages"),
         ({"messages": [{"role": "tool", "content": "b"}]}, "messages[0].role"),
         ({"prompt": "a", "conversation_id": "a b"}, "conversation_id"),
-        ({"prompt": "a", "agent": "nobody"}, "agent"),
         ({"prompt": "a", "temperature": 2}, "temperature"),
         ({"prompt": "a", "events": "all"}, "events"),
     ],
@@ -274,5 +273,7 @@ async def test_requests_are_counted_and_the_one_too_many_is_told_when_to_come_ag
         async with desk.post({"prompt": "元気？"}) as refused:
             assert refused.status == 429
             assert int(refused.headers["retry-after"]) > 0
-        async with desk.post({"prompt": "元気？", "agent": "weather"}) as unknown:
-            assert unknown.status == 400
+        for nobody in ("weather", "nobody"):
+            async with desk.post({"prompt": "元気？", "agent": nobody}) as unknown:
+                assert unknown.status == 404
+                assert (await unknown.json())["error"]["param"] == "agent"

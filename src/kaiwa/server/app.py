@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
-from kaiwa.server import described
+from kaiwa.server import described, described_chat
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
@@ -236,11 +236,19 @@ def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
 
 def _streams(gate: Gate, stream: ChatStream, door: RelayDoor) -> list[Entry]:
     return [
-        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask, "chat")),
-        Entry("GET", ("/api/chat-stream/{stream_id}",), gate.keyed(stream.take_up, "chat")),
-        Entry("GET", ("/api/streams/{stream_id}",), gate.keyed(door.resume, "chat")),
+        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask, "chat"), described_chat.ASK),
         Entry(
-            "DELETE", ("/api/streams/{stream_id}",), gate.keyed(first_found(door.stop, stream.stop), "chat")
+            "GET",
+            ("/api/chat-stream/{stream_id}",),
+            gate.keyed(stream.take_up, "chat"),
+            described_chat.TAKE_UP,
+        ),
+        Entry("GET", ("/api/streams/{stream_id}",), gate.keyed(door.resume, "chat"), described_chat.READ_ON),
+        Entry(
+            "DELETE",
+            ("/api/streams/{stream_id}",),
+            gate.keyed(first_found(door.stop, stream.stop), "chat"),
+            described_chat.STOP,
         ),
     ]
 
@@ -265,9 +273,24 @@ def _chats(gate: Gate, pool: DeploymentPool, door: RelayDoor, chat: LocalChat) -
         return relayed_if(pool, gate.keyed(relayed, "chat"), gate.counted(local, "chat"))
 
     return [
-        Entry("POST", under(CHAT, "chat/completions"), either(door.completions, chat.completions)),
-        Entry("POST", under(CHAT, "embeddings"), either(door.embeddings, chat.embeddings)),
-        Entry("POST", under(BASES, "responses"), either(door.responses, chat.responses)),
+        Entry(
+            "POST",
+            under(CHAT, "chat/completions"),
+            either(door.completions, chat.completions),
+            described_chat.COMPLETIONS,
+        ),
+        Entry(
+            "POST",
+            under(CHAT, "embeddings"),
+            either(door.embeddings, chat.embeddings),
+            described_chat.EMBEDDINGS,
+        ),
+        Entry(
+            "POST",
+            under(BASES, "responses"),
+            either(door.responses, chat.responses),
+            described_chat.RESPONSES,
+        ),
     ]
 
 

@@ -78,7 +78,11 @@ class ChatStream:
         """`POST /api/chat-stream`."""
         asked = fitted(await read_json(request), ChatStreamRequest)
         caller: Caller = request.state.caller
-        agent, items, name = self._agent(asked, caller), items_of(asked), asked.conversation_id or None
+        items, name = items_of(asked), asked.conversation_id or None
+        try:
+            agent = self._agent(asked, caller)
+        except PeerError as unknown:
+            return failure_of(unknown, 404)
         hold = await self.doors.enter(caller)
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
