@@ -36,4 +36,4 @@ chat = Chat()
 app = Starlette(routes=chat.routes("/chat"), lifespan=lambda app: chat.running())
 
 if __name__ == "__main__":
-    uvicorn.run(app, ws=HubWebSocket, ws_per_message_deflate=False)
+    uvicorn.run(app, ws=HubWebSocket, ws_per_message_deflate=False, timeout_graceful_shutdown=3)

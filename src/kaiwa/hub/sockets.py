@@ -103,7 +103,9 @@ class Attachable(_Base):
         """Drop what only the opening needed: a third of an idle connection's memory."""
         self.queue = _NOWHERE
         for name in ("request", "response"):
-            self.__dict__.pop(name, None)
+            opening: Any = self.__dict__.pop(name, None)
+            if opening is not None:
+                opening.headers.clear()  # the parser's frame holds on to the request itself
         self.conn.events.clear()
 
     def write(self, frames: bytes) -> None:

@@ -103,7 +103,7 @@ class Doors:
 
     async def _known(self, exchange: Exchange) -> Connection:
         """Return the connection of a request's token, for who negotiated it only. Raises Refusal."""
-        _, identity = await self._identity(exchange)
+        asking, identity = await self._identity(exchange)
         token = exchange.query.get("id")
         if not token:
             raise Refusal(400, "Connection ID required")
@@ -112,6 +112,8 @@ class Doors:
             raise Refusal(404, "No Connection with that ID")
         if connection.identity.user_id != identity.user_id:
             raise Refusal(403)
+        if connection.machine is None:
+            connection.asking = asking  # the request that stays, not the one that negotiated
         return connection
 
     # What is asked.

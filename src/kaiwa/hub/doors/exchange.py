@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,6 +34,29 @@ class ClientGone(Exception):
     """The client went away in the middle of its request."""
 
 
+class HeaderView(Mapping[str, str]):
+    """A request's headers by lower-case name, read from what the server keeps anyway: an idle connection's
+    memory would else hold them twice."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._raw = tuple(raw)
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.encode("latin-1", "replace")
+        for key, value in reversed(self._raw):
+            if key == wanted or key.lower() == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(key.decode("latin-1").lower() for key, _ in self._raw))
+
+    def __len__(self) -> int:
+        return len(set(self))
+
+
 class Exchange:
     """A request and its answer. A WebSocket's upgrade is one too, until it is accepted."""
 
@@ -34,9 +66,7 @@ class Exchange:
         self.send = send
         self.method: str = scope.get("method", "GET")
         self.path: str = scope["path"]
-        self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        self.headers = HeaderView(scope["headers"])
         pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         self.query = {name.lower(): value for name, value in reversed(pairs)}
         self.token = self.query.pop(TOKEN, None)
