@@ -13,13 +13,28 @@ LATEST = Path(__file__).parent / "latest.json"
 
 @dataclass(frozen=True)
 class Figure:
-    """One number under a flat name. `aim` is what the project promises itself; lower is better."""
+    """One number under a flat name. `aim` is what the project promises itself; lower is better.
+
+    Where higher is better, `least` is the promise instead.
+    """
 
     name: str
     value: float
     unit: str
     aim: float | None = None
     note: str = ""
+    least: float | None = None
+
+    @property
+    def promise(self) -> str:
+        if self.least is not None:
+            return f"≥ {self.least:g}"
+        return "" if self.aim is None else f"≤ {self.aim:g}"
+
+    @property
+    def kept(self) -> bool:
+        enough = self.least is None or self.value >= self.least
+        return enough and (self.aim is None or self.value <= self.aim)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
