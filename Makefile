@@ -57,5 +57,5 @@ lock: ## Renew the lock files (ARGS=--upgrade for newer versions)
 	@scripts/lock.sh $(ARGS)
 
 clean: ## Remove the virtual environment and everything that was built
-	@rm -rf $(VENV) build dist site {tests/clients/js,web}/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .funcs build dist site {tests/clients/js,web}/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -7,9 +7,10 @@ cd "$(dirname "$0")/.."
 uv=${VENV:-.venv}/bin/uv
 
 excludes=scripts/lock-excludes.txt
+python=3.11
 compile() {
     "$uv" pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url \
-        --python-version 3.11 --python-platform x86_64-manylinux_2_28 --only-binary :all: \
+        --python-version "$python" --python-platform x86_64-manylinux_2_28 --only-binary :all: \
         --excludes "$excludes" "$@"
 }
 
@@ -26,3 +27,14 @@ for asked in tests/clients/programs/*.in bench/peers/*.in; do
     [ -f "$excludes" ] || excludes=/dev/null
     compile "$@" "$asked" --output-file "${asked%.in}.lock"
 done
+
+# The Chainlit page: a process of its own, with packages of its own.
+excludes=/dev/null
+compile "$@" ui/chainlit/chainlit.in --output-file ui/chainlit/chainlit.lock
+
+# What runs Azure Functions apps here: the worker code asks for Python 3.13 (and runs on 3.11), the rest does not.
+functions=deploy/azure-functions
+excludes=/dev/null python=3.13
+compile "$@" --no-deps $functions/worker.in --output-file $functions/worker.lock
+excludes=$functions/packages-excludes.txt python=3.11
+compile "$@" $functions/packages.in --output-file $functions/packages.lock

@@ -70,6 +70,7 @@ inputs=(pyproject.toml scripts/setup.sh scripts/steps.sh requirements-setup.lock
 wanted="$level $(cat "${inputs[@]}" | sha256sum | cut -c1-64)"
 if [ -x "$venv/bin/kaiwa" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
     { [ "$level" = run ] || { javascript_done "${javascript[0]}" && javascript_done "${javascript[1]}"; }; }; then
+    [ "$level" = run ] || scripts/setup-functions.sh
     exit 0
 fi
 
@@ -92,6 +93,7 @@ if [ "$level" = dev ]; then
     for folder in "${javascript[@]}"; do
         javascript_done "$folder" || step "Packages for JavaScript: $folder" install_javascript "$folder"
     done
+    scripts/setup-functions.sh
 fi
 echo "$wanted" >"$stamp"
 say "Ready after $((SECONDS - began)) s"

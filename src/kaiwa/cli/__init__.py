@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaiwa.cli import keys, rentacar
+from kaiwa.cli import functions, keys, rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ COULD_NOT_TRY = 2
 
 app.add_typer(rentacar.app, name="rentacar")
 app.add_typer(keys.app, name="keys")
+app.add_typer(functions.app, name="functions")
 
 
 class Played(StrEnum):

@@ -1,0 +1,1 @@
+"""What the functions share. / 関数の共有コード。"""
