@@ -25,6 +25,7 @@ PARTS = (
     "kill",
     "webrtc",
     "browser",
+    "signalr",
 )
 
 
@@ -39,10 +40,14 @@ def show(console: Console, figures: list[Figure]) -> None:
         table.add_column(heading, justify=justify, no_wrap=True)
     table.add_column("note")
     for figure in figures:
-        met = figure.aim is None or figure.value <= figure.aim
-        aim = "" if figure.aim is None else f"≤ {figure.aim:g}"
         value = f"{figure.value:,.4g}" if abs(figure.value) < 1000 else f"{figure.value:,.0f}"
-        table.add_row(figure.name, value if met else f"[red]{value}[/red]", figure.unit, aim, figure.note)
+        table.add_row(
+            figure.name,
+            value if figure.kept else f"[red]{value}[/red]",
+            figure.unit,
+            figure.promise,
+            figure.note,
+        )
     console.print(table)
 
 
