@@ -107,7 +107,7 @@ async def test_a_key_is_good_for_its_scopes_and_models_and_until_it_is_revoked(h
     assert (status, told["error"]["code"]) == (403, "insufficient_permissions")
     assert (await house.first_event(key))["error"]["code"] == "insufficient_permissions"
     status, told, _ = await house.post("/api/chat-stream", key, {**QUESTION, "agent": "library"})
-    assert (status, told["error"]["code"]) == (400, "model_not_found")
+    assert (status, told["error"]["code"]) == (404, "model_not_found")
     assert "library" not in told["error"]["message"].partition("Known")[2]
     house.store.revoke(house.store.all()[0].id, time.time())
     assert (await house.post("/api/chat-stream", key, QUESTION))[0] == 401

@@ -48,7 +48,8 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 @asynccontextmanager
 async def socket_to(desk: Desk, query: str) -> AsyncIterator[ClientConnection]:
     url = f"{desk.address.replace('http', 'ws')}/v1/realtime?{query}"
-    async with connect(url, additional_headers={"api-key": KEY}, proxy=None) as socket:
+    # A full queue of unread frames would hold back the end of the connection.
+    async with connect(url, additional_headers={"api-key": KEY}, proxy=None, max_queue=None) as socket:
         yield socket
 
 
