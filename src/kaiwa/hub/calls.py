@@ -18,7 +18,7 @@ from msgspec import UNSET
 from kaiwa.hub import wording
 from kaiwa.hub.context import CURRENT, Context
 from kaiwa.hub.errors import HubException
-from kaiwa.hub.methods import HubMethod, key_of
+from kaiwa.hub.methods import HubMethod
 from kaiwa.hub.uploads import Upload
 from kaiwa.protocol.signalr.happenings import Called, Cancelled, ClientAnswered, UploadEnded, UploadItem
 
@@ -54,7 +54,7 @@ class Calls:
         running = _Running(called)
         self._running[called.call] = running
         hub = self._connection.switchboard
-        method = hub.methods.get(key_of(called.target))
+        method = hub.method(called.target)
         uploads = method.uploads if method is not None else ()
         for upload, stream_id in zip(uploads, called.stream_ids, strict=False):
             running.uploads[stream_id] = self._upload(called.call, stream_id, upload.item)

@@ -72,6 +72,11 @@ class Hub:
     def groups(self) -> Groups:
         return Groups(self._board)
 
+    @property
+    def switchboard(self) -> Switchboard:
+        """All its connections here, for who builds a service of hubs."""
+        return self._board
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as an ASGI application, at whatever path it is mounted."""
         await self._doors(scope, receive, send)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ from kaiwa.hub.backplane import DONE, Answer, Backplane, ClientCall, GroupComman
 from kaiwa.hub.connection import Connection
 from kaiwa.hub.errors import HubException
 from kaiwa.hub.identity import Asking, Identity
-from kaiwa.hub.methods import methods_of
+from kaiwa.hub.methods import HubMethod, key_of, methods_of
 from kaiwa.hub.options import HubOptions
 from kaiwa.hub.registry import Audience, Registry
 from kaiwa.hub.wheel import Wheel
@@ -38,6 +38,7 @@ class Switchboard:
         self.hub = hub
         self.options = options
         self.methods = methods_of(type(hub), base)
+        self.otherwise: Callable[[str], HubMethod | None] = _nothing_else
         self.limits = _limits(options)
         self.registry: Registry[Connection] = Registry()
         self.wheel = Wheel()
@@ -50,6 +51,10 @@ class Switchboard:
         self._started = asyncio.Event()
         self._closing = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
+
+    def method(self, target: str) -> HubMethod | None:
+        """Return what clients call by this name."""
+        return self.methods.get(key_of(target)) or self.otherwise(target)
 
     # Life.
 
@@ -237,6 +242,11 @@ class _All:
         for handed in self._handed:
             if handed is not DONE:
                 yield from handed.__await__()
+
+
+def _nothing_else(target: str) -> HubMethod | None:
+    """A hub has the methods of its class, unless it says more."""
+    return None
 
 
 def _limits(options: HubOptions) -> Limits:
