@@ -1,8 +1,8 @@
 """What a message to many costs: kaiwa's hub beside python-socketio and socket.io in Node, in the same run.
 
-Servers and the crowd of clients are processes of their own, on a core each; what is counted is the CPU time of the
-servers. Each house does the same in turns (`bench/peers/orders.py`), and the best of the rounds counts, since what
-else the machine does only ever adds.
+Servers and the crowd of clients are processes of their own, on a core each; what is counted is the CPU time
+of the servers. Each house does the same in turns (`bench/peers/orders.py`), and the best of the rounds
+counts, since what else the machine does only ever adds.
 """
 
 from __future__ import annotations

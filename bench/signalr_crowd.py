@@ -1,7 +1,8 @@
-"""Many clients in one process that read bytes and count: `python -m bench.signalr_crowd`, told by lines of JSON.
+"""Many clients in one process that read bytes and count; told by lines of JSON what to do.
 
-Each speaks just enough WebSocket to be let in, as SignalR's JSON protocol or as socket.io; after that it looks
-for the mark in every message and takes nothing apart, so that it is cheaper than any server that feeds it.
+Each speaks just enough WebSocket to be let in, as SignalR's JSON protocol or as socket.io; after that it
+looks for the mark in every message and takes nothing apart, so that it is cheaper than any server that
+feeds it.
 """
 
 from __future__ import annotations

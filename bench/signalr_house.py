@@ -1,4 +1,4 @@
-"""kaiwa's hub alone, as `docs/signalr.md` says to run it: `python -m bench.signalr_house PORT [REDIS_URL]`."""
+"""kaiwa's hub alone, as docs/signalr.md says to run it: `python -m bench.signalr_house PORT [REDIS]`."""
 
 from __future__ import annotations
 

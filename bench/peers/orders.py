@@ -1,9 +1,10 @@
-"""What every hub of the benchmark does alike: it is told by lines of JSON what to send, and answers when it has.
+"""What every hub of the benchmark does alike: lines of JSON say what to send; it answers when it has.
 
-Run in environments without kaiwa, so it imports nothing of it. Orders: `{"burst": 20}` sends to everybody, one
-message in each turn of the event loop, so that none may be written together with the next; `{"hz": 20,
-"seconds": 6}` sends to everybody in time; with `"apart": true` to each client its own. Every message ends with
-the moment when it was due, in nanoseconds of the monotonic clock, which all processes of a machine share.
+Run in environments without kaiwa, so it imports nothing of it. Orders: `{"burst": 20}` sends to everybody,
+one message in each turn of the event loop, so that none may be written together with the next; `{"hz": 20,
+"seconds": 6}` sends to everybody in time; with `"apart": true` to each client its own. Every message ends
+with the moment when it was due, in nanoseconds of the monotonic clock, which all processes of a machine
+share.
 """
 
 from __future__ import annotations
