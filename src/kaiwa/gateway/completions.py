@@ -6,6 +6,7 @@ So an agent's model has failover, limits of deployments and hedging, too. Knows 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class PooledCompletions:
             operation="chat/completions",
             model=self._model,
             body={"model": self._model, **body, **options},
+            began=time.monotonic(),
         )
         reader = _Reader()
         relaying = asyncio.get_running_loop().create_task(self._gateway.answer(asked, reader))

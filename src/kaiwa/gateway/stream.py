@@ -18,9 +18,11 @@ from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.attempt import EVENTS, Attempt, Clock
 from kaiwa.gateway.choosing import Choosing
 from kaiwa.gateway.client import Fields
+from kaiwa.gateway.ended import StreamEnded
 from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.interruption import Interrupted, Interruption
 from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
+from kaiwa.protocol.chat.usage import TokensCounted
 from kaiwa.upstream.http1.client import HttpClient
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Outlet(Protocol):
 
 
 class Stream:
-    """Run it once; `stop` ends it from anywhere. `reason` is None while it runs."""
+    """Run it once; `stop` ends it from anywhere. `reason` is None while it runs, `ended` until it was run."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Stream:
     ) -> None:
         self.asked = asked
         self.reason: Reason | None = None
+        self.ended: StreamEnded | None = None
         self._choosing = choosing
         self._http = http
         self._account = account
@@ -247,21 +250,43 @@ class Stream:
             self._account.cancel()
         else:
             self._account.settle(last.watcher.usage or last.usage, last.watcher.events)
-        used = self._account.used
+        self.ended = ended = self._told(last)
         log.info(
             "request relayed",
             extra={
                 "stream_id": self.asked.id,
                 "caller": self.asked.caller.id,
-                "model": self.asked.model,
-                "upstream": last.lease.deployment.name if last is not None else "",
-                "reason": self.reason,
-                "status": self._status,
-                "attempts": self._choosing.attempts,
-                "elapsed_ms": round((self._now() - self.asked.began) * 1000),
-                "first_token_ms": round(self._waited_s * 1000),
-                "input_tokens": used.input if used else 0,
-                "output_tokens": used.output if used else 0,
-                "estimated": bool(used and used.estimated),
+                "model": ended.model,
+                "upstream": ended.deployment,
+                "reason": ended.reason,
+                "status": ended.status,
+                "attempts": ended.attempts,
+                "elapsed_ms": round(ended.elapsed_s * 1000),
+                "first_token_ms": round((ended.first_token_s or 0.0) * 1000),
+                "input_tokens": ended.used.input,
+                "output_tokens": ended.used.output,
+                "estimated": ended.used.estimated,
             },
         )
+
+    def _told(self, last: Attempt | None) -> StreamEnded:
+        assert self.reason is not None, "it is over"
+        return StreamEnded(
+            operation=self.asked.operation,
+            model=self.asked.model,
+            deployment=last.lease.deployment.name if last is not None else "",
+            reason=self.reason,
+            status=self._status,
+            streams=self.asked.streams,
+            attempts=self._choosing.attempts,
+            elapsed_s=self._now() - self.asked.began,
+            first_token_s=None if last is None else self._first_token_s(last),
+            events=last.watcher.events if last is not None else 0,
+            used=self._account.used or TokensCounted(),
+            cost=self._account.cost,
+        )
+
+    def _first_token_s(self, last: Attempt) -> float | None:
+        """Heartbeats may have begun the answer earlier; they are none."""
+        first_at = last.lease.first_at
+        return None if first_at is None else first_at - self.asked.began

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from kaiwa.gateway.ended import StreamEnded
 from kaiwa.gateway.reasons import Reason
 from kaiwa.gateway.stream import Stream
 from kaiwa.policy.caller import Caller
@@ -23,10 +24,15 @@ class Streams:
         self._changed = asyncio.Event()
         self.ended: Counter[Reason] = Counter()
         self.draining = False
+        self._hear: Callable[[StreamEnded], None] | None = None
 
     @property
     def running(self) -> int:
         return len(self._running)
+
+    def tell(self, hear: Callable[[StreamEnded], None]) -> None:
+        """Let somebody hear of every stream when it is over."""
+        self._hear = hear
 
     @contextmanager
     def holding(self, stream: Stream) -> Generator[None]:
@@ -38,6 +44,8 @@ class Streams:
             del self._running[stream.asked.id]
             if stream.reason is not None:
                 self.ended[stream.reason] += 1
+            if stream.ended is not None and self._hear is not None:
+                self._hear(stream.ended)
             self._changed.set()
 
     def stop(self, stream_id: str, caller: Caller) -> bool:
