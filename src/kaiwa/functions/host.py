@@ -56,14 +56,14 @@ class FunctionsHost:
     """Serve an app. Made by `running_host`; requests that come earlier are told to wait."""
 
     def __init__(self, app: AppFiles, running: RunningApp, started: Started, options: HostOptions) -> None:
-        self.functions = started.functions
+        self.functions = [_resolved(each, options.settings) for each in started.functions]
         self.failed: Mapping[str, Failure] = {each.function: each for each in started.failures}
         self._running = running
         self._options = options
-        self._routes = routes_of(started.functions, app.host.route_prefix)
+        self._routes = routes_of(self.functions, app.host.route_prefix)
         self._cors = Cors(app.local.cors, app.local.cors_credentials)
         origins = app.local.cors
-        self.hubs = OwnHubs(started.functions, self._happened, options.signalr_key, origins)
+        self.hubs = OwnHubs(self.functions, self._happened, options.signalr_key, origins)
         self.streams: WorkerStreams | None = None
 
     @property
@@ -165,8 +165,7 @@ class FunctionsHost:
 
     def _service(self, binding: Binding) -> tuple[SignalRBindings, str]:
         """Return who serves a binding, and its hub. Raises BindingError."""
-        settings = self._options.settings
-        hub = with_settings(binding.option("hubName"), settings)
+        hub = binding.option("hubName")
         setting = binding.option("connectionStringSetting", "AzureSignalRConnectionString")
         if self._options.services is not None and (service := self._options.services(setting)) is not None:
             return service, hub
@@ -203,6 +202,24 @@ async def running_host(app: AppFiles, options: HostOptions) -> AsyncGenerator[Fu
         if started.http_uri is not None:
             host.streams = await stack.enter_async_context(WorkerStreams(lambda: _uri(running)))
         yield host
+
+
+def _resolved(function: Function, settings: Mapping[str, str]) -> Function:
+    """Put settings in the place of `%NAME%` in bindings. Raises ConfigError for one that is missing."""
+
+    def value(written: Any) -> Any:
+        return with_settings(written, settings) if isinstance(written, str) else written
+
+    try:
+        bindings = [
+            msgspec.structs.replace(
+                each, options={name: value(written) for name, written in each.options.items()}
+            )
+            for each in function.bindings
+        ]
+    except BindingError as wrong:
+        raise wrong.trouble.error(function.name) from None
+    return msgspec.structs.replace(function, bindings=tuple(bindings))
 
 
 def _uri(running: RunningApp) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -152,7 +152,7 @@ def warnings_of(functions: tuple[Function, ...], settings: Mapping[str, str]) ->
     return found
 
 
-def needs_storage(functions: tuple[Function, ...]) -> bool:
+def needs_storage(functions: Sequence[Function]) -> bool:
     return any(each.trigger is not None and each.trigger.type in STORING for each in functions)
 
 

@@ -174,7 +174,8 @@ class WorkerProcess:
             await process.wait()
 
     def kill(self) -> None:
-        """End it at once, with all that it runs."""
+        """End it at once, with all that it runs; whoever comes next needs another one."""
+        self.over = True
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

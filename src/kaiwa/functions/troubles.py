@@ -28,6 +28,12 @@ class Trouble(msgspec.Struct, frozen=True):
 
 STORAGE: Final = "127.0.0.1:10000"
 
+_WITHOUT_HTTP: Final = (
+    "unable to encode outgoing TypedData",
+    "without a $return binding",
+    'return annotation "HttpResponse" does not match binding type',
+)
+
 NO_SIGNALR_MESSAGE: Final = Trouble(
     "no_signalr_message",
     "azure.functions has no SignalRMessage. Declare the output as `signalRMessages: func.Out[str]` and set it "
@@ -203,7 +209,7 @@ def of_exception(text: str) -> Trouble | None:
     """Return what an exception of an app or of the worker code means, when it is a known trouble."""
     if "has no attribute 'SignalRMessage'" in text or "cannot import name 'SignalRMessage'" in text:
         return NO_SIGNALR_MESSAGE
-    if "unable to encode outgoing TypedData" in text or "without a $return binding" in text:
+    if any(words in text for words in _WITHOUT_HTTP):
         return NO_HTTP_OUTPUT
     if STORAGE in text or re.search(r"127\.0\.0\.1.{0,40}\b10000\b", text):
         return NO_STORAGE

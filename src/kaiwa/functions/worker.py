@@ -190,13 +190,13 @@ def described(http: Any) -> dict[str, Any]:
 def cookie(each: Any) -> tuple[str, str]:
     """Return a Set-Cookie header from the message's parts."""
     parts = [f"{each.name}={each.value}"]
-    parts += [f"Domain={each.domain.value}"] if each.HasField("domain") else []
-    parts += [f"Path={each.path.value}"] if each.HasField("path") else []
+    parts += [f"Domain={each.domain.value}"] if each.domain.value else []
+    parts += [f"Path={each.path.value}"] if each.path.value else []
     parts += [f"Max-Age={int(each.max_age.value)}"] if each.HasField("max_age") else []
     if each.HasField("expires"):
         parts.append(f"Expires={each.expires.value.ToDatetime():%a, %d %b %Y %H:%M:%S} GMT")
-    parts += ["Secure"] if each.HasField("secure") and each.secure.value else []
-    parts += ["HttpOnly"] if each.HasField("http_only") and each.http_only.value else []
+    parts += ["Secure"] if each.secure.value else []
+    parts += ["HttpOnly"] if each.http_only.value else []
     site = {1: "Lax", 2: "Strict", 3: "None"}.get(each.same_site)
     return "set-cookie", "; ".join([*parts, f"SameSite={site}"] if site else parts)
 
