@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +31,7 @@ from kaiwa.server.gateway import House, RelayDoor, first_found, gateway_of, rela
 from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
-from kaiwa.server.metering import Totals
+from kaiwa.server.logs import log_to_stderr
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
 from kaiwa.server.openapi import FUNCTION_PATH
@@ -296,7 +295,7 @@ def _chats(gate: Gate, pool: DeploymentPool, door: RelayDoor, chat: LocalChat) -
 
 def serve(settings: Settings) -> None:
     """Serve until the process is told to end. Prints the addresses once they can be used."""
-    _log_with_facts(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
     HouseServer(create_app(settings), settings, ready=_say_where).run()
@@ -309,39 +308,6 @@ def _say_where(server: HouseServer) -> None:
         sys.stdout.write("Clients trust it with either of these in their environment:\n")
         sys.stdout.write(f"  NODE_EXTRA_CA_CERTS={server.authority}\n  SSL_CERT_FILE={server.authority}\n")
     sys.stdout.flush()
-
-
-class _Facts(logging.Formatter):
-    """Message first, then the facts that came as fields."""
-
-    _FIELDS = (
-        "request_id",
-        "client_request_id",
-        "session_id",
-        "stream_id",
-        "caller",
-        "model",
-        "reason",
-        "elapsed_ms",
-        "first_token_ms",
-        *Totals.__slots__,
-        "estimated",
-        "attempts",
-        "upstream",
-        "cause",
-        "status",
-        "code",
-    )
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = [f"{name}={getattr(record, name)}" for name in self._FIELDS if hasattr(record, name)]
-        return " ".join([super().format(record), *facts])
-
-
-def _log_with_facts(level: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def _tell(step: str, done: float) -> None:

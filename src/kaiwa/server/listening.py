@@ -106,6 +106,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        log_config=None,  # its warnings go where all lines go, in the same form
         http=DirectConnection,
         ws=AnsweredUpgrade,
         ws_max_size=MAX_FRAME_BYTES,

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     library_seconds: NonNegativeFloat = 20
     """How long a search of the bundled library pretends to take."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     time_zone: str = "Asia/Tokyo"
     max_sessions: Annotated[int, Field(ge=1)] = 64
     session_minutes: Annotated[float, Field(gt=0)] = 60

@@ -1,0 +1,94 @@
+"""The log: a sentence that is always the same, and facts as fields; text for people or JSON for collectors.
+
+Whoever logs gives facts as `extra`. Nothing here looks into them: words, prompts, keys and addresses are not
+given in the first place.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+
+from kaiwa.server.metering import Totals
+
+LogFormat = Literal["text", "json"]
+
+_OWN: Final = "kaiwa"
+# What every record has by itself; the last two are made by formatters.
+_USUAL: Final = frozenset(
+    {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "taskName", "message", "asctime"}
+)
+
+
+class TextFacts(logging.Formatter):
+    """Message first, then the facts that came as fields, in this order."""
+
+    _FIELDS = (
+        "request_id",
+        "client_request_id",
+        "session_id",
+        "stream_id",
+        "door",
+        "caller",
+        "model",
+        "reason",
+        "elapsed_ms",
+        "first_token_ms",
+        *Totals.__slots__,
+        "estimated",
+        "attempts",
+        "upstream",
+        "tool",
+        "call_id",
+        "outcome",
+        "cause",
+        "status",
+        "code",
+    )
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = [(name, getattr(record, name)) for name in self._FIELDS if hasattr(record, name)]
+        facts = [f"{name}={_on_one_line(str(fact))}" for name, fact in given]
+        return " ".join([super().format(record), *facts])
+
+
+class JsonFacts(logging.Formatter):
+    """One object a line: `time` (UTC), `level`, `logger`, `message`, then every fact; `exception` for a bug.
+
+    Of libraries only the message is taken: what they give besides, nobody here has looked at.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.name.partition(".")[0] == _OWN:
+            line |= {name: _plain(fact) for name, fact in vars(record).items() if name not in _USUAL}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def log_to_stderr(level: str, form: LogFormat) -> None:
+    """Let the whole process log this way."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFacts() if form == "json" else TextFacts())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def _on_one_line(text: str) -> str:
+    """A model's name is whatever a client wrote: it must not draw lines of its own."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
+def _plain(fact: object) -> object:
+    return fact if fact is None or isinstance(fact, str | int | float | bool) else str(fact)
