@@ -1,13 +1,11 @@
 """The seam between the hubs of several processes: what one publishes, all deliver to their own connections.
 
-Knows no network. `Alone` is the hub that has no others. One for Redis that is to speak with ASP.NET Core's
-(`RedisProtocol.cs`) has a channel for each `Audience` and subscribes on `watch`, sends group commands with an
-ack, and carries the results of clients back to the server that asked.
+Knows no network. `Alone` is the hub that has no others; `kaiwa.hub.redis` joins those that have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -67,11 +65,14 @@ class Backplane(Protocol):
         """
         ...
 
-    async def watch(self, audience: Audience) -> None:
-        """Somebody of this audience is connected here now; messages for it must arrive from here on."""
+    async def watch(self, audiences: Sequence[Audience]) -> None:
+        """Somebody of these audiences is connected here now; messages for them must arrive from here on.
+
+        Returns when they do, for those of earlier calls too. What is watched twice is to be unwatched twice.
+        """
         ...
 
-    async def unwatch(self, audience: Audience) -> None: ...
+    async def unwatch(self, audiences: Sequence[Audience]) -> None: ...
 
     async def command(self, command: GroupCommand) -> None:
         """Have the process that holds the connection do it; return when it has, or none does."""
@@ -116,9 +117,9 @@ class Alone:
             self._house.deliver(audience, message)
         return DONE
 
-    async def watch(self, audience: Audience) -> None: ...
+    async def watch(self, audiences: Sequence[Audience]) -> None: ...
 
-    async def unwatch(self, audience: Audience) -> None: ...
+    async def unwatch(self, audiences: Sequence[Audience]) -> None: ...
 
     async def command(self, command: GroupCommand) -> None: ...
 

@@ -59,16 +59,23 @@ class Switchboard:
     # Life.
 
     async def start(self) -> None:
-        """Begin to serve; done once, whoever asks first."""
-        if self._living is None:
+        """Begin to serve; done once, whoever asks first. Raises what the backplane does."""
+        if self._started.is_set():
+            return
+        living = self._living
+        if living is None:
             self._closing.clear()
-            self._living = asyncio.create_task(self._live())
-        if not self._started.is_set():
-            await self._started.wait()
+            living = self._living = asyncio.create_task(self._live())
+        started = asyncio.create_task(self._started.wait())
+        await asyncio.wait([living, started], return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            started.cancel()
+            self._living = None
+            living.result()
 
     async def _live(self) -> None:
+        await self._backplane.start(self)
         async with asyncio.TaskGroup() as tasks:
-            await self._backplane.start(self)
             self._tasks = tasks
             self._started.set()
             await self._closing.wait()
@@ -131,12 +138,10 @@ class Switchboard:
         return len(self._tokens) - len(self.registry.connections)
 
     async def admit(self, connection: Connection) -> None:
-        for audience in self.registry.add(connection):
-            await self._backplane.watch(audience)
+        await self._backplane.watch(self.registry.add(connection))
 
     async def dismiss(self, connection: Connection) -> None:
-        for audience in self.registry.remove(connection):
-            await self._backplane.unwatch(audience)
+        await self._backplane.unwatch(self.registry.remove(connection))
 
     # Sending.
 
@@ -160,7 +165,14 @@ class Switchboard:
         now, dirty = self.now(), self._dirty
         if not dirty:
             asyncio.get_running_loop().call_soon(self._wake)
+        frames: dict[str, bytes] = {}
         for connection in self.registry.members(audience):  # as `Connection.send`, for many
+            straight = connection.straight
+            if straight is not None and not connection.dirty:
+                protocol = connection.protocol
+                straight(frames.get(protocol) or _frame(frames, message, protocol))
+                connection.spoke = now
+                continue
             machine = connection.machine
             assert machine is not None, "who was admitted has shaken hands"
             machine.send(message, now)
@@ -212,11 +224,9 @@ class Switchboard:
         if here is None:
             return False
         if command.action == "add":
-            for audience in self.registry.join(here, command.group):
-                await self._backplane.watch(audience)
+            await self._backplane.watch(self.registry.join(here, command.group))
         else:
-            for audience in self.registry.leave(here, command.group):
-                await self._backplane.unwatch(audience)
+            await self._backplane.unwatch(self.registry.leave(here, command.group))
         return True
 
 
