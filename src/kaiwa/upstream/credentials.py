@@ -74,8 +74,13 @@ class EntraToken:
     """
 
     def __init__(
-        self, source: Callable[[], TokenSource] | None = None, *, clock: Callable[[], float] = time.time
+        self,
+        source: Callable[[], TokenSource] | None = None,
+        *,
+        scope: str = SCOPE,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._scope = scope
         self._make = source or default_source
         self._clock = clock
         self._source: TokenSource | None = None
@@ -97,7 +102,7 @@ class EntraToken:
         if self._source is None:
             self._source = self._make()
         try:
-            self._token = await self._source.get_token(SCOPE)
+            self._token = await self._source.get_token(self._scope)
         except Exception as refused:  # noqa: BLE001 - whatever the identity library raises, with tenants in it
             if not self._valid_for(_USABLE_FOR_S):
                 log.warning("no token from Entra ID", extra={"cause": type(refused).__name__})
