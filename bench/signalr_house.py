@@ -28,7 +28,7 @@ async def main(port: int, redis_url: str | None) -> None:
     config = uvicorn.Config(
         app,
         port=port,
-        log_level="error",
+        log_level="critical",
         ws=HubWebSocket,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,

@@ -24,7 +24,7 @@ async def send(arguments: Arguments, to: str | None) -> None:
 
 async def main(port: int) -> None:
     app = socketio.ASGIApp(server)
-    config = uvicorn.Config(app, port=port, log_level="error", ws_per_message_deflate=False)
+    config = uvicorn.Config(app, port=port, log_level="critical", ws_per_message_deflate=False)
     house = uvicorn.Server(config)
     serving = asyncio.create_task(house.serve())
     while not house.started:  # noqa: ASYNC110 uvicorn offers a flag only

@@ -7,6 +7,7 @@ Knows the machine and a `Link`; how links carry bytes is the doors' affair, what
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -30,6 +31,7 @@ from kaiwa.protocol.signalr.happenings import (
     UploadEnded,
     UploadItem,
 )
+from kaiwa.protocol.signalr.messages import Protocol as ProtocolName
 
 if TYPE_CHECKING:
     from kaiwa.hub.switchboard import Switchboard
@@ -72,6 +74,11 @@ class Link(Protocol):
         ...
 
     @property
+    def straight(self) -> Callable[[bytes], None] | None:
+        """Writes a frame at once; None: `wake` is the only way."""
+        ...
+
+    @property
     def congested(self) -> bool:
         """The client takes less than is sent to it."""
         ...
@@ -102,7 +109,9 @@ class Connection:
         "paused",
         "posting",
         "protocol",
+        "spoke",
         "stateful",
+        "straight",
         "switchboard",
         "tick",
         "token",
@@ -123,7 +132,7 @@ class Connection:
         self.asking = asking
         self.identity = identity
         self.stateful = stateful
-        self.protocol = "json"
+        self.protocol: ProtocolName = "json"
         self.groups: set[str] | None = None
         self.link: Link | None = None
         self.machine: ServerConnection | None = None
@@ -134,6 +143,10 @@ class Connection:
         self.over = False
         self.tick = 0
         self.dirty = False
+        self.straight: Callable[[bytes], None] | None = None
+        """Takes a frame past the machine, as long as the connection is not `dirty`."""
+        self.spoke = 0.0
+        """When a frame last went past the machine, which has to know before it pings."""
         self.paused = False
         self.posting: asyncio.Lock | None = None
         """POSTs of one client are read one after the other (trap T7)."""
@@ -235,7 +248,10 @@ class Connection:
     def send(self, message: Outgoing, now: float) -> None:
         """Queue a message. Raises TypeError for one that cannot be encoded."""
         machine = self.machine
-        if machine is not None:
+        if self.straight is not None and not self.dirty:
+            self.straight(message.encoded(self.protocol).frame)
+            self.spoke = now
+        elif machine is not None:
             machine.send(message, now)
             if not self.dirty:
                 self.dirty = True
@@ -328,6 +344,7 @@ class Connection:
         if self._ready is not None and not self._is_behind():
             self._ready.set()
         self._mind_reading()
+        self.mind_writing()
 
     def _wake_later(self) -> None:
         if not self.dirty:
@@ -346,6 +363,11 @@ class Connection:
             link.pause()
         else:
             link.resume()
+
+    def mind_writing(self) -> None:
+        machine, link = self.machine, self.link
+        plain = machine is not None and machine.keeps_nothing
+        self.straight = link.straight if plain and link is not None else None
 
     def _act(self, happening: Happening) -> None:
         match happening:
@@ -436,6 +458,7 @@ class Connection:
         if expires is not None and now >= expires:
             self.close("The caller's token has expired.")
             return None
+        machine.wrote(self.spoke)
         timer = machine.next_timer()
         if timer is not None and timer <= now:
             machine.handle_timer(now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -36,6 +37,10 @@ class Reader(Protocol):
 
     def writing_resumed(self) -> None: ...
 
+    def writing_ends(self) -> None:
+        """The client says goodbye: nothing may be written any more."""
+        ...
+
     def server_stops(self) -> None:
         """The server shuts down: last words may be written now."""
         ...
@@ -61,6 +66,15 @@ class Socket(Protocol):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+    @property
+    def gathers(self) -> bool:
+        """Many small writes in one turn of the event loop become one system call."""
+        ...
+
+    def write_straight(self) -> Callable[[bytes], None]:
+        """Return what writes without looking whether the socket closes; for an open one."""
+        ...
 
     @property
     def waiting_bytes(self) -> int:
@@ -135,6 +149,13 @@ class Attachable(_Base):
             self.transport.resume_reading()
 
     @property
+    def gathers(self) -> bool:
+        return type(self.transport).__module__.startswith("uvloop")
+
+    def write_straight(self) -> Callable[[bytes], None]:
+        return self.transport.write
+
+    @property
     def waiting_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
 
@@ -179,6 +200,8 @@ class Attachable(_Base):
             self._reader.received(bytes(event.data))
 
     def handle_close(self, event: Frame) -> None:
+        if self._reader is not None:
+            self._reader.writing_ends()
         received = self.conn.close_rcvd
         nameless = received is not None and received.code == NO_STATUS
         if self._reader is not None and not self.close_sent and nameless:

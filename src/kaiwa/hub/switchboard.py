@@ -25,6 +25,7 @@ from kaiwa.hub.wheel import Wheel
 from kaiwa.protocol.signalr.encoding import Outgoing
 from kaiwa.protocol.signalr.limits import Limits
 from kaiwa.protocol.signalr.messages import Invocation
+from kaiwa.protocol.signalr.messages import Protocol as ProtocolName
 
 if TYPE_CHECKING:
     from kaiwa.hub.hub import Hub
@@ -162,21 +163,24 @@ class Switchboard:
                 connection.link.wake()
 
     def deliver(self, audience: Audience, message: Outgoing) -> None:
+        """Give each its frame now, or put it on its machine when something is before it or must be kept."""
         now, dirty = self.now(), self._dirty
-        if not dirty:
-            asyncio.get_running_loop().call_soon(self._wake)
-        frames: dict[str, bytes] = {}
+        frames: dict[ProtocolName, bytes] = {}
         for connection in self.registry.members(audience):  # as `Connection.send`, for many
             straight = connection.straight
             if straight is not None and not connection.dirty:
-                protocol = connection.protocol
-                straight(frames.get(protocol) or _frame(frames, message, protocol))
+                frame = frames.get(connection.protocol)
+                if frame is None:
+                    frame = frames[connection.protocol] = message.encoded(connection.protocol).frame
+                straight(frame)
                 connection.spoke = now
                 continue
             machine = connection.machine
             assert machine is not None, "who was admitted has shaken hands"
             machine.send(message, now)
             if not connection.dirty:
+                if not dirty:
+                    asyncio.get_running_loop().call_soon(self._wake)
                 connection.dirty = True
                 dirty.append(connection)
 

@@ -19,7 +19,9 @@ LOOK_S: Final = 1.0
 class SocketLink:
     """A WebSocket that takes prebuilt frames: no task, and no byte that waits outside of the machine twice.
 
-    While the transport is congested the output stays in the machine, whose bound then counts.
+    While the transport is congested the output stays in the machine, whose bound then counts. `straight` is
+    for messages that nothing is before: they pass the machine by, where the event loop gathers what is
+    written.
     """
 
     name = "WebSockets"
@@ -27,13 +29,14 @@ class SocketLink:
     pings = True
     lingers = False
 
-    __slots__ = ("_congested_since", "_connection", "_last_waiting", "_socket", "finished")
+    __slots__ = ("_congested_since", "_connection", "_last_waiting", "_socket", "_straight", "finished")
 
     def __init__(self, connection: Connection, socket: Socket) -> None:
         self._connection = connection
         self._socket = socket
         self._congested_since: float | None = None
         self._last_waiting = 0
+        self._straight = socket.write_straight() if socket.gathers else None
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # What the connection calls.
@@ -64,6 +67,10 @@ class SocketLink:
         """Nobody posts to a WebSocket."""
 
     @property
+    def straight(self) -> Callable[[bytes], None] | None:
+        return self._straight if self._congested_since is None else None
+
+    @property
     def congested(self) -> bool:
         return self._congested_since is not None
 
@@ -89,10 +96,16 @@ class SocketLink:
         now = self._connection.switchboard.now()
         self._congested_since, self._last_waiting = now, self._socket.waiting_bytes
         self._connection.switchboard.wheel.watch(self._connection, now + LOOK_S)
+        self._connection.mind_writing()
 
     def writing_resumed(self) -> None:
         self._congested_since = None
         self._connection.drained()
+        self._connection.mind_writing()
+
+    def writing_ends(self) -> None:
+        self._straight = None
+        self._connection.mind_writing()
 
     def server_stops(self) -> None:
         self._connection.close(allow_reconnect=True)
@@ -108,6 +121,7 @@ class TaskLink:
     """A client whose own task takes the output and writes it, at the client's pace."""
 
     lingers = False
+    straight = None
 
     def __init__(self, connection: Connection, name: str, *, binary: bool) -> None:
         self.name = name

@@ -21,6 +21,7 @@ class PollLink:
     binary = True
     pings = False
     lingers = True
+    straight = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -152,6 +152,10 @@ class ServerConnection:
         else:
             self._put(encoded, now)
 
+    def wrote(self, at: float) -> None:
+        """A message went to the client past this machine, which `keeps_nothing` allows."""
+        self._last_write = max(self._last_write, at)
+
     def send_item(self, call: int, item: Any, now: float) -> None:
         """Queue an item of a streaming call; ignored for a call that is over. Raises TypeError as `send`."""
         called = self._calls.running(call)
@@ -277,6 +281,11 @@ class ServerConnection:
     def may_send(self) -> bool:
         """False: the client acknowledges too slowly (stateful); let streams and invocations wait."""
         return self._resume is None or self._resume.kept_bytes < self._limits.resume_buffer_bytes
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Messages may pass this machine by while it has no output: nobody asks for them again."""
+        return self.protocol is not None and self._resume is None and self._phase is not _ENDED
 
     @property
     def resumable(self) -> bool:
