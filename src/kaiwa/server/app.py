@@ -96,13 +96,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         answers = relay
-        if answers is None:
+        if answers is None and settings.engine != "text":
             shared = await asyncio.to_thread(load_shared, settings, relaying, _tell)
             answers = CascadeAnswerer(settings, shared)
             services[0] = SpeechService(shared.speech, shared.lanes)
             text: Answerer = TextAnswerer(settings, shared.chat)
         else:
             text = answerer or TextAnswerer(settings, load_chat(settings, relaying))
+            answers = answers or text
         calls = LiveCalls(way_of(settings, answers, media), holding)
         endpoints.append(RealtimeEndpoint(admission, answers, holding, calls))
         chats = Chats(admission, text, holding)

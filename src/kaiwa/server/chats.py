@@ -172,8 +172,8 @@ class Chats:
         if self._holding.live >= self._admission.settings.max_sessions and not self._drop_an_idle_one():
             refusal = self._admission.no_room()
             raise NoRoom(refusal.code, refusal.message, 503)
-        config = self._admission.first_session(agent, agent.name)
-        config = structs.replace(config, output_modalities=("text",))
+        first = self._admission.first_session(agent, agent.name)
+        config = structs.replace(first, output_modalities=("text",))
         meter, seat = self._holding.meter(), ExitStack()
         seat.enter_context(self._holding.seat())
         chat = Chat(agent, ChatTransport(new_id, meter.note), key)

@@ -47,7 +47,7 @@ _OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
 def relay_from(settings: Settings) -> RelayAnswerer | None:
     """Return who relays conversations; None when this machine answers. Raises ConfigError."""
     _check(settings)
-    if settings.engine == "local":
+    if settings.engine in ("local", "text"):
         return None
     targets, remedies = _targets(settings)
     if not targets:

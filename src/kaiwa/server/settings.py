@@ -193,8 +193,9 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0)] = 30
     """So long running streams may go on when the server ends; new ones are refused meanwhile."""
 
-    engine: Literal["local", "relay"] | None = None
-    """Who answers; None: the service when a realtime deployment is named, else this machine."""
+    engine: Literal["local", "text", "relay"] | None = None
+    """Who answers; None: the service when a realtime deployment is named, else this machine. `text`: this
+    machine without speech, which loads no model for it."""
     azure_openai_realtime_deployment: Annotated[
         str | None,
         Field(
@@ -223,7 +224,7 @@ class Settings(BaseSettings):
     @property
     def relayed_names(self) -> tuple[str, ...]:
         """The deployments and models that clients may name because a service behind kaiwa has them."""
-        if self.engine == "local":
+        if self.engine in ("local", "text"):
             return ()
         named = [self.azure_openai_realtime_deployment]
         for entry in self.realtime_upstreams:

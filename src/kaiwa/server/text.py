@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from msgspec import structs
+
 from kaiwa.engines.chat import ChatModel
 from kaiwa.engines.text import TextEngine
-from kaiwa.server.conversations import HostAnswerer
+from kaiwa.server.conversations import Admitted, HostAnswerer, Parts
 from kaiwa.server.settings import Settings
 
 
@@ -18,3 +22,8 @@ class TextAnswerer(HostAnswerer):
                 chat, language=agent.language, time_zone=agent.time_zone or settings.time_zone
             ),
         )
+
+    async def open(self, admitted: Admitted) -> Parts:
+        """Begin in text, whatever the peer's door is used to."""
+        config = structs.replace(admitted.config, output_modalities=("text",))
+        return await super().open(replace(admitted, config=config))
