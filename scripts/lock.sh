@@ -28,9 +28,9 @@ for asked in tests/clients/programs/*.in bench/peers/*.in; do
     compile "$@" "$asked" --output-file "${asked%.in}.lock"
 done
 
-# The Chainlit page: a process of its own, with packages of its own.
+# The Chainlit page: a process of its own, with packages of its own; one of them comes as source only.
 excludes=/dev/null
-compile "$@" ui/chainlit/chainlit.in --output-file ui/chainlit/chainlit.lock
+compile --only-binary :none: "$@" ui/chainlit/chainlit.in --output-file ui/chainlit/chainlit.lock
 
 # What runs Azure Functions apps here: the worker code asks for Python 3.13 (and runs on 3.11), the rest does not.
 functions=deploy/azure-functions
