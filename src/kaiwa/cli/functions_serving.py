@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -84,7 +83,6 @@ async def serving_functions(options: FunctionsOptions) -> AsyncGenerator[Served]
         made = HostOptions(
             interpreter=interpreter,
             settings=settings,
-            signalr_key=secrets.token_urlsafe(48),
             key=options.key,
         )
         async with running_host(files, made) as host:
@@ -170,7 +168,9 @@ def _python(given: Path | None) -> Path | None:
 def _advice(served: Served) -> str:
     lines = [f"kaiwa 会話  the functions of {served.app.directory.name} (v{served.app.version})", ""]
     lines += [f"  {name}: [{methods}] {served.url}{path}" for name, methods, path in served.host.addresses]
-    lines += ["", "  SignalR: kaiwa's own hub, no Azure service / SignalR は kaiwa 自身のハブです"]
+    of_azure = "Azure SignalR Service (AzureSignalRConnectionString)"
+    ours = "kaiwa's own hub, no Azure service / kaiwa 自身のハブ"
+    lines += ["", f"  SignalR: {of_azure if served.host.services else ours}"]
     return "\n".join(lines)
 
 

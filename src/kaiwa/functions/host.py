@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,19 +23,19 @@ from kaiwa.functions import troubles
 from kaiwa.functions.answers import answer_of, refusal
 from kaiwa.functions.cors import Cors
 from kaiwa.functions.expressions import with_request, with_settings
-from kaiwa.functions.manifest import AppFiles, Binding, Function, check, warnings_of
+from kaiwa.functions.manifest import AppFiles, Binding, Function, check, is_placeholder, warnings_of
 from kaiwa.functions.messages import BindingError, actions_of
 from kaiwa.functions.process import Failure, Interpreter, Invocation, Invoked, Started
 from kaiwa.functions.routes import Found, find, routes_of
 from kaiwa.functions.running import InvocationFailed, RunningApp
-from kaiwa.functions.signalr import CLIENT, OwnHubs, SignalRBindings
+from kaiwa.functions.signalr import CLIENT, KINDS, AzureService, OwnService, SignalRBindings, hubs_of
 from kaiwa.functions.streams import WorkerStreams
 from kaiwa.functions.troubles import Trouble
+from kaiwa.hub.azure.connection_string import read_connection_string
 
 log = logging.getLogger("kaiwa.functions")
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
-Services = Callable[[str], SignalRBindings | None]
-"""Finds the service of a connection string; None: kaiwa's own hub takes it."""
+_SETTING: Final = "AzureSignalRConnectionString"
 
 
 class HostOptions(msgspec.Struct, frozen=True):
@@ -44,9 +44,7 @@ class HostOptions(msgspec.Struct, frozen=True):
     interpreter: Interpreter
     settings: dict[str, str]
     """All settings of the app: the environment over local.settings.json."""
-    signalr_key: str
     key: str | None = None
-    services: Services | None = None
 
     def __repr__(self) -> str:
         return f"HostOptions({sorted(self.settings)})"
@@ -62,8 +60,9 @@ class FunctionsHost:
         self._options = options
         self._routes = routes_of(self.functions, app.host.route_prefix)
         self._cors = Cors(app.local.cors, app.local.cors_credentials)
-        origins = app.local.cors
-        self.hubs = OwnHubs(self.functions, self._happened, options.signalr_key, origins)
+        self.hubs = OwnService(self.functions, self._happened, app.local.cors)
+        self.services = azure_services(self.functions, options.settings)
+        """By the setting that names them; what is not there is kaiwa's own."""
         self.streams: WorkerStreams | None = None
 
     @property
@@ -130,7 +129,7 @@ class FunctionsHost:
             "query": dict(request.query_params),
         }
         inputs = {
-            each.name: self._input(each, request, found)
+            each.name: await self._input(each, request, found)
             for each in function.bindings
             if each.direction == "in" and each is not found.route.trigger
         }
@@ -154,22 +153,20 @@ class FunctionsHost:
                 await service.deliver(hub, actions_of(text))
         return invoked
 
-    def _input(self, binding: Binding, request: Request, found: Found) -> str:
+    async def _input(self, binding: Binding, request: Request, found: Found) -> str:
         if binding.type != "signalRConnectionInfo":
             return "null"
         query = dict(request.query_params)
         user = with_request(binding.option("userId"), request.headers, query, found.parameters)
         service, hub = self._service(binding)
         base_url = f"{request.url.scheme}://{request.url.netloc}"
-        return msgspec.json.encode(service.connection_info(hub, user, base_url)).decode()
+        return msgspec.json.encode(await service.connection_info(hub, user, base_url)).decode()
 
     def _service(self, binding: Binding) -> tuple[SignalRBindings, str]:
-        """Return who serves a binding, and its hub. Raises BindingError."""
+        """Return who serves a binding, and its hub."""
         hub = binding.option("hubName")
-        setting = binding.option("connectionStringSetting", "AzureSignalRConnectionString")
-        if self._options.services is not None and (service := self._options.services(setting)) is not None:
-            return service, hub
-        return self.hubs, hub
+        setting = binding.option("connectionStringSetting", _SETTING)
+        return self.services.get(setting, self.hubs), hub
 
     async def _happened(self, function: Function, happened: dict[str, Any]) -> Any:
         """Run a function for something that happened at the hub, and return its answer."""
@@ -198,10 +195,28 @@ async def running_host(app: AppFiles, options: HostOptions) -> AsyncGenerator[Fu
         _check_loaded(app.directory, started)
         _warn(warnings_of(started.functions, app.local.values))
         host = FunctionsHost(app, running, started, options)
-        await stack.enter_async_context(host.hubs)
+        await stack.enter_async_context(host.hubs.running())
+        for service in host.services.values():
+            await stack.enter_async_context(service.running())
+        if host.services:
+            _warn([troubles.SERVERLESS])
         if started.http_uri is not None:
             host.streams = await stack.enter_async_context(WorkerStreams(lambda: _uri(running)))
         yield host
+
+
+def azure_services(functions: Sequence[Function], settings: Mapping[str, str]) -> dict[str, AzureService]:
+    """Return the services of all connection strings that bindings name. Raises ConfigError for a bad one.
+
+    None or a placeholder for one: kaiwa's own hubs serve, so that an app runs before it has a service.
+    """
+    bindings = [each for function in functions for each in function.bindings if each.type in KINDS]
+    named = {each.option("connectionStringSetting", _SETTING) for each in bindings}
+    given = {name: text for name in named if (text := settings.get(name, "")) and not is_placeholder(text)}
+    return {
+        name: AzureService(read_connection_string(text, name), hubs_of(functions, name, _SETTING))
+        for name, text in given.items()
+    }
 
 
 def _resolved(function: Function, settings: Mapping[str, str]) -> Function:

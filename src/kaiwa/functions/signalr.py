@@ -1,35 +1,42 @@
-"""The SignalR side of Functions: what its bindings need, and kaiwa's own hub as the service behind them.
+"""The SignalR side of Functions: what its bindings need of a service, be it kaiwa's own or Azure's.
 
-Knows hubs, tokens and the messages of the bindings; nothing of workers. The hub stands where the Azure
-service has it, at `/client/?hub=NAME`, with tokens of the same form (rules S-53 to S-55).
+Knows hubs and the messages of the bindings; nothing of workers and HTTP. kaiwa's own stands where Azure's has
+its clients, at `/client/?hub=NAME`, with tokens of the same form (rules S-53 to S-55).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from typing import Any, Final, Protocol, cast
-from urllib.parse import parse_qsl
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, Protocol
+from urllib.parse import quote
 
-import jwt
+from msgspec import UNSET
 
+from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.functions.manifest import Function
-from kaiwa.functions.members import Members
-from kaiwa.functions.messages import SignalRAction, SignalRMessage
-from kaiwa.hub import Asking, Hub, HubException, HubOptions, Identity, Target, hub_name, identity_of
+from kaiwa.functions.messages import BindingError, GroupAction, SignalRAction, SignalRMessage
+from kaiwa.functions.troubles import SERVICE_REFUSED
+from kaiwa.hub import Clients, Groups, HubOptions, Target
+from kaiwa.hub.azure.connection_string import Endpoint
+from kaiwa.hub.azure.publisher import AzureSignalR
+from kaiwa.hub.azure.requests import ServiceRequests
+from kaiwa.hub.azure.service.hubs import ServedHub
+from kaiwa.hub.azure.service.local import Keys, LocalService
+from kaiwa.hub.azure.service.upstream import Occasion
 
 CLIENT: Final = "/client"
 TOKEN_S: Final = 3600
 """A page keeps its first token for every reconnect, so it lives as long as the Azure service's."""
-_ABSENT: Final = object()
+KINDS: Final = ("signalRConnectionInfo", "signalR", "signalRTrigger")
 
 
 class SignalRBindings(Protocol):
     """A SignalR service, as the bindings use it."""
 
-    def connection_info(self, hub: str, user_id: str, base_url: str) -> dict[str, str]:
-        """Return `url` and `accessToken` for a client that asked at `base_url`."""
+    async def connection_info(self, hub: str, user_id: str, base_url: str) -> dict[str, str]:
+        """Return `url` and `accessToken` for a client that asked at `base_url`. Raises BindingError."""
         ...
 
     async def deliver(self, hub: str, actions: Sequence[SignalRAction]) -> None:
@@ -43,181 +50,176 @@ class HubEvent(Protocol):
     def __call__(self, function: Function, happened: dict[str, Any]) -> Awaitable[Any]: ...
 
 
-class FunctionsHub(Hub):
-    """One hub of an app. Its methods are the events that a `signalRTrigger` names."""
+class OwnService:
+    """kaiwa's hubs as the service; an ASGI application at `/client`. Triggers are its upstream."""
 
-    def __init__(
-        self,
-        name: str,
-        options: HubOptions,
-        triggers: Mapping[str, Function],
-        run: HubEvent,
-        members: Members,
-    ) -> None:
-        super().__init__(options)
-        self._name = name
-        self._triggers = triggers
-        self._run = run
-        self._members = members
+    def __init__(self, functions: Sequence[Function], run: HubEvent, origins: tuple[str, ...] = ()) -> None:
+        keys = Keys(secrets.token_urlsafe(48))
+        self._service = LocalService(keys, HubOptions(origins=origins), upstream=_Triggers(functions, run))
 
-    async def on_connected(self) -> None:
-        context = self.context
-        await self._members.came(context.connection_id, context.user_id, self.groups)
-        await self.happen("connections", "connected")
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        async with self._service.running():
+            yield
 
-    async def on_disconnected(self, error: HubException | None) -> None:
-        context = self.context
-        self._members.left(context.connection_id, context.user_id)
-        await self.happen("connections", "disconnected", error=None if error is None else str(error))
-
-    def happen(
-        self, category: str, event: str, arguments: Sequence[Any] = (), error: str | None = None
-    ) -> Awaitable[Any]:
-        """Run the function that waits for this. Not asynchronous itself, or clients could call it."""
-        context = self.context
-        happened = {
-            "ConnectionId": context.connection_id,
-            "UserId": context.user_id,
-            "Hub": self._name,
-            "Category": category,
-            "Event": event,
-            "Arguments": list(arguments),
-            "Error": error,
-            "Query": dict(context.request.query),
-            "Claims": {name: str(value) for name, value in context.claims.items()},
-        }
-        function = self._triggers.get(f"{category}/{event}".lower())
-        return _nothing() if function is None else self._run(function, happened)
-
-
-async def _nothing() -> None: ...
-
-
-class OwnHubs:
-    """kaiwa's hubs, one for each name that the app's bindings use; an ASGI application at `/client`."""
-
-    def __init__(
-        self, functions: Sequence[Function], run: HubEvent, key: str, origins: tuple[str, ...] = ()
-    ) -> None:
-        self._key = key
-        self._stack = AsyncExitStack()
-        options = HubOptions(origins=origins, authenticate=self._authenticate)
-        self._members: dict[str, Members] = {}
-        self._hubs: dict[str, FunctionsHub] = {}
-        for name in hub_names(functions):
-            members = self._members[name.lower()] = Members()
-            kind = _kind_of_hub(name, triggers := _triggers(functions, name))
-            self._hubs[name.lower()] = kind(name, options, triggers, run, members)
-
-    async def __aenter__(self) -> OwnHubs:
-        for hub in self._hubs.values():
-            await self._stack.enter_async_context(hub.running())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    def connection_info(self, hub: str, user_id: str, base_url: str) -> dict[str, str]:
-        url = f"{base_url}{CLIENT}/?hub={hub.lower()}"
-        now = int(time.time())
-        claims: dict[str, Any] = {"aud": url, "iat": now, "nbf": now - 30, "exp": now + TOKEN_S}
-        if user_id:
-            claims["asrs.s.uid"] = user_id
-        return {"url": url, "accessToken": jwt.encode(claims, self._key, algorithm="HS256")}
+    async def connection_info(self, hub: str, user_id: str, base_url: str) -> dict[str, str]:
+        there = self._service.negotiated(base_url, hub, TOKEN_S, user_id or None)
+        return {"url": there.url, "accessToken": there.access_token or ""}
 
     async def deliver(self, hub: str, actions: Sequence[SignalRAction]) -> None:
-        served = self._hubs[hub.lower()]
+        served = self._service.hub(hub)
         for action in actions:
             if isinstance(action, SignalRMessage):
-                await _audience(served, action).send(action.target, *action.arguments)
-            else:
-                await self._members[hub.lower()].change(action, served.groups)
+                await _audience(served.clients, action).send(action.target, *action.arguments)
+            elif action.user_id and not action.connection_id:
+                await _change_user(served, action)
+            elif served.has(action.connection_id):
+                joined = served.connection(action.connection_id).groups or ()
+                await _change(served.groups, action, tuple(joined))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        hub = self._hubs.get(_hub_asked(scope))
-        if hub is not None:
-            await hub(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b"There is no such hub"})
+        await self._service(scope, receive, send)
 
-    def _authenticate(self, asking: Asking) -> Identity | None:
-        hub = asking.query.get("hub", "").lower()
+
+class AzureService:
+    """An Azure SignalR Service, commanded over REST. Works inside `running`, for the hubs named there."""
+
+    def __init__(self, endpoint: Endpoint, hubs: Sequence[str]) -> None:
+        self._publishers = {hub.lower(): AzureSignalR(endpoint, hub) for hub in hubs}
+        self._requests = ServiceRequests(endpoint)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._requests.close)
+            for publisher in self._publishers.values():
+                await stack.enter_async_context(publisher.running())
+            yield
+
+    async def connection_info(self, hub: str, user_id: str, base_url: str) -> dict[str, str]:
         try:
-            claims = jwt.decode(
-                asking.token or "",
-                self._key,
-                algorithms=["HS256"],
-                options={"require": ["exp", "aud"], "verify_aud": False},
-            )
-        except jwt.PyJWTError:
-            return None
-        meant = str(claims["aud"])
-        return identity_of(claims) if meant.lower().endswith(f"{CLIENT}/?hub={hub}") else None
+            there = await self._publishers[hub.lower()].negotiated(TOKEN_S, user_id or None)
+        except UpstreamError as refused:
+            raise BindingError(SERVICE_REFUSED) from refused
+        return {"url": there.url, "accessToken": there.access_token or ""}
+
+    async def deliver(self, hub: str, actions: Sequence[SignalRAction]) -> None:
+        publisher = self._publishers[hub.lower()]
+        try:
+            for action in actions:
+                if isinstance(action, SignalRMessage):
+                    await _audience(publisher.clients, action).send(action.target, *action.arguments)
+                elif action.action == "removeAll" or not action.connection_id:
+                    await self._ask(hub.lower(), action)
+                else:
+                    await _change(publisher.groups, action, ())
+        except UpstreamError as refused:
+            raise BindingError(SERVICE_REFUSED) from refused
+
+    async def _ask(self, hub: str, action: GroupAction) -> None:
+        """Do what proxies have no word for: all groups of somebody, and groups of users."""
+        kind, name = (
+            ("connections", action.connection_id) if action.connection_id else ("users", action.user_id)
+        )
+        group = "" if action.action == "removeAll" else f"/{quote(action.group, safe='')}"
+        method = "PUT" if action.action == "add" else "DELETE"
+        path = f"/api/hubs/{hub}/{kind}/{quote(name, safe='')}/groups{group}"
+        answered = await self._requests.make(method, path)
+        if answered.status >= 400 and answered.status != 404:
+            raise BindingError(SERVICE_REFUSED)
 
 
-def _hub_asked(scope: Any) -> str:
-    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
-    return next((value.lower() for name, value in query if name.lower() == "hub"), "")
+class _Triggers:
+    """The functions with a `signalRTrigger`, as what clients talk to."""
+
+    def __init__(self, functions: Sequence[Function], run: HubEvent) -> None:
+        self._functions = _by_occasion(functions)
+        self._run = run
+
+    def _function(self, occasion: Occasion) -> Function | None:
+        return self._functions.get((occasion.hub.lower(), occasion.category.lower(), occasion.event.lower()))
+
+    def takes(self, occasion: Occasion) -> bool:
+        return self._function(occasion) is not None
+
+    async def tell(self, occasion: Occasion, body: Mapping[str, Any]) -> None:
+        function = self._function(occasion)
+        if function is not None:
+            await self._run_gently(function, _happened(occasion, (), body.get("error")))
+
+    async def ask(self, occasion: Occasion, target: str, arguments: Sequence[Any]) -> Any:
+        function = self._function(occasion)
+        assert function is not None, "the hub asks only what is taken"
+        answer = await self._run(function, _happened(occasion, arguments))
+        return UNSET if answer is None else answer
+
+    async def _run_gently(self, function: Function, happened: dict[str, Any]) -> None:
+        """A client need not go because a function failed, which the log has already."""
+        try:
+            await self._run(function, happened)
+        except KaiwaError:
+            return
 
 
-def hub_names(functions: Sequence[Function]) -> list[str]:
-    kinds = ("signalRConnectionInfo", "signalR", "signalRTrigger")
-    found = [each.option("hubName") for one in functions for each in one.bindings if each.type in kinds]
-    return list({name.lower(): name for name in found if name}.values())
+def hubs_of(functions: Sequence[Function], setting: str, default: str) -> list[str]:
+    """Return the hubs that bindings reach by a setting's connection string."""
+    found: dict[str, str] = {}
+    for binding in (each for function in functions for each in function.bindings if each.type in KINDS):
+        name = binding.option("hubName")
+        if name and binding.option("connectionStringSetting", default) == setting:
+            found[name.lower()] = name
+    return list(found.values())
 
 
-def _triggers(functions: Sequence[Function], hub: str) -> dict[str, Function]:
-    found: dict[str, Function] = {}
+def _by_occasion(functions: Sequence[Function]) -> dict[tuple[str, str, str], Function]:
+    found: dict[tuple[str, str, str], Function] = {}
     for function in functions:
         trigger = function.trigger
-        if trigger is None or trigger.type != "signalRTrigger":
-            continue
-        if trigger.option("hubName").lower() == hub.lower():
-            event = f"{trigger.option('category', 'messages')}/{trigger.option('event')}"
-            found[event.lower()] = function
+        if trigger is not None and trigger.type == "signalRTrigger":
+            parts = (
+                trigger.option("hubName"),
+                trigger.option("category", "messages"),
+                trigger.option("event"),
+            )
+            hub, category, event = (part.lower() for part in parts)
+            found[hub, category, event] = function
     return found
 
 
-def _kind_of_hub(name: str, triggers: Mapping[str, Function]) -> type[FunctionsHub]:
-    """Return a class of hub whose methods are made of the triggers: the events are known only now."""
-    methods: dict[str, Any] = {}
-    for key, function in triggers.items():
-        if key.startswith("messages/"):
-            assert function.trigger is not None, "it is a trigger's"
-            methods[f"event{len(methods)}"] = _method(function.trigger.option("event"))
-    return cast(type[FunctionsHub], type(f"HubOf{name}", (FunctionsHub,), methods))
+def _happened(occasion: Occasion, arguments: Sequence[Any], error: str | None = None) -> dict[str, Any]:
+    return {
+        "ConnectionId": occasion.connection_id,
+        "UserId": occasion.user_id,
+        "Hub": occasion.hub,
+        "Category": occasion.category,
+        "Event": occasion.event,
+        "Arguments": list(arguments),
+        "Error": error,
+        "Query": dict(occasion.query),
+        "Claims": {name: str(value) for name, value in occasion.claims.items()},
+    }
 
 
-def _method(event: str) -> Any:
-    """Return a hub method for any number of arguments up to ten; the function gets them as an array."""
-
-    @hub_name(event)
-    async def happened(
-        self: FunctionsHub,
-        a: Any = _ABSENT,
-        b: Any = _ABSENT,
-        c: Any = _ABSENT,
-        d: Any = _ABSENT,
-        e: Any = _ABSENT,
-        f: Any = _ABSENT,
-        g: Any = _ABSENT,
-        h: Any = _ABSENT,
-        i: Any = _ABSENT,
-        j: Any = _ABSENT,
-    ) -> Any:
-        given = [each for each in (a, b, c, d, e, f, g, h, i, j) if each is not _ABSENT]
-        return await self.happen("messages", event, given)
-
-    return happened
-
-
-def _audience(hub: FunctionsHub, message: SignalRMessage) -> Target:
-    clients = hub.clients
+def _audience(clients: Clients, message: SignalRMessage) -> Target:
     if message.connection_id:
         return clients.client(message.connection_id)
     if message.user_id:
         return clients.user(message.user_id)
     return clients.group(message.group) if message.group else clients.all
+
+
+async def _change(groups: Groups, action: GroupAction, joined: Sequence[str]) -> None:
+    if action.action == "add":
+        await groups.add(action.connection_id, action.group)
+        return
+    for group in joined if action.action == "removeAll" else (action.group,):
+        await groups.remove(action.connection_id, group)
+
+
+async def _change_user(hub: ServedHub, action: GroupAction) -> None:
+    if action.action == "add":
+        commands = hub.put_user(action.user_id, action.group, None)
+    else:
+        commands = hub.drop_user(action.user_id, None if action.action == "removeAll" else action.group)
+    for command in commands:
+        await hub.switchboard.change(command)

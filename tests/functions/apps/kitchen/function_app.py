@@ -24,6 +24,13 @@ def send(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
     return func.HttpResponse("sent")
 
 
+@app.route(route="elsewhere", methods=["POST"])
+@app.generic_output_binding(arg_name="out", type="signalR", hubName="other")
+def elsewhere(req: func.HttpRequest, out: func.Out[str]) -> func.HttpResponse:
+    out.set('{"target": "token", "arguments": ["of another hub"]}')
+    return func.HttpResponse("sent")
+
+
 @app.route(route="echo/{first:int}/{*rest}", methods=["POST", "PUT"])
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
     told = {
