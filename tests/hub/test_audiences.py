@@ -88,7 +88,7 @@ async def test_who_leaves_is_in_no_group_any_more(house: Opens) -> None:
 
 
 @asynccontextmanager
-async def _deaf(home: House) -> AsyncIterator[None]:
+async def deaf_client(home: House) -> AsyncIterator[None]:
     """Connect somebody who says hello and then reads nothing."""
     deaf = await asyncio.to_thread(_connected, home.port)
     try:
@@ -119,7 +119,7 @@ def _connected(port: int) -> sockets.socket:
 async def test_one_who_does_not_read_is_dropped_and_nobody_else_notices(house: Opens) -> None:
     text = "x" * 20_000
     async with house(send_s=0.5, max_waiting_bytes=64 * 2**20) as home, _people(home, "ann") as (people, _):
-        async with _deaf(home):
+        async with deaf_client(home):
             gaps: list[float] = []
             for number in range(400):
                 home.hub.clients.all.send("told", number, text)
@@ -131,7 +131,7 @@ async def test_one_who_does_not_read_is_dropped_and_nobody_else_notices(house: O
 
 
 async def test_one_who_is_too_far_behind_is_dropped_at_once(house: Opens) -> None:
-    async with house(max_waiting_bytes=100_000) as home, _people(home, "ann") as (people, _), _deaf(home):
+    async with house(max_waiting_bytes=100_000) as home, _people(home, "ann") as (people, _), deaf_client(home):
         for number in range(400):
             home.hub.clients.all.send("told", number, "x" * 20_000)
             assert (await people["ann"].record())["arguments"][0] == number
