@@ -37,6 +37,11 @@ class Account:
         self.used: TokensCounted | None = None
         self.cost = 0
 
+    @property
+    def due_at(self) -> int:
+        """At how many events to ask again whether it may go on."""
+        return self._counted + EVERY_EVENTS
+
     def went_on(self, events: int) -> bool:
         """Count what a running stream has used; say whether it may go on."""
         fresh = events - self._counted

@@ -161,6 +161,10 @@ class Attempt:
     # As the sink of the exchange.
 
     def body(self, data: bytes) -> None:
+        flow = self._flow
+        if flow is not None and self.watcher.is_plain(data):
+            flow.flowed(data)
+            return
         try:
             passing = self.watcher.feed(data)
         except UpstreamError as error:

@@ -87,6 +87,7 @@ class Stream:
         self._stall: asyncio.TimerHandle | None = None
         self._status = 200
         self._waited_s = 0.0
+        self._count_at_bytes = 0
 
     async def run(self) -> None:
         """Answer the client; return when all is over."""
@@ -141,8 +142,12 @@ class Stream:
             self._start()
         self._outlet.write(data)
         attempt = self._attempt
-        if attempt is not None and not self._account.went_on(attempt.watcher.events):
+        if attempt is None or attempt.watcher.content_bytes < self._count_at_bytes:
+            return
+        watcher = attempt.watcher
+        if not self._account.went_on(watcher.events):
             self._end("limit_reached")
+        self._count_at_bytes = self._account.due_at * watcher.event_bytes
 
     def flow_ended(self) -> None:
         self._end("completed")

@@ -47,7 +47,7 @@ class Exchange:
         """Give the body to the sink as it comes."""
         assert self._connection is not None, "a body is taken once"
         self._sink = sink
-        self._connection.deliver(self)
+        self._connection.deliver(self, sink.body)
 
     async def read(self, most_bytes: int) -> bytes:
         """Return the whole body, and close. Raises UpstreamError, also when it is longer than that."""
@@ -70,6 +70,7 @@ class Exchange:
         """Drop the rest of the body; keep the connection if it ends in time, else close it."""
         self._sink = None
         if self._connection is not None:
+            self._connection.drop_body()
             asyncio.get_running_loop().call_later(seconds, self.close)
 
     def close(self) -> None:
@@ -78,11 +79,7 @@ class Exchange:
         if connection is not None:
             self._client.take_back(self._origin, connection)
 
-    # As the sink of its connection.
-
-    def body(self, data: bytes) -> None:
-        if self._sink is not None:
-            self._sink.body(data)
+    # As who hears the end from its connection.
 
     def ended(self) -> None:
         sink = self._sink

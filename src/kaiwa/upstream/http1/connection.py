@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kaiwa.errors import UpstreamError
@@ -29,6 +30,14 @@ class Sink(Protocol):
     def broken(self, error: UpstreamError) -> None: ...
 
 
+class Ending(Protocol):
+    """Who hears how a body ended."""
+
+    def ended(self) -> None: ...
+
+    def broken(self, error: UpstreamError) -> None: ...
+
+
 class Unanswered(Exception):
     """The connection closed before any byte of an answer: what was kept for long may have been given up."""
 
@@ -44,7 +53,8 @@ class Connection(asyncio.Protocol):
         self._head_bytes = bytearray()
         self._body: Body | None = None
         self._early: list[bytes] = []
-        self._sink: Sink | None = None
+        self._sink: Ending | None = None
+        self._take: Callable[[bytes], None] = _drop
         self._failure: UpstreamError | None = None
         self._keep_alive = False
         self._paused = self._closed = False
@@ -81,12 +91,12 @@ class Connection(asyncio.Protocol):
         finally:
             self._answer = None
 
-    def deliver(self, sink: Sink) -> None:
-        """Hand over the body: what is here now, the rest as it comes."""
-        self._sink = sink
+    def deliver(self, sink: Ending, take: Callable[[bytes], None]) -> None:
+        """Hand over the body: what is here now, the rest as it comes. `sink` hears of its end."""
+        self._sink, self._take = sink, take
         early, self._early = b"".join(self._early), []
         if early:
-            sink.body(early)
+            take(early)
         if self._sink is not sink:  # it has had enough
             return
         if self._failure is not None:
@@ -95,6 +105,10 @@ class Connection(asyncio.Protocol):
             self._finish(None)
         else:
             self.resume()
+
+    def drop_body(self) -> None:
+        """Take the rest of the body and give it to nobody."""
+        self._take = _drop
 
     def pause(self) -> None:
         """Read no more: the service waits when buffers are full. The wait is not the service's silence."""
@@ -110,7 +124,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; nothing more is delivered."""
-        self._sink = None
+        self._sink, self._take = None, _drop
         self._stop_waiting()
         if self._transport is not None and not self._closed:
             self._closed = True
@@ -118,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> None:
         """Be kept: wait for nothing, and close when anything comes unasked."""
-        self._body = None
+        self._body, self._take = None, _drop
         self._stop_waiting()
         self.resume()
 
@@ -193,7 +207,7 @@ class Connection(asyncio.Protocol):
                 self.pause()
             return
         if content:
-            sink.body(content)
+            self._take(content)
         if body.done and self._sink is not None:
             self._finish(None)
 
@@ -234,6 +248,10 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _drop(data: bytes) -> None:
+    """Nobody wants it."""
 
 
 def _cut_off() -> UpstreamError:

@@ -1,0 +1,59 @@
+"""The short cut past events that differ in their words alone: it must see what the long way sees."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.gateway.relaying import DONE, FINISH, USAGE, event, text
+
+from kaiwa.protocol.chat.watching import Watcher
+
+ERROR = {"error": {"code": "server_error", "message": "no"}}
+TEXTS = st.text(st.sampled_from('aé"\\ \n[DONE]{}'), max_size=8).map(text)
+EVENTS = st.one_of(TEXTS, st.sampled_from([FINISH, USAGE, ERROR])).map(lambda said: event(said))
+
+
+def seen(watcher: Watcher) -> dict[str, Any]:
+    names = ("begun", "done", "error", "finish_reason", "usage", "complete", "events")
+    return {name: getattr(watcher, name) for name in names}
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(EVENTS, EVENTS, st.just(DONE)), max_size=20))
+def test_the_short_cut_sees_what_the_long_way_sees(pieces: list[bytes]):
+    short, long = Watcher(), Watcher()
+    for piece in pieces:
+        passed = piece if short.is_plain(piece) else short.feed(piece)
+        assert passed == long.feed(piece)
+        assert seen(short) == seen(long)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event(text("b"), text("c")),
+        event(text('b"')),
+        event(FINISH),
+        event(text("b"))[:-1],
+        event({**text("b"), "usage": {"prompt_tokens": 1}}),
+        event(text("b")).replace(b"b", b"b\n\ndata: [DONE]\n\n"),
+    ],
+)
+def test_only_words_may_differ(other: bytes):
+    watcher = Watcher()
+    watcher.feed(event(text("a")))
+    watcher.feed(event(text("a")))
+    assert watcher.is_plain(event(text("words, " + json.dumps("あ")[1:-1])))
+    assert not watcher.is_plain(other)
+
+
+def test_nothing_is_plain_behind_half_an_event():
+    watcher = Watcher()
+    for _ in range(2):
+        watcher.feed(event(text("a")))
+    watcher.feed(b"data: ")
+    assert not watcher.is_plain(event(text("b")))
