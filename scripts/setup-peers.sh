@@ -25,6 +25,7 @@ install_javascript() {
 
 missing_debian_packages() {
     command -v chromium >/dev/null || echo chromium # the browser that is measured in
+    [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || echo nginx-light # the relay to be measured by
 }
 
 began=$SECONDS
