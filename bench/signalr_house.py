@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from bench.peers.orders import Arguments, obey
 from kaiwa.hub import Hub, HubWebSocket
 from kaiwa.hub.backplane import Alone, Backplane
+from kaiwa.hub.redis import RedisBackplane
 
 
 class Tokens(Hub):
@@ -50,9 +51,7 @@ async def main(port: int, redis_url: str | None) -> None:
 def _backplane(url: str | None) -> Backplane:
     if url is None:
         return Alone()
-    from kaiwa.hub.redis import RedisBackplane
-
-    return RedisBackplane(url)
+    return RedisBackplane(url, "bench")
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ async def test_messages_and_completions_keep_their_order() -> None:
 
 
 @on_uvloop
-async def test_one_who_does_not_read_is_dropped_and_nobody_else_notices(house: Opens) -> None:
-    async with house(send_s=0.5, max_waiting_bytes=64 * 2**20) as home, home.socket() as raw:
+async def test_what_waits_for_one_who_does_not_read_is_bounded(house: Opens) -> None:
+    async with house(max_waiting_bytes=100_000) as home, home.socket() as raw:
         ann = await raw.hello()
         await until(lambda: home.hub.seen, "she is in")
         async with deaf_client(home):
