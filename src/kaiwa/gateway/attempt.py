@@ -101,18 +101,17 @@ class Attempt:
     async def wait_for_content(self, limit_s: float) -> None:
         """Wait until the answer has begun. Raises Failed."""
         assert self._exchange is not None, "it is open"
-        self._settled = asyncio.get_running_loop().create_future()
-        self._exchange.deliver(self)
+        loop = asyncio.get_running_loop()
+        self._settled = settled = loop.create_future()
+        timer = loop.call_later(limit_s, self._lose_patience)
         try:
-            async with asyncio.timeout(limit_s):
-                broke = await self._settled
-        except TimeoutError:
-            self._close_exchange()
-            self._end("timed_out")
-            raise Failed(None) from None
+            self._exchange.deliver(self)
+            broke = settled.result() if settled.done() else await settled
         except BaseException:
             self.close()
             raise
+        finally:
+            timer.cancel()
         self._settled = None
         if broke is not None:
             self._end(_OUTCOMES.get(broke.code, "cut"))
@@ -285,6 +284,10 @@ class Attempt:
     def _settle(self, broke: UpstreamError | None) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(broke)
+
+    def _lose_patience(self) -> None:
+        self._close_exchange()
+        self._settle(UpstreamError("upstream_timeout", "The service fell silent.", retryable=True))
 
     def _close_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None

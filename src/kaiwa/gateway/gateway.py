@@ -66,6 +66,7 @@ class Gateway:
             finally:
                 for kept in [*self._kept.values()]:
                     self._forget(kept)
+                self.streams.abandon()
         await self._http.close()
 
     async def drain(self) -> None:
@@ -78,9 +79,15 @@ class Gateway:
             await self._record(asked, client, fields)
             return
         stream = self._stream(asked, client, fields)
-        with self.streams.holding(stream):
-            client.listen(stream)
-            await stream.run()
+        await self._run(stream, client)
+        try:
+            await stream.over()
+        finally:
+            stream.abandon()
+
+    async def begin(self, asked: Asked, client: Client, fields: Fields = ()) -> None:
+        """As `answer`, for a client that needs no task: return as soon as all goes on by callbacks."""
+        await self._run(self._stream(asked, client, fields), client)
 
     def may_resume(self, stream_id: str, after: int, caller: Caller) -> bool:
         """Say whether a caller can read on a stream from there."""
@@ -102,6 +109,12 @@ class Gateway:
         account = Account(asked.hold, self._prices, asked.model, asked.size_bytes)
         return Stream(asked, choosing, self._http, account, outlet, self.rules, time.monotonic, fields)
 
+    async def _run(self, stream: Stream, client: Client | None = None) -> None:
+        self.streams.hold(stream)
+        if client is not None:
+            client.listen(stream)
+        await stream.run()
+
     async def _record(self, asked: Asked, client: Client, fields: Fields) -> None:
         assert self._tasks is not None, "the gateway runs"
         recording = Recording(asked.id)
@@ -113,8 +126,8 @@ class Gateway:
         await read.wait()
 
     async def _run_kept(self, kept: _Kept) -> None:
-        with self.streams.holding(kept.stream):
-            await kept.stream.run()
+        await self._run(kept.stream)
+        await kept.stream.over()
         self.await_return(kept)
 
     def await_return(self, kept: _Kept) -> None:

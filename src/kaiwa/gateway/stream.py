@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -79,6 +79,8 @@ class Stream:
         self._now = now
         self._fields = fields
         self._opening = Interruption()
+        self._flows = False
+        self._hear: Callable[[Stream], None] | None = None
         self._over: asyncio.Future[None] | None = None
         self._attempt: Attempt | None = None
         self._started = False
@@ -90,7 +92,7 @@ class Stream:
         self._count_at_bytes = 0
 
     async def run(self) -> None:
-        """Answer the client; return when all is over."""
+        """Answer the client; return when all is over, or goes on by callbacks. `over` waits for the end."""
         if self.asked.streams:
             self._await_beat()
         try:
@@ -101,15 +103,27 @@ class Stream:
             else:
                 self._attempt = outcome
                 outcome.flow_to(self)
-                if self.reason is None:
-                    self._over = asyncio.get_running_loop().create_future()
-                    await self._over
+                self._flows = self.reason is None
         except Interrupted:
             assert self.reason is not None, "whoever interrupts gives the reason first"
         finally:
-            if self.reason is None:  # the server gave up on this task
-                self._end("shut_down", cut=True)
-            self._write_down()
+            if not self._flows:
+                self.abandon()
+                self._write_down()
+
+    async def over(self) -> None:
+        """Wait until all is over."""
+        if self.ended is None:
+            self._over = asyncio.get_running_loop().create_future()
+            await self._over
+
+    def abandon(self) -> None:
+        """The server gives up on it: there is nobody left to be told."""
+        self._end("shut_down", cut=True)
+
+    def tell(self, hear: Callable[[Stream], None]) -> None:
+        """Let somebody hear when it is over."""
+        self._hear = hear
 
     def stop(self, reason: Reason) -> None:
         """End it now: the service's side at once, the client's with an error event and a proper end."""
@@ -214,6 +228,8 @@ class Stream:
             attempt.close()
         if not cut:
             self._say_goodbye(reason)
+        if self._flows:
+            self._write_down()
 
     def _say_goodbye(self, reason: Reason) -> None:
         if not self._started:
@@ -231,8 +247,6 @@ class Stream:
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall = None
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
         self._opening.interrupt()
 
     def _await_beat(self) -> None:
@@ -249,13 +263,20 @@ class Stream:
         self._await_beat()
 
     def _write_down(self) -> None:
-        """Charge the caller, and leave one line in the log."""
+        """Charge the caller, leave one line in the log, and tell who waits."""
         last = self._choosing.attempt
         if last is None or self.reason == "refused":
             self._account.cancel()
         else:
             self._account.settle(last.watcher.usage or last.usage, last.watcher.events)
         self.ended = ended = self._told(last)
+        self._log(ended)
+        if self._hear is not None:
+            self._hear(self)
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    def _log(self, ended: StreamEnded) -> None:
         log.info(
             "request relayed",
             extra={

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from kaiwa.gateway.ended import StreamEnded
 from kaiwa.gateway.reasons import Reason
@@ -34,19 +33,15 @@ class Streams:
         """Let somebody hear of every stream when it is over."""
         self._hear = hear
 
-    @contextmanager
-    def holding(self, stream: Stream) -> Generator[None]:
-        """Know a stream while the block runs."""
+    def hold(self, stream: Stream) -> None:
+        """Know a stream until it is over."""
         self._running[stream.asked.id] = stream
-        try:
-            yield
-        finally:
-            del self._running[stream.asked.id]
-            if stream.reason is not None:
-                self.ended[stream.reason] += 1
-            if stream.ended is not None and self._hear is not None:
-                self._hear(stream.ended)
-            self._changed.set()
+        stream.tell(self._forget)
+
+    def abandon(self) -> None:
+        """The house ends: so does what still runs."""
+        for stream in [*self._running.values()]:
+            stream.abandon()
 
     def stop(self, stream_id: str, caller: Caller) -> bool:
         """End a stream of this caller, or of anybody's for who may administer; say whether it ran."""
@@ -67,6 +62,14 @@ class Streams:
         except TimeoutError:
             for stream in [*self._running.values()]:
                 stream.stop("shut_down")
+
+    def _forget(self, stream: Stream) -> None:
+        del self._running[stream.asked.id]
+        assert stream.ended is not None, "it tells when it is over"
+        self.ended[stream.ended.reason] += 1
+        if self._hear is not None:
+            self._hear(stream.ended)
+        self._changed.set()
 
 
 def _may_stop(caller: Caller, owner: Caller) -> bool:
