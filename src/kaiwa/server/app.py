@@ -19,6 +19,7 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.calls_media import Media, check_way, way_of
+from kaiwa.server.chainlit import ChatPage
 from kaiwa.server.chat_local import LocalChat
 from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.chats import Chats
@@ -92,6 +93,7 @@ def create_app(
     upstreams = UpstreamPool(settings)
     relaying = gateway_of(settings, upstreams.pool, doors.prices)
     services = [speech]
+    beside = ChatPage(settings, keyed=doors.closed) if settings.chainlit else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -112,6 +114,8 @@ def create_app(
             async with doors.running(), chats.running(), upstreams.watched(), relaying.running():
                 yield
         finally:
+            if beside is not None:
+                await beside.close()
             await calls.close()
             endpoints.clear()
             talks.clear()
@@ -144,11 +148,12 @@ def create_app(
     table += _shows_pool(gate, PoolView(upstreams))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
     app = Starlette(
-        routes=routes_of(table, realtime, gate.preflight),
+        routes=[*routes_of(table, realtime, gate.preflight), *(beside.routes() if beside else ())],
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = relaying.drain
+    app.state.beside = beside
     return app
 
 

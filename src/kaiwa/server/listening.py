@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
+from kaiwa.server.chainlit import ChatPage
 from kaiwa.server.direct import DirectConnection
 from kaiwa.server.handshake import AnsweredUpgrade
 from kaiwa.server.settings import Settings
@@ -50,6 +51,7 @@ class HouseServer(uvicorn.Server):
         self._tls_port = settings.tls_port
         self._ready = ready
         self._drain: Callable[[], Awaitable[None]] | None = getattr(app.state, "drain", None)
+        self._beside: ChatPage | None = getattr(app.state, "beside", None)
         super().__init__(_config(app, settings))
         self.config.load()
         if self._tls_port is None:
@@ -74,6 +76,8 @@ class HouseServer(uvicorn.Server):
             self.servers.append(await self._listen_by_tls(self._tls_port, self._context))
         if self.started and self._ready is not None:
             self._ready(self)
+        if self.started and self._beside is not None:
+            self._beside.start(self.addresses, self.authority)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let running streams finish while the port is open still; a second signal ends them at once."""

@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """Web origins that may connect besides pages of this machine; with commas between them, or JSON."""
     page_sessions: bool = False
     """Pages of this server's own address talk without a key; only where nobody else reaches it."""
+    chainlit: bool = False
+    """Start the Chainlit page beside the server, under /chat."""
     model_names: Annotated[tuple[str, ...], NoDecode] = ()
     """More names that the default agent answers to, as those of deployments; `*` for every name."""
     mcp_servers: SecretStr | None = None
