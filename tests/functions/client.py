@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 
 END = "\x1e"
+Said = Callable[[bytes], bytes]
 
 
 class Listener:
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, said: Said) -> None:
         self._socket = socket
+        self._said = said
         self._waiting: list[dict[str, Any]] = []
 
     async def next(self, kind: int = 1) -> dict[str, Any]:
@@ -26,7 +28,7 @@ class Listener:
                     message = self._waiting.pop(0)
                     if message.get("type") == kind:
                         return message
-                text = await self._socket.receive_str()
+                text = self._said((await self._socket.receive_str()).encode()).decode()
                 self._waiting += [json.loads(part) for part in text.split(END) if part]
 
     async def invoke(self, target: str, *arguments: Any) -> dict[str, Any]:
@@ -36,7 +38,9 @@ class Listener:
 
 
 @asynccontextmanager
-async def connected(negotiate: str, user: str = "") -> AsyncGenerator[tuple[Listener, str]]:
+async def connected(
+    negotiate: str, user: str = "", said: Said = lambda data: data
+) -> AsyncGenerator[tuple[Listener, str]]:
     """Connect by an app's negotiate function; give the listener and its connection's id."""
     async with aiohttp.ClientSession() as client:
         async with client.post(negotiate, headers={"x-user": user}) as answer:
@@ -52,4 +56,4 @@ async def connected(negotiate: str, user: str = "") -> AsyncGenerator[tuple[List
         async with client.ws_connect(url) as socket:
             await socket.send_str('{"protocol":"json","version":1}' + END)
             assert await socket.receive_str() == "{}" + END
-            yield Listener(socket), made["connectionId"]
+            yield Listener(socket, said), made["connectionId"]

@@ -152,49 +152,6 @@ async def test_more_than_may_wait_are_turned_away(kitchen: str, http: aiohttp.Cl
     assert "too_many_requests" in [error["code"] for _, error in answers]
 
 
-async def test_a_message_reaches_connection_user_group_or_all(
-    kitchen: str, http: aiohttp.ClientSession
-) -> None:
-    async def send(body: Any) -> None:
-        async with http.post(f"{kitchen}/v1/send", json=body) as answer:
-            assert answer.status == 200, await answer.text()
-
-    async with (
-        connected(f"{kitchen}/v1/negotiate", "aiko") as (first, first_id),
-        connected(f"{kitchen}/v1/negotiate", "ben") as (second, _),
-    ):
-        async with http.post(f"{kitchen}/v1/elsewhere") as answer:
-            assert answer.status == 200
-        await send({"target": "token", "arguments": ["one object", 1]})
-        await send({"target": "token", "arguments": ["to one"], "connectionId": first_id, "userId": "ben"})
-        await send({"target": "token", "arguments": ["to a user"], "userId": "ben"})
-        await send([{"action": "add", "groupName": "g", "connectionId": first_id}])
-        await send([{"action": "add", "groupName": "g", "userId": "ben"}])
-        await send([{"target": "token", "arguments": ["a"], "groupName": "g"}])
-        await send(
-            [
-                {"action": "remove", "groupName": "g", "connectionId": first_id},
-                {"target": "token", "arguments": ["b"], "groupName": "g"},
-                {"action": "removeAll", "userId": "ben"},
-                {"target": "token", "arguments": ["c"], "groupName": "g"},
-                {"target": "end", "arguments": []},
-            ]
-        )
-        assert [await first.next() for _ in range(4)] == [
-            {"type": 1, "target": "token", "arguments": ["one object", 1]},
-            {"type": 1, "target": "token", "arguments": ["to one"]},
-            {"type": 1, "target": "token", "arguments": ["a"]},
-            {"type": 1, "target": "end", "arguments": []},
-        ]
-        assert [(await second.next())["arguments"] for _ in range(5)] == [
-            ["one object", 1],
-            ["to a user"],
-            ["a"],
-            ["b"],
-            [],
-        ]
-
-
 async def test_a_users_group_outlives_the_connection(kitchen: str, http: aiohttp.ClientSession) -> None:
     async with http.post(
         f"{kitchen}/v1/send", json={"action": "add", "groupName": "late", "userId": "chiyo"}

@@ -193,7 +193,8 @@ async def running_host(app: AppFiles, options: HostOptions) -> AsyncGenerator[Fu
         running = await stack.enter_async_context(RunningApp(app, options.interpreter, environment))
         started = await running.start()
         _check_loaded(app.directory, started)
-        _warn(warnings_of(started.functions, app.local.values))
+        values = {name: options.settings[name] for name in app.local.values}
+        _warn(warnings_of(started.functions, values))
         host = FunctionsHost(app, running, started, options)
         await stack.enter_async_context(host.hubs.running())
         for service in host.services.values():
@@ -246,9 +247,11 @@ def _uri(running: RunningApp) -> str:
 
 def _check_loaded(directory: Path, started: Started) -> None:
     for failure in started.failures:
+        cause = failure.message.split(":", 1)[0]
+        log.error("a function could not be loaded", extra={"function": failure.function, "cause": cause})
         trouble = troubles.of_exception(failure.message)
-        facts = {"function": failure.function, "cause": failure.message.split(":", 1)[0]}
-        log.error(f"a function could not be loaded{f': {trouble}' if trouble else ''}", extra=facts)
+        if trouble is not None:
+            _warn([trouble])
     if len(started.failures) >= max(1, len(started.functions)) and not _any_loaded(started):
         trouble = troubles.of_exception(started.failures[0].message)
         remedy = str(trouble) if trouble else "Its error is above. / エラーは上に表示されています。"

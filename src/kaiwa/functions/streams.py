@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 import aiohttp
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from yarl import URL
@@ -89,12 +89,10 @@ class WorkerStreams:
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes]:
-    try:
-        async for piece in request.stream():
-            if piece:
-                yield piece
-    except ClientDisconnect:
-        return
+    """A caller that leaves breaks the request, so that the function does not take a part for the whole."""
+    async for piece in request.stream():
+        if piece:
+            yield piece
 
 
 class _Streamed(StreamingResponse):
