@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
-from kaiwa.server import described, described_chat
+from kaiwa.server import described, described_chat, described_signalr
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
@@ -58,6 +58,8 @@ from kaiwa.server.routes import (
 )
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
+from kaiwa.server.signalr import SignalR
+from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import TOKEN, Tokens
@@ -111,8 +113,9 @@ def create_app(
         chats = Chats(admission, text, holding)
         talks.append(chats)
         try:
-            async with doors.running(), chats.running(), upstreams.watched(), relaying.running():
-                yield
+            async with doors.running(), upstreams.watched(), relaying.running():
+                async with signalr.running(), chats.running():
+                    yield
         finally:
             if beside is not None:
                 await beside.close()
@@ -130,6 +133,7 @@ def create_app(
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "sessions": holding.live})
 
+    signalr = SignalR(settings, lambda: talks[0])
     house = House(doors.ledger, doors.prices)
     door = RelayDoor(relaying, house, settings.chat_request_mb * 1024 * 1024)
     table = [
@@ -143,18 +147,34 @@ def create_app(
         *_serves_pages(gate, pages),
         *_streams(gate, ChatStream(lambda: talks[0], directory, doors, settings.chat_pace_ms / 1000), door),
         *_speaks(gate, lambda: services[0]),
+        *_tells_hubs(gate, SignalREndpoints(signalr, lambda: talks[0], directory, doors)),
     ]
     table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
     app = Starlette(
-        routes=[*routes_of(table, realtime, gate.preflight), *(beside.routes() if beside else ())],
+        routes=[*routes_of(table, realtime, gate.preflight), *signalr.routes, *(beside.routes() if beside else ())],
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = relaying.drain
     app.state.beside = beside
     return app
+
+
+def _tells_hubs(gate: Gate, signalr: SignalREndpoints) -> list[Entry]:
+    negotiate = gate.keyed(signalr.negotiate, "signalr")
+    return [
+        Entry("GET", ("/api/negotiate",), negotiate, described_signalr.NEGOTIATE),
+        Entry("POST", ("/api/negotiate",), negotiate, described_signalr.NEGOTIATE),
+        Entry(
+            "POST",
+            ("/api/broadcast",),
+            gate.counted(signalr.broadcast, "signalr"),
+            described_signalr.BROADCAST,
+        ),
+        Entry("POST", ("/api/chat_stream",), gate.keyed(signalr.ask, "signalr"), described_signalr.ASK),
+    ]
 
 
 def _shows(console: Console) -> list[Entry]:

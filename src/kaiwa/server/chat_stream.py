@@ -80,13 +80,13 @@ class ChatStream:
         caller: Caller = request.state.caller
         items, name = items_of(asked), asked.conversation_id or None
         try:
-            agent = self._agent(asked, caller)
+            agent = agent_asked(self.directory, asked, caller)
         except PeerError as unknown:
             return failure_of(unknown, 404)
         hold = await self.doors.enter(caller)
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
-        account = Account(hold, self.doors.prices, agent.name, _letters(items))
+        account = Account(hold, self.doors.prices, agent.name, letters_of(items))
         try:
             answering = self.chats().ask(
                 agent, items, owner=caller.id, name=name, resumable=asked.resume, account=account
@@ -117,19 +117,6 @@ class ChatStream:
         self.chats().cancel(answering)
         return Response(status_code=204)
 
-    def _agent(self, asked: ChatStreamRequest, caller: Caller) -> Agent:
-        named = asked.agent if asked.agent is not UNSET else asked.model
-        default = self.directory.default
-        if named is UNSET:
-            named = default.name
-        agent = default if named == default.name else self.directory.find(named)
-        if agent is None or not caller.may_use(named):
-            known = ", ".join(name for name in self.directory.names if caller.may_use(name))
-            text = f"The agent '{named[:SHOWN_LETTERS]}' does not exist. Known: {known}."
-            param = "agent" if asked.agent is not UNSET else "model"
-            raise PeerError("model_not_found", text, param=param)
-        return agent
-
     def _streamed(self, answering: Answering, style: str, after: int) -> Response:
         headers = {**_HEADERS, "x-stream-id": answering.turn.id}
         stream = self._read(answering, style, after)
@@ -142,6 +129,21 @@ class ChatStream:
             async with aclosing(stream) as events:
                 async for event in events:
                     yield event
+
+
+def agent_asked(directory: Directory, asked: ChatStreamRequest, caller: Caller) -> Agent:
+    """Return the agent that a request names. Raises PeerError when there is none that the caller may use."""
+    named = asked.agent if asked.agent is not UNSET else asked.model
+    default = directory.default
+    if named is UNSET:
+        named = default.name
+    agent = default if named == default.name else directory.find(named)
+    if agent is None or not caller.may_use(named):
+        known = ", ".join(name for name in directory.names if caller.may_use(name))
+        text = f"The agent '{named[:SHOWN_LETTERS]}' does not exist. Known: {known}."
+        param = "agent" if asked.agent is not UNSET else "model"
+        raise PeerError("model_not_found", text, param=param)
+    return agent
 
 
 def items_of(asked: ChatStreamRequest) -> list[ClientItem]:
@@ -159,7 +161,7 @@ def items_of(asked: ChatStreamRequest) -> list[ClientItem]:
     return [_item(message) for message in messages]
 
 
-def _letters(items: Sequence[ClientItem]) -> int:
+def letters_of(items: Sequence[ClientItem]) -> int:
     """Return how many bytes of text are asked."""
     parts = (part for item in items if isinstance(item, Message) for part in item.content)
     return sum(len(getattr(part, "text", "").encode()) for part in parts)

@@ -195,6 +195,21 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0)] = 30
     """So long running streams may go on when the server ends; new ones are refused meanwhile."""
 
+    azure_signalr: Annotated[
+        SecretStr | None,
+        Field(validation_alias=_names("azure_signalr", "AzureSignalRConnectionString", "KAIWA_SIGNALR")),
+    ] = None
+    """The connection string of Azure SignalR Service; None: this server is the service."""
+    signalr_hub: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]{0,127}$")] = "chat"
+    signalr_token_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """How long the token of a page is good; a stock client reconnects with its first one."""
+    signalr_anonymous_to_all: bool = False
+    """Tokens of a request that names nobody go to everybody, as in the tutorial."""
+    signalr_service_key: SecretStr | None = None
+    """Serve the REST API of Azure SignalR Service to who has this key; two with a comma to change keys."""
+    signalr_upstreams: SecretStr | None = None
+    """Where clients' calls and comings go: upstream templates as in Azure; JSON."""
+
     engine: Literal["local", "text", "relay"] | None = None
     """Who answers; None: the service when a realtime deployment is named, else this machine. `text`: this
     machine without speech, which loads no model for it."""

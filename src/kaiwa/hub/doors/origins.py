@@ -17,9 +17,15 @@ _PORTS: Final = {"http": 80, "https": 443}
 def is_allowed(exchange: Exchange, origins: tuple[str, ...]) -> bool:
     """Programs send no Origin; a page of the hub's own site is always welcome."""
     origin = exchange.headers.get("origin")
-    if origin is None or "*" in origins or origin in origins:
+    if origin is None or "*" in origins or origin in origins or _is_on_any_port(origin, origins):
         return True
     return _is_same_site(origin, exchange.headers.get("host", ""))
+
+
+def _is_on_any_port(origin: str, origins: tuple[str, ...]) -> bool:
+    """`http://localhost:*` is every port of that host."""
+    site, _, port = origin.rpartition(":")
+    return port.isdigit() and f"{site}:*" in origins
 
 
 def _is_same_site(origin: str, host: str) -> bool:

@@ -1,0 +1,84 @@
+"""The hub `chat` of this house, and an answer as the words that its clients are told.
+
+Knows pieces and hubs; nothing of HTTP. Words are put together as they come: all there is, then what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final
+
+from kaiwa.events.pieces import ErrorPiece, FinishPiece, Piece, TextPiece
+from kaiwa.hub import HubException, HubOptions
+from kaiwa.hub.azure.service.hubs import ServedHub
+from kaiwa.hub.azure.service.upstream import Upstream
+from kaiwa.policy.caller import ANYBODY
+from kaiwa.protocol.replay import Forgotten
+from kaiwa.server.chats import Chats
+from kaiwa.transports.chat import Turn
+
+OWNER: Final = "kaiwa.owner"
+"""The claim of a client's token that says whose answers it may join."""
+DONE: Final = "\n\n✅ 完了"
+STOPPED: Final = "\n\n⏹ 中断しました"
+BROKEN: Final = "\n\n⚠️ "
+_BEHIND: Final = f"{BROKEN}What follows is no longer kept."
+
+
+class ChatHub(ServedHub):
+    """What a page may call besides what it is sent: `join`."""
+
+    def __init__(
+        self, name: str, options: HubOptions, upstream: Upstream, chats: Callable[[], Chats]
+    ) -> None:
+        super().__init__(name, options, upstream)
+        self._chats = chats
+
+    async def join(self, stream_id: str) -> AsyncIterator[str]:
+        """Stream an answer: its words so far at once, then each as it comes, up to the end."""
+        chats = self._chats()
+        answering = chats.find(stream_id, str(self.context.claims.get(OWNER, ANYBODY.id)))
+        if answering is None:
+            raise HubException("No answer with this id runs or is kept.")
+        with chats.reading(answering):
+            async with aclosing(words_of(answering.turn)) as words:
+                async for said in words:
+                    yield said
+
+
+async def words_of(turn: Turn, pace_s: float = 0) -> AsyncGenerator[str]:
+    """Yield an answer's words, the mark at its end included; in lumps of `pace_s` where each one costs."""
+    seen = 0
+    while True:
+        await turn.more(seen)
+        if pace_s:
+            await asyncio.sleep(pace_s)
+        try:
+            fresh = turn.log.after(seen)
+        except Forgotten:
+            yield _BEHIND
+            return
+        seen = fresh[-1][0]
+        said = "".join(_words(piece) for _, piece in fresh)
+        if said:
+            yield said
+        if turn.finished is not None and seen == turn.log.last:
+            return
+
+
+def _words(piece: Piece) -> str:
+    match piece:
+        case TextPiece():
+            return piece.text
+        case ErrorPiece():
+            return f"{BROKEN}{piece.message}"
+        case FinishPiece(reason="cancelled"):
+            return STOPPED
+        case FinishPiece(reason="error"):
+            return ""  # its error was told
+        case FinishPiece():
+            return DONE
+        case _:
+            return ""
