@@ -6,14 +6,20 @@ SHELL := /bin/bash
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test test-clients check format setup console lock clean
+.PHONY: help run chainlit demo bench test test-clients check format setup console lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-run: ## Serve on http://127.0.0.1:8000 with the embedded engine (ARGS="--port 9000 my_module:agent")
+run: ## Serve on http://127.0.0.1:8000, with the Chainlit page under /chat (ARGS="--port 9000 my_module:agent")
 	@scripts/setup.sh run
-	@$(BIN)/kaiwa serve $(ARGS)
+	@scripts/setup-chainlit.sh || echo '  The Chainlit page could not be set up; the server starts without it.' >&2
+	@grep -qs '^KAIWA_CHAINLIT=' .env || export KAIWA_CHAINLIT=$${KAIWA_CHAINLIT:-true}; $(BIN)/kaiwa serve $(ARGS)
+
+chainlit: ## Serve the Chainlit page alone on http://127.0.0.1:8001, before the kaiwa at KAIWA_URL
+	@scripts/setup.sh run
+	@scripts/setup-chainlit.sh
+	@.venv-chainlit/bin/python ui/chainlit/serve.py
 
 demo: ## Let a simulated caller book a rental car by voice, in Japanese (ARGS="--lang en")
 	@scripts/setup.sh run

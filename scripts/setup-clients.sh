@@ -46,4 +46,5 @@ cosmosdb=tests/apps/cosmosdb
 if ! cmp -s $cosmosdb/package-lock.json $cosmosdb/node_modules/.kaiwa-setup; then
     step "Stand-in of Cosmos DB" install_stand_in_of_cosmosdb
 fi
+scripts/setup-chainlit.sh
 [ $((SECONDS - began)) = 0 ] || say "Clients ready after $((SECONDS - began)) s"

@@ -33,7 +33,9 @@ def chainlit(kaiwa: str, directory: Path, settings: Mapping[str, str] | None = N
     """Serve the page before the kaiwa at that address; give its own address once it answers."""
     assert PYTHON.exists(), "The Chainlit page is not installed: run scripts/setup-chainlit.sh"
     port = free_port()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAIWA_", "CHAINLIT_"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("KAIWA_", "CHAINLIT_"))
+    }
     given = {
         "KAIWA_URL": kaiwa,
         "KAIWA_CHAINLIT_PORT": str(port),
@@ -123,13 +125,16 @@ class Chat:
             "ms => window.loudSince(ms).length > 40", arg=since_ms, timeout=timeout_s * 1000
         )
 
-    async def until_quiet(self, ms: int = 1200, timeout_s: float = 90) -> None:
-        """Wait until the page has been silent, and nothing new was written, for so long."""
+    async def until_quiet(self, ms: int = 1200, timeout_s: float = 90, *, tools: bool = True) -> None:
+        """Wait until the page has been silent, and nothing new was written, for so long.
+
+        `tools` False: what tools write, and that they run, does not count.
+        """
         give_up = time.monotonic() + timeout_s
         quiet_since, seen = time.monotonic(), ""
         while time.monotonic() - quiet_since < ms / 1000:
             assert time.monotonic() < give_up, f"never quiet:\n{await self.words()}"
-            text = await self.words()
+            text = await self.words() if tools else "".join(await self.agent.all_inner_texts())
             loud = await self.page.evaluate("window.loudSince(performance.now() - 200).length > 0")
             if text != seen or loud or "░" in text:
                 quiet_since, seen = time.monotonic(), text
@@ -144,7 +149,9 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(browser: Browser, url: str, *, locale: str = "ja-JP", caller: bool = True, **context: Any) -> AsyncIterator[Chat]:
+async def chat(
+    browser: Browser, url: str, *, locale: str = "ja-JP", caller: bool = True, **context: Any
+) -> AsyncIterator[Chat]:
     """Open the page; see at the end that it asked nobody but its own host."""
     size: Any = {"width": 1180, "height": 900}
     opened = await browser.new_context(locale=locale, viewport=size, **context)

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.clients
 SOON_MS = 1500  # 350 ms until kaiwa is sure, a chunk of 171 ms twice, and a busy machine
 
 
-async def test_text_and_voice_are_one_conversation_without_double_messages(launch: Launch, tmp_path: Path) -> None:
+async def test_text_and_voice_are_one_conversation_without_double_messages(
+    launch: Launch, tmp_path: Path
+) -> None:
     browser = await launch()
     async with scripted(tmp_path) as kaiwa:
         with chainlit(kaiwa, tmp_path) as url:
@@ -26,7 +28,9 @@ async def test_text_and_voice_are_one_conversation_without_double_messages(launc
                 await page.talk()
                 began = await page.now()
                 await page.say(voice(1500))
-                await expect(page.caller).to_have_text(["はじめまして", "東京でレンタカーを借りたいです。"], timeout=20_000)
+                await expect(page.caller).to_have_text(
+                    ["はじめまして", "東京でレンタカーを借りたいです。"], timeout=20_000
+                )
                 await page.until_loud(began)
                 await page.until_quiet()
                 await page.hush()
@@ -38,7 +42,9 @@ async def test_text_and_voice_are_one_conversation_without_double_messages(launc
                 await expect(page.agent).to_have_count(3)
 
 
-async def test_speech_stops_the_sound_at_once_and_strikes_what_was_not_heard(launch: Launch, tmp_path: Path) -> None:
+async def test_speech_stops_the_sound_at_once_and_strikes_what_was_not_heard(
+    launch: Launch, tmp_path: Path
+) -> None:
     browser = await launch()
     async with scripted(tmp_path) as kaiwa:
         with chainlit(kaiwa, tmp_path) as url:
@@ -60,7 +66,12 @@ async def test_speech_stops_the_sound_at_once_and_strikes_what_was_not_heard(lau
                 assert "12番目の文です" in "".join(await struck.all_inner_texts())
                 loud = [at - cut_in for at in await page.loud_since(cut_in)]
                 first_silence = next(
-                    (one for one, following in zip(loud, [*loud[1:], 1e9], strict=True) if following - one > 300), 0.0
+                    (
+                        one
+                        for one, following in zip(loud, [*loud[1:], 1e9], strict=True)
+                        if following - one > 300
+                    ),
+                    0.0,
                 )
                 assert first_silence < SOON_MS
 
@@ -75,9 +86,11 @@ async def test_a_thread_is_resumed_with_what_was_said_in_it(launch: Launch, tmp_
                 await page.until_quiet()
         with chainlit(kaiwa, tmp_path) as url:  # another process over the same file
             async with chat(browser, url) as page:
-                await page.page.get_by_role("link", name="お店はどこ？").or_(
-                    page.page.locator("a[href*='/thread/']")
-                ).first.click()
+                await (
+                    page.page.get_by_role("link", name="お店はどこ？")
+                    .or_(page.page.locator("a[href*='/thread/']"))
+                    .first.click()
+                )
                 await expect(page.tool("list_locations")).to_be_visible(timeout=15_000)
                 await expect(page.agent.last).to_have_text("三店舗あります。")
                 await page.write("では東京駅前店で")

@@ -8,24 +8,28 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import ssl
+from dataclasses import replace
 from typing import Any
 
-import chainlit as cl
 import httpx
 from chainlit.context import context
 from chainlit.types import ThreadDict
-
 from environment import place_from
 from settings_panel import chosen, widgets
 from talk import Talk
 from threads import Threads
 from transcript import Transcript
-from words import words_for
+from words import AGENTS, words_for
+
+import chainlit as cl
 
 PLACE = place_from(os.environ)
 LINGER_S = 30.0  # a browser that lost its network comes back to the same line
 FACTS_TIMEOUT_S = 5
+FIRST_AGENT = "concierge"
 VISITOR = "guest"
+TRUSTED = ssl.create_default_context()  # with SSL_CERT_FILE, which httpx by itself would not read
 KEYS: dict[str, str] = {}
 """Keys of those who logged in by one. In memory only: with the process they are gone, and so are its logins."""
 
@@ -141,11 +145,12 @@ async def leave() -> None:
 async def _welcome(transcript: Transcript, given: dict[str, Any]) -> None:
     words = _words()
     key = KEYS.get(context.session.user.identifier) if PLACE.keyed and context.session.user else PLACE.key
-    choice = chosen(PLACE.choice, given)
+    agents, served = await _agents()
+    choice = chosen(replace(PLACE.choice, agent=PLACE.choice.agent or served), given)
     talk = Talk(PLACE, choice, key, words, transcript)
+    talk.known_agents = agents
     talk.events_view.shown = choice.debug
     cl.user_session.set("talk", talk)
-    talk.known_agents = await _agents()
     language = "ja" if words is words_for("ja") else "en"
     await cl.ChatSettings(widgets(choice, talk.known_agents, words, language)).send()
 
@@ -160,20 +165,21 @@ def _words() -> dict[str, str]:
     return words_for(getattr(context.session, "language", None))
 
 
-async def _agents() -> tuple[str, ...]:
-    """The agents there are; none when kaiwa does not answer, which the first word will explain."""
+async def _agents() -> tuple[tuple[str, ...], str]:
+    """The agents there are, and which one to begin with; when kaiwa does not answer the first word will tell."""
     try:
-        async with httpx.AsyncClient(timeout=FACTS_TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=FACTS_TIMEOUT_S, trust_env=False, verify=TRUSTED) as client:
             facts = (await client.get(f"{PLACE.kaiwa_http}/console/facts")).raise_for_status().json()
     except (httpx.HTTPError, ValueError):
-        return ()
-    return tuple(agent["name"] for agent in facts["agents"])
+        return (), FIRST_AGENT
+    served = facts["agent"] if facts["agent"] not in AGENTS else FIRST_AGENT
+    return tuple(agent["name"] for agent in facts["agents"]), served
 
 
 async def _opens(key: str) -> bool:
     """Ask kaiwa whether it takes this key for a page's session."""
     try:
-        async with httpx.AsyncClient(timeout=FACTS_TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=FACTS_TIMEOUT_S, trust_env=False, verify=TRUSTED) as client:
             answer = await client.post(
                 f"{PLACE.kaiwa_http}/v1/realtime/client_secrets",
                 headers={"Authorization": f"Bearer {key}"},

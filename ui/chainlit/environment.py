@@ -25,9 +25,12 @@ class SettingError(Exception):
 
 @dataclass(frozen=True)
 class Choice:
-    """What a visitor may choose on the page. An empty `voice` or `instructions` leaves the agent's own."""
+    """What a visitor may choose on the page. An empty `voice` or `instructions` leaves the agent's own.
 
-    agent: str = "concierge"
+    An empty `agent`: the one that the server was started with, or else the concierge.
+    """
+
+    agent: str = ""
     voice: str = ""
     language: str = "ja"
     vad: str = "server_vad"
@@ -83,14 +86,18 @@ def place_from(environment: Mapping[str, str]) -> Place:
 def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not parts.hostname:
-        raise SettingError("KAIWA_URL", "is no address.", "Give one such as wss://kaiwa.example or ws://127.0.0.1:8000.")
+        raise SettingError(
+            "KAIWA_URL", "is no address.", "Give one such as wss://kaiwa.example or ws://127.0.0.1:8000."
+        )
     path = parts.path.rstrip("/").removesuffix("/realtime").removesuffix("/v1").removesuffix("/openai")
     return f"{SCHEMES[parts.scheme]}://{parts.netloc}{path}"
 
 
 def _root_path(path: str) -> str:
     if path and not (path.startswith("/") and not path.endswith("/")):
-        raise SettingError("KAIWA_CHAINLIT_ROOT_PATH", "is no path.", "Begin with / and do not end with it: /chat.")
+        raise SettingError(
+            "KAIWA_CHAINLIT_ROOT_PATH", "is no path.", "Begin with / and do not end with it: /chat."
+        )
     return path
 
 
@@ -98,7 +105,9 @@ def _logins(text: str) -> Mapping[str, str]:
     pairs = [pair.strip().partition(":") for pair in text.split(",") if pair.strip()]
     if any(not name or not password for name, _, password in pairs):
         raise SettingError(
-            "KAIWA_CHAINLIT_LOGIN", "cannot be read.", "Write name:password, with commas between several, or key."
+            "KAIWA_CHAINLIT_LOGIN",
+            "cannot be read.",
+            "Write name:password, with commas between several, or key.",
         )
     return {name: password for name, _, password in pairs}
 

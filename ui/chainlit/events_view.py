@@ -7,8 +7,9 @@ import time
 from collections import deque
 from typing import Any
 
-import chainlit as cl
 from chainlit.context import context
+
+import chainlit as cl
 
 MOST_LINES = 150
 PAUSE_S = 0.5

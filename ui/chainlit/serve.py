@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+from dotenv import load_dotenv
 from environment import HERE, Place, SettingError, place_from
 
 FOREIGN_LINK = re.compile(r"<link\b[^>]*\bhref=\"https?://[^>]*>")
@@ -20,13 +23,22 @@ FOREIGN_META = re.compile(r"<meta property=\"og:(?:image|url)\"[^>]*>")
 
 
 def main() -> None:
+    load_dotenv(Path.cwd() / ".env")  # what stands in the environment wins
     try:
         place = place_from(os.environ)
     except SettingError as error:
         print(f"chainlit: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     _prepare(place)
+    if place.socket:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     _serve(place)
+
+
+def _end_with_parent() -> None:
+    """Behind kaiwa standard input is a pipe that nobody writes to: it closes when kaiwa is gone."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _prepare(place: Place) -> None:
@@ -63,7 +75,9 @@ def _serve(place: Place) -> None:
 
     where = {"uds": str(place.socket)} if place.socket else {"host": place.host, "port": place.port}
     if not place.socket:
-        print(f"kaiwa Chainlit  http://{place.host}:{place.port}{place.root_path}   → {place.kaiwa}", flush=True)
+        print(
+            f"kaiwa Chainlit  http://{place.host}:{place.port}{place.root_path}   → {place.kaiwa}", flush=True
+        )
     uvicorn.run(server.app, log_level="warning", ws_per_message_deflate=False, **where)
 
 

@@ -15,7 +15,9 @@ RATE_HZ = 24_000
 MOST_RETOLD = 200
 LANGUAGES_SPOKEN = {"ja": "日本語", "en": "English"}
 UNKNOWN = json.dumps(
-    {"error": "The connection was lost before the result arrived. It is not known whether this was carried out."}
+    {
+        "error": "The connection was lost before the result arrived. It is not known whether this was carried out."
+    }
 )
 NEEDS_NEW_LINE = ("agent", "voice", "language", "instructions")
 """Another agent is another session; a voice cannot change once it was heard; the agent's own words come back so."""

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from chainlit.input_widget import InputWidget, Select, Slider, Switch, TextInput
-
 from environment import Choice
 from sessions import LANGUAGES_SPOKEN
 from words import agent_title
@@ -16,7 +15,9 @@ VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "
 OWN = "-"
 
 
-def widgets(choice: Choice, agents: Sequence[str], words: Mapping[str, str], language: str) -> list[InputWidget]:
+def widgets(
+    choice: Choice, agents: Sequence[str], words: Mapping[str, str], language: str
+) -> list[InputWidget]:
     titles = {agent_title(name, language): name for name in _with(choice.agent, agents)}
     voices = {words["own_voice"]: OWN} | {name: name for name in VOICES}
     kinds = {words["vad_server"]: "server_vad", words["vad_semantic"]: "semantic_vad"}
@@ -32,8 +33,12 @@ def widgets(choice: Choice, agents: Sequence[str], words: Mapping[str, str], lan
         ),
         Select(id="language", label=words["language"], items=spoken, initial_value=choice.language),
         Select(id="vad", label=words["vad"], items=kinds, initial_value=choice.vad),
-        Slider(id="threshold", label=words["threshold"], initial=choice.threshold, min=0.1, max=0.9, step=0.05),
-        Slider(id="silence_ms", label=words["silence_ms"], initial=choice.silence_ms, min=200, max=2000, step=50),
+        Slider(
+            id="threshold", label=words["threshold"], initial=choice.threshold, min=0.1, max=0.9, step=0.05
+        ),
+        Slider(
+            id="silence_ms", label=words["silence_ms"], initial=choice.silence_ms, min=200, max=2000, step=50
+        ),
         TextInput(
             id="instructions",
             label=words["instructions"],

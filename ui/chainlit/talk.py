@@ -12,15 +12,15 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-import chainlit as cl
-from chainlit.context import context, local_steps
-
 import sessions
+from chainlit.context import context, local_steps
 from environment import Choice, Place
 from events_view import EventsView
 from line import Event, Line, LineError, dial
 from playing import Playing, Spoken
 from transcript import Transcript
+
+import chainlit as cl
 
 RETRY_S = (0.5, 1, 2, 4, 8)
 MOST_WAITING = 128  # chunks of the microphone, 22 s; then the oldest is dropped
@@ -29,7 +29,9 @@ TAKEN = "conversation_already_has_active_response"
 
 
 class Talk:
-    def __init__(self, place: Place, choice: Choice, key: str | None, words: dict[str, str], transcript: Transcript):
+    def __init__(
+        self, place: Place, choice: Choice, key: str | None, words: dict[str, str], transcript: Transcript
+    ):
         self._place = place
         self._key = key
         self._words = words

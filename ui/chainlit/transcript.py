@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import chainlit as cl
 from chainlit.context import context
 from chainlit.utils import utc_now
-
 from playing import struck
+
+import chainlit as cl
 
 BAR = 20
 
@@ -119,7 +119,9 @@ class Transcript:
     async def _message(self, item_id: str, kind: Any, content: str) -> cl.Message:
         message = self._messages.get(item_id)
         if message is None:
-            author = context.session.user.identifier if kind == "user_message" and context.session.user else None
+            author = (
+                context.session.user.identifier if kind == "user_message" and context.session.user else None
+            )
             message = cl.Message(content, author=author or self._words["author"], type=kind)
             message.parent_id = None
             message.created_at = utc_now()

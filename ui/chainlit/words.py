@@ -77,7 +77,10 @@ EN: Final = {
 }
 
 AGENTS: Final = {
-    "concierge": {"ja": "コンシェルジュ（予約・天気・資料検索）", "en": "Concierge (booking, weather, search)"},
+    "concierge": {
+        "ja": "コンシェルジュ（予約・天気・資料検索）",
+        "en": "Concierge (booking, weather, search)",
+    },
     "rentacar": {"ja": "レンタカー予約", "en": "Rental car desk"},
     "weather": {"ja": "天気", "en": "Weather"},
     "library": {"ja": "資料検索", "en": "Library"},
