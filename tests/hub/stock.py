@@ -54,6 +54,10 @@ class Playground(Hub):
     async def total(self, numbers: AsyncIterator[int]) -> int:
         return sum([number async for number in numbers])
 
+    async def collect(self, numbers: AsyncIterator[int]) -> None:
+        """For clients whose uploads return nothing."""
+        await self.clients.caller.send("collected", sum([number async for number in numbers]))
+
     async def louder(self, words: AsyncIterator[str]) -> AsyncIterator[str]:
         async for word in words:
             yield word.upper()
@@ -88,9 +92,8 @@ class Playground(Hub):
         return self.context.items["numbers"]
 
 
-async def run_stock_client(url: str, **job: Any) -> dict[str, Any]:
-    """Return what a client in node saw. Fails with its words when it failed."""
-    given = {
+def job_of(url: str, **job: Any) -> dict[str, Any]:
+    return {
         "url": url,
         "version": 10,
         "transport": "WebSockets",
@@ -101,8 +104,13 @@ async def run_stock_client(url: str, **job: Any) -> dict[str, Any]:
         "cuts": [],
         "count": 0,
     } | job
+
+
+async def run_stock_client(url: str, *, program: Path = PROGRAM, **job: Any) -> dict[str, Any]:
+    """Return what a client in node saw. Fails with its words when it failed."""
+    given = job_of(url, **job)
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec("node", PROGRAM, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec("node", program, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         async with asyncio.timeout(PATIENCE_S + 10):
             out, err = await process.communicate(json.dumps(given).encode())

@@ -11,7 +11,7 @@ from tests.hub.house import soon, until
 from tests.hub.town import PREFIX, Apart, Forgetful, open_town
 from tests.redis_server import RedisProcess, _redis_of_module, redis_url  # noqa: F401 - fixtures
 
-from kaiwa.hub import HubException
+from kaiwa.hub import Audience, HubException
 
 
 @pytest.fixture
@@ -129,6 +129,21 @@ async def test_redis_knows_of_no_more_than_who_is_there(redis_url: str, subscrib
         assert await there.heard() == ["still here", "one left"]
         assert [subscribers(f"connection:{one.id}") for one in (ann, again, there)] == [0, 0, 1]
     assert [subscribers(name) for name in ("all", "user:ann", "internal:groups")] == [0, 0, 0]
+
+
+async def test_an_audience_is_listened_to_until_nobody_watches_it(redis_url: str, subscribers) -> None:  # noqa: F811
+    """Coming and going may overlap: a second watch may come before the unwatch that belongs to the first."""
+    async with open_town(redis_url, servers=1) as (_, (one,)):
+        ann = [Audience("user", "ann")]
+        await one.hub.redis.watch(ann)
+        await one.hub.redis.watch(ann)
+        await one.hub.redis.unwatch(ann)
+        await one.caught_up()
+        assert subscribers("user:ann") == 1
+        await one.hub.redis.unwatch(ann)
+        await one.hub.redis.unwatch(ann)
+        await one.caught_up()
+        assert subscribers("user:ann") == 0
 
 
 async def test_what_is_for_a_client_of_this_server_does_not_need_redis(

@@ -196,7 +196,7 @@ async def test_garbage_in_redis_is_counted_and_hurts_nobody(redis_url: str) -> N
 def test_replies_are_read_whatever_the_pieces(cuts: list[int], words: bytes) -> None:
     raw = (
         b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$%d\r\n%b\r\n" % (len(words), words)
-        + b":7\r\n-NOPERM no\r\n_\r\n%1\r\n+id\r\n:5\r\n*2\r\n$-1\r\n#t\r\n,1.5\r\n"
+        + b":7\r\n-NOPERM no\r\n_\r\n%1\r\n+id\r\n:5\r\n*2\r\n$-1\r\n#t\r\n,1.5\r\n=5\r\ntxt:a\r\n"
     )
     parser, found, at = Parser(), [], 0
     for cut in [*cuts, len(raw)]:
@@ -206,7 +206,7 @@ def test_replies_are_read_whatever_the_pieces(cuts: list[int], words: bytes) -> 
     assert isinstance(found[0], Push)
     assert isinstance(found[2], Refused)
     assert found[2].code == "NOPERM"
-    assert [found[1], *found[3:]] == [7, None, [b"id", 5], [None, True], 1.5]
+    assert [found[1], *found[3:]] == [7, None, [b"id", 5], [None, True], 1.5, b"txt:a"]
 
 
 def test_commands_are_written_as_redis_reads_them() -> None:

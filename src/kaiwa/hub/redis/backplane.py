@@ -379,7 +379,7 @@ class RedisBackplane:
 
 
 def _mended(refused: Refused) -> ConfigError:
-    if refused.code in ("WRONGPASS", "NOAUTH", "ERR") and "AUTH" in str(refused).upper():
+    if refused.code in ("WRONGPASS", "NOAUTH"):
         return ConfigError(SETTING, "has a user or password that Redis refuses.", "Mend them.")
     if refused.code == "NOPERM":
         return ConfigError(

@@ -62,7 +62,7 @@ def _read(buffer: bytes, at: int) -> tuple[Any, int]:
         raise _Incomplete
     kind, line = buffer[at], buffer[at + 1 : end]
     at = end + 2
-    if kind == 0x24:  # $: bytes of a length
+    if kind in _LONG:
         return _read_bytes(buffer, at, int(line))
     if kind in _MANY:
         return _read_many(buffer, at, kind, int(line))
@@ -83,9 +83,11 @@ def _read_bytes(buffer: bytes, at: int, length: int) -> tuple[bytes | None, int]
     return buffer[at:end], end + 2
 
 
-_PUSH: Final = 0x3E
-_MAP: Final = 0x25
-_MANY: Final = frozenset({0x2A, _PUSH, 0x7E, _MAP})
+_LONG: Final = frozenset(b"$=")
+"""Bytes of a length, and the same with a word on their format."""
+_PUSH: Final = ord(">")
+_MAP: Final = ord("%")
+_MANY: Final = frozenset(b"*>~%")
 """Arrays, pushes, sets, maps (which are read as pairs in a row)."""
 
 
