@@ -33,12 +33,14 @@ from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import log_to_stderr
+from kaiwa.server.measures.house import METRICS, Measures
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
 from kaiwa.server.openapi import FUNCTION_PATH
 from kaiwa.server.own_pages import keyed_or_own
 from kaiwa.server.page import Console
 from kaiwa.server.pool_state import POOL, PoolView
+from kaiwa.server.readiness import READY, readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
@@ -89,11 +91,15 @@ def create_app(
     gate = Gate(settings, doors)
     endpoints: list[RealtimeEndpoint] = []
     talks: list[Chats] = []
-    minting, holding, pages = Minting(admission), Holding(), SeedApi(admission)
+    minting, pages = Minting(admission), SeedApi(admission)
     relay = answerer or relay_from(settings)
     check_way(settings, relay)
     upstreams = UpstreamPool(settings)
     relaying = gateway_of(settings, upstreams.pool, doors.prices)
+    measures = Measures(settings, directory, doors.prices, upstreams.pool, relaying.streams)
+    doors.ledger = measures.counted(doors.ledger)
+    holding = Holding(measures.conversations)
+    readiness = readiness_of(upstreams.pool, relaying.streams, relay)
     services = [speech]
     beside = ChatPage(settings, keyed=doors.closed) if settings.chainlit else None
 
@@ -115,7 +121,8 @@ def create_app(
         try:
             async with doors.running(), upstreams.watched(), relaying.running():
                 async with signalr.running(), chats.running():
-                    yield
+                    with measures.running(), readiness.loaded():
+                        yield
         finally:
             if beside is not None:
                 await beside.close()
@@ -140,6 +147,8 @@ def create_app(
         # First, since each address that does not fit takes time, and these are asked for most.
         *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
         Entry("GET", ("/healthz",), health, described.HEALTH),
+        Entry("GET", ("/readyz",), readiness.answer, READY),
+        Entry("GET", ("/metrics",), gate.keyed(measures.page), METRICS),
         *_lists_models(gate, Listing(directory, upstreams.pool)),
         *_mints(gate, minting),
         Entry("POST", ("/api/tokens",), gate.keyed(Tokens(doors.tokens).mint, "tokens"), TOKEN),

@@ -20,9 +20,8 @@ from kaiwa.server.admission import Observing, Refusal, no_call
 from kaiwa.server.calls_media import CallWay, PlacedCall
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.ephemeral import Minted
-from kaiwa.server.holding import Holding
+from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import new_id
-from kaiwa.server.metering import Meter
 from kaiwa.transports.shared import SharedTransport
 from kaiwa.transports.websocket import WebSocketTransport
 
@@ -69,17 +68,17 @@ class LiveCalls:
             stack.enter_context(seat.hold)
             stack.enter_context(self._holding.seat())
             placed = await self._way.place(admitted, offer_sdp, filtered=filtered)
-            meter = self._holding.meter(seat.charge)
+            counting = self._holding.counting("webrtc", admitted.config.model, seat.charge)
             shared = SharedTransport(
                 placed.transport,
                 ids=new_id,
                 greeting=placed.greeting,
-                note=meter.note,
+                note=counting.meter.note,
                 ready=placed.parts.ready,
             )
             call = LiveCall(placed, shared, minted)
             self._calls[placed.id] = call
-            task = asyncio.create_task(self._hold(call, admitted, meter, stack.pop_all()))
+            task = asyncio.create_task(self._hold(call, admitted, counting, stack.pop_all()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return placed
@@ -123,10 +122,10 @@ class LiveCalls:
             task.cancel()
         await self._way.close()
 
-    async def _hold(self, call: LiveCall, admitted: Admitted, meter: Meter, seat: ExitStack) -> None:
+    async def _hold(self, call: LiveCall, admitted: Admitted, counting: Counting, seat: ExitStack) -> None:
         with seat:
             try:
-                await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, meter)
+                await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, counting)
             finally:
                 self._calls.pop(call.placed.id, None)
                 call.shared.dismiss(reason="The call ended.")

@@ -22,9 +22,8 @@ from kaiwa.protocol.chat.usage import TokensCounted
 from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.admission import Admission
 from kaiwa.server.conversations import Admitted, Answerer
-from kaiwa.server.holding import Holding
+from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import new_id
-from kaiwa.server.metering import Meter
 from kaiwa.tools.agent import Agent
 from kaiwa.transports.chat import Busy, ChatTransport, Turn
 
@@ -174,21 +173,21 @@ class Chats:
             raise NoRoom(refusal.code, refusal.message, 503)
         first = self._admission.first_session(agent, agent.name)
         config = structs.replace(first, output_modalities=("text",))
-        meter, seat = self._holding.meter(), ExitStack()
+        counting, seat = self._holding.counting("text", config.model), ExitStack()
         seat.enter_context(self._holding.seat())
-        chat = Chat(agent, ChatTransport(new_id, meter.note), key)
+        chat = Chat(agent, ChatTransport(new_id, counting.meter.note), key)
         self._live.add(chat)
         if key is not None:
             self._kept[key] = chat
-        self._task_group.create_task(self._converse(chat, Admitted(agent, "ga", config), meter, seat))
+        self._task_group.create_task(self._converse(chat, Admitted(agent, "ga", config), counting, seat))
         return chat
 
-    async def _converse(self, chat: Chat, admitted: Admitted, meter: Meter, seat: ExitStack) -> None:
+    async def _converse(self, chat: Chat, admitted: Admitted, counting: Counting, seat: ExitStack) -> None:
         """Run a conversation to its end: the edge of it, where nothing may come through."""
         with seat:
             try:
                 parts = await self._answerer.open(admitted)
-                await self._holding.hold(parts, chat.transport, admitted.config.id, meter)
+                await self._holding.hold(parts, chat.transport, admitted.config.id, counting)
             except Exception:
                 log.exception("a text conversation could not begin")
             finally:

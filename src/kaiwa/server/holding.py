@@ -12,15 +12,25 @@ from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Transport
 from kaiwa.runner import converse
 from kaiwa.server.conversations import Parts
+from kaiwa.server.measures.conversations import ConversationMeasures, Door, Watch
 from kaiwa.server.metering import Meter, Totals
 
 log = logging.getLogger("kaiwa.server")
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What counts one conversation: its tokens, and its figures for who runs the house."""
+
+    meter: Meter
+    watch: Watch
 
 
 @dataclass
 class Holding:
     """Every conversation of the process, whatever its door."""
 
+    measures: ConversationMeasures
     live: int = 0
     totals: Totals = field(default_factory=Totals)
     """What all conversations cost since the process began."""
@@ -34,15 +44,27 @@ class Holding:
         finally:
             self.live -= 1
 
-    def meter(self, charge: Callable[[Usage], None] | None = None) -> Meter:
-        """Return the meter of one conversation; `charge` is told what each response used."""
-        return Meter(self.totals, charge)
+    def counting(self, door: Door, model: str, charge: Callable[[Usage], None] | None = None) -> Counting:
+        """Return what counts a conversation; `charge` is told what each response used."""
+        watch = self.measures.watch(door, model)
+        return Counting(Meter(self.totals, charge, watch), watch)
 
-    async def hold(self, parts: Parts, transport: Transport, session_id: str, meter: Meter) -> None:
+    async def hold(self, parts: Parts, transport: Transport, session_id: str, counting: Counting) -> None:
         """Run a conversation to its end."""
-        began = time.monotonic()
-        log.info("session opened", extra={"session_id": session_id})
-        reason = await converse(parts.session, transport, parts.engine, parts.tools, servers=parts.servers)
-        elapsed_ms = round((time.monotonic() - began) * 1000)
-        facts = {"session_id": session_id, "reason": reason, "elapsed_ms": elapsed_ms}
-        log.info("session closed", extra=facts | meter.totals.as_facts())
+        watch, began, reason = counting.watch, time.monotonic(), "internal error"
+        facts = {"session_id": session_id, "door": watch.door}
+        log.info("session opened", extra=facts)
+        watch.began()
+        try:
+            reason = await converse(
+                parts.session,
+                transport,
+                parts.engine,
+                watch.tools(parts.tools),
+                servers=None if parts.servers is None else watch.servers(parts.servers),
+            )
+        finally:
+            elapsed_s = time.monotonic() - began
+            watch.over(reason, elapsed_s)
+        ended = {"reason": reason, "elapsed_ms": round(elapsed_s * 1000)}
+        log.info("session closed", extra=facts | ended | counting.meter.totals.as_facts())

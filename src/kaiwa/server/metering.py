@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.relay import PassedFrame
@@ -41,20 +42,38 @@ class Totals:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+class Watcher(Protocol):
+    """Who counts besides: sees every event that the peer is told, and what each response used."""
+
+    def note(self, event: ServerEvent) -> None: ...
+
+    def used(self, usage: Usage) -> None: ...
+
+
 class Meter:
     """The tokens of one conversation, and of the process in `house`."""
 
-    def __init__(self, house: Totals, charge: Callable[[Usage], None] | None = None) -> None:
+    def __init__(
+        self,
+        house: Totals,
+        charge: Callable[[Usage], None] | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
         self.totals = Totals()
         self._house = house
         self._charge = charge
+        self._watcher = watcher
 
     def note(self, event: ServerEvent) -> None:
         """Look at what the peer is told."""
+        if self._watcher is not None:
+            self._watcher.note(event)
         usage = _usage(event)
         if usage is not None:
             self.totals.add(usage)
             self._house.add(usage)
+            if self._watcher is not None:
+                self._watcher.used(usage)
             if self._charge is not None:
                 self._charge(usage)
 

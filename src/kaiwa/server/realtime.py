@@ -63,12 +63,13 @@ class RealtimeEndpoint:
 
     async def _converse(self, socket: WebSocket, admitted: Admitted, hold: Hold) -> None:
         parts = await self.answerer.open(admitted)
-        meter = self.holding.meter(self.admission.doors.charge(hold, admitted.config.model))
-        codec = meter.over(
+        model = admitted.config.model
+        counting = self.holding.counting("websocket", model, self.admission.doors.charge(hold, model))
+        codec = counting.meter.over(
             with_own_events(parts.codec_for(admitted.dialect), wants_own_events(socket.query_params))
         )
         await self.holding.hold(
-            parts, WebSocketTransport(socket, codec, parts.ready), admitted.config.id, meter
+            parts, WebSocketTransport(socket, codec, parts.ready), admitted.config.id, counting
         )
 
 

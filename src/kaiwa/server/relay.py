@@ -78,6 +78,11 @@ class RelayAnswerer:
         self._upstreams = upstreams
         self._remedies = remedies
 
+    @property
+    def is_well(self) -> bool:
+        """Whether a service is there to answer, as far as is known."""
+        return self._upstreams.pool.is_well
+
     async def open(self, admitted: Admitted) -> Parts:
         config = admitted.config
         profile = self._profile(admitted.agent, config)

@@ -41,6 +41,12 @@ class RealtimePool:
     def serves(self, model: str | None) -> bool:
         return any(target.serves(model) for target in self._targets)
 
+    @property
+    def is_well(self) -> bool:
+        """Whether there is a target that did not fail just now."""
+        now = self._clock()
+        return any(breaker.state(now) != "open" for breaker in self._breakers.values())
+
     def candidates(self, model: str | None) -> list[RealtimeTarget]:
         """Return who may be asked, in order. Those that failed just now come last, for want of better."""
         now = self._clock()

@@ -1,0 +1,78 @@
+"""Relayed requests in figures: told of each once, when it is over. Nothing here runs for each piece."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from kaiwa.gateway.ended import StreamEnded
+from kaiwa.policy.amounts import NANO
+from kaiwa.server.measures.labels import Names
+from kaiwa.server.measures.scales import FIRST_TOKEN_S, LONG_S
+
+
+class StreamMeasures:
+    """`ended` fits `kaiwa.gateway.streams.Streams.tell`."""
+
+    def __init__(self, registry: CollectorRegistry, models: Names, deployments: Names, currency: str) -> None:
+        self._models = models
+        self._deployments = deployments
+        who = ["model", "deployment"]
+        self._ended = Counter(
+            "kaiwa_streams_ended",
+            "Relayed requests that are over, by how they ended.",
+            ["reason", *who],
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "kaiwa_stream_first_token_seconds",
+            "From a request to the first content of its answer.",
+            who,
+            buckets=FIRST_TOKEN_S,
+            registry=registry,
+        )
+        self._elapsed = Histogram(
+            "kaiwa_stream_seconds",
+            "From a request to the end of its answer.",
+            who,
+            buckets=LONG_S,
+            registry=registry,
+        )
+        self._events = Counter(
+            "kaiwa_stream_events", "Pieces of streams that deployments sent.", who, registry=registry
+        )
+        self._attempts = Counter(
+            "kaiwa_stream_attempts",
+            "Deployments asked for requests: failovers and hedges are more than one.",
+            ["model"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "kaiwa_stream_tokens",
+            "Tokens of relayed requests; cached and audio ones are part of input and output.",
+            ["kind", "model"],
+            registry=registry,
+        )
+        self._cost = Counter(
+            "kaiwa_stream_cost",
+            "What relayed requests cost by the price table.",
+            ["currency", "model"],
+            registry=registry,
+        )
+        self._currency = currency
+
+    def ended(self, stream: StreamEnded) -> None:
+        model = self._models.label(stream.model)
+        deployment = self._deployments.label(stream.deployment) if stream.deployment else ""
+        self._ended.labels(stream.reason, model, deployment).inc()
+        self._elapsed.labels(model, deployment).observe(stream.elapsed_s)
+        if stream.first_token_s is not None:
+            self._first_token.labels(model, deployment).observe(stream.first_token_s)
+        if stream.streams:
+            self._events.labels(model, deployment).inc(stream.events)
+        self._attempts.labels(model).inc(stream.attempts)
+        used = stream.used
+        for kind in ("input", "cached", "output", "audio_input", "audio_output"):
+            if number := getattr(used, kind):
+                self._tokens.labels(kind, model).inc(number)
+        if stream.cost:
+            self._cost.labels(self._currency, model).inc(stream.cost / NANO)
