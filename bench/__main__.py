@@ -26,6 +26,7 @@ PARTS = (
     "webrtc",
     "browser",
     "signalr",
+    "gateway",
 )
 
 

@@ -65,7 +65,7 @@ def measure() -> list[Figure]:
 
 async def _measure() -> list[Figure]:
     load = load_now()
-    async with _fake(DEPLOYMENTS) as ports, running(RELAYS, ports, Patience()) as doors:
+    async with fake_azure(DEPLOYMENTS) as ports, running(RELAYS, ports, Patience()) as doors:
         direct = Door(ports[0], "", os.getpid())
         firsts = await _apart(first_chunks, {"direct": direct, **doors}, FIRST_CHUNKS)
         carried = await _carried(doors)
@@ -98,12 +98,12 @@ async def _carried(doors: dict[str, Door]) -> dict[tuple[str, str], Carried]:
 
 async def _held() -> dict[str, Held]:
     """Let fresh relays hold slow streams: what a load once took stays with a process, and would hide them."""
-    async with _fake(DEPLOYMENTS) as ports, running(RELAYS, ports, Patience()) as doors:
+    async with fake_azure(DEPLOYMENTS) as ports, running(RELAYS, ports, Patience()) as doors:
         return {name: await _apart(hold, door, SLOW_STREAMS, SLOW_WITHIN_S) for name, door in doors.items()}
 
 
 async def _verdicts() -> Verdicts:
-    async with _fake(DEPLOYMENTS) as ports, running(RELAYS, ports, SHORT) as doors:
+    async with fake_azure(DEPLOYMENTS) as ports, running(RELAYS, ports, SHORT) as doors:
         async with asyncio.TaskGroup() as group:
             tried = {name: group.create_task(try_all(door, ports[0])) for name, door in doors.items()}
         return {name: task.result() for name, task in tried.items()}
@@ -113,7 +113,7 @@ async def _soaked(chunks_per_cpu_s: float) -> Soaked:
     """Run as many paced streams as take half of what one core carries."""
     streams = max(8, round(chunks_per_cpu_s * HALF / 100))
     seconds = float(os.environ.get(SOAK_SETTING, SOAK_S))
-    async with _fake(SOAK_DEPLOYMENTS) as ports, running(["kaiwa"], ports, SHORT) as doors:
+    async with fake_azure(SOAK_DEPLOYMENTS) as ports, running(["kaiwa"], ports, SHORT) as doors:
         return await _apart(soak, doors["kaiwa"], streams, seconds)
 
 
@@ -226,7 +226,7 @@ async def _apart(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) ->
 
 
 @asynccontextmanager
-async def _fake(deployments: int) -> AsyncGenerator[Sequence[int]]:
+async def fake_azure(deployments: int) -> AsyncGenerator[Sequence[int]]:
     """Run the fake Azure; yield a port for each of its deployments."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, deployments), daemon=True)

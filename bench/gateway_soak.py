@@ -24,7 +24,7 @@ PACE_MS: Final = 10
 CHUNKS: Final = 100
 # One request in so many meets a fault; few enough that no breaker opens and some deployment is always free.
 FAULT_SHARE: Final = 0.1
-_MENDED: Final = (
+MENDED: Final = (
     "refused",
     "failed",
     "reset",
@@ -34,7 +34,7 @@ _MENDED: Final = (
     "late",
     "filtered",
 )
-_HONEST: Final = ("cut", "reset_within", "cut_cleanly", "error_within", "leaves")
+HONEST: Final = ("cut", "reset_within", "cut_cleanly", "error_within", "leaves")
 MOST_STREAM_S: Final = 20
 
 
@@ -52,19 +52,22 @@ class Soaked:
     grown_kb: float = 0
 
 
-def soak(door: Door, streams: int, seconds: float, seed: int = 1) -> Soaked:
+def soak(door: Door, streams: int, seconds: float) -> Soaked:
     """Keep so many paced streams running for so long, each new one with a fault or without."""
-    return uvloop.run(_soak(door, streams, seconds, random.Random(seed)))
+    return uvloop.run(soaked_by(door, streams, seconds))
 
 
-async def _soak(door: Door, streams: int, seconds: float, chance: random.Random) -> Soaked:
+async def soaked_by(
+    door: Door, streams: int, seconds: float, *, fault_share: float = FAULT_SHARE, seed: int = 1
+) -> Soaked:
+    chance = random.Random(seed)
     soaked, began = Soaked(), time.monotonic()
     until, before, cpu_before = began + seconds, 0, cpu_s(door.pid)
     async with asyncio.TaskGroup() as group:
         for number in range(streams):
             # Not all at once: they would go on in step.
             late_s = number / streams * CHUNKS * PACE_MS / 1000
-            group.create_task(_again_and_again(door, soaked, until, late_s, chance))
+            group.create_task(_again_and_again(door, soaked, until, late_s, chance, fault_share))
         await asyncio.sleep(min(10.0, seconds / 3))
         before = resident_kb(door.pid)
         await asyncio.sleep(max(0.0, until - time.monotonic()))
@@ -75,11 +78,11 @@ async def _soak(door: Door, streams: int, seconds: float, chance: random.Random)
 
 
 async def _again_and_again(
-    door: Door, soaked: Soaked, until: float, late_s: float, chance: random.Random
+    door: Door, soaked: Soaked, until: float, late_s: float, chance: random.Random, fault_share: float
 ) -> None:
     await asyncio.sleep(late_s)
     while time.monotonic() < until:
-        fault = chance.choice((*_MENDED, *_HONEST)) if chance.random() < FAULT_SHARE else ""
+        fault = chance.choice((*MENDED, *HONEST)) if chance.random() < fault_share else ""
         trouble = await _one(door, fault, chance, soaked)
         soaked.streams += 1
         soaked.faults[fault or "none"] += 1
@@ -100,7 +103,7 @@ async def _one(door: Door, fault: str, chance: random.Random, soaked: Soaked) ->
     soaked.chunks += heard.words
     if fault == "leaves":
         return "" if heard.status == 200 else f"status {heard.status}"
-    return _trouble_of_honest(heard, wish) if fault in _HONEST else _trouble_of_whole(heard, wish)
+    return _trouble_of_honest(heard, wish) if fault in HONEST else _trouble_of_whole(heard, wish)
 
 
 def _wish(fault: str, chance: random.Random) -> Wish:
