@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +18,14 @@ from tests.gateway.raw_upstream import CUT, END, HEAD, RawUpstream, Step, chunk,
 
 from kaiwa.gateway.gateway import Gateway
 from kaiwa.gateway.stream import Rules
+from kaiwa.policy import caller as policy
 from kaiwa.policy.holds import Ledger
 from kaiwa.policy.memory import MemoryLedger
 from kaiwa.policy.prices import FREE, Pricing
 from kaiwa.server.direct import DirectConnection
 from kaiwa.server.gateway import House, RelayDoor
 from kaiwa.server.handshake import BoundedHandshake
+from kaiwa.server.reception import Reception
 from kaiwa.upstream.credentials import ApiKey
 from kaiwa.upstream.http1.client import HttpClient, Limits
 from kaiwa.upstream.pool.deployment import Deployment
@@ -183,6 +185,10 @@ def _deployment(number: int, upstream: RawUpstream, **given: Any) -> Deployment:
     return Deployment(**(facts | given))
 
 
+async def _anybody(keys: Sequence[str]) -> policy.Caller:
+    return policy.ANYBODY
+
+
 @asynccontextmanager
 async def relay(
     *scripts: list[list[Step]],
@@ -217,6 +223,8 @@ async def relay(
                 Route("/api/streams/{stream_id}", door.resume, methods=["GET"]),
             ]
         )
+        if direct:
+            app.state.reception = Reception(door, _anybody)
         protocol = DirectConnection if direct else BoundedHandshake
         config = uvicorn.Config(app, port=0, http=protocol, log_level="warning", lifespan="off")
         config.load()

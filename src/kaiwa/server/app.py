@@ -30,7 +30,7 @@ from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.gateway import House, RelayDoor, first_found, gateway_of, relayed_if
 from kaiwa.server.holding import Holding
-from kaiwa.server.listening import HouseServer
+from kaiwa.server.listening import HouseServer, settle_memory
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import log_to_stderr
 from kaiwa.server.measures.house import METRICS, Measures
@@ -42,6 +42,7 @@ from kaiwa.server.page import Console
 from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.readiness import READY, readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
 from kaiwa.server.routes import (
@@ -62,6 +63,7 @@ from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr import SignalR
 from kaiwa.server.signalr_endpoints import SignalREndpoints
+from kaiwa.server.signalr_page import SignalRPage
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import TOKEN, Tokens
@@ -160,13 +162,19 @@ def create_app(
     ]
     table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
     table += _shows_pool(gate, PoolView(upstreams))
+    table += _shows_signalr(SignalRPage(settings))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
     app = Starlette(
-        routes=[*routes_of(table, realtime, gate.preflight), *signalr.routes, *(beside.routes() if beside else ())],
+        routes=[
+            *routes_of(table, realtime, gate.preflight),
+            *signalr.routes,
+            *(beside.routes() if beside else ()),
+        ],
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = relaying.drain
+    app.state.reception = Reception(door, doors.caller)
     app.state.beside = beside
     return app
 
@@ -207,6 +215,10 @@ def _shows_pool(gate: Gate, view: PoolView) -> list[Entry]:
         Entry("GET", ("/pool",), view.page),
         Entry("GET", ("/pool/{name}",), view.part),
     ]
+
+
+def _shows_signalr(page: SignalRPage) -> list[Entry]:
+    return [Entry("GET", ("/signalr",), page.page), Entry("GET", ("/signalr/{name}",), page.part)]
 
 
 def _carriers(table: Sequence[Entry]) -> list[str]:
@@ -337,6 +349,7 @@ def serve(settings: Settings) -> None:
 
 
 def _say_where(server: HouseServer) -> None:
+    settle_memory()
     for address in server.addresses:
         sys.stdout.write(f"kaiwa 会話  {address}   ws{address[4:]}/v1/realtime?model=gpt-realtime\n")
     if server.authority is not None:

@@ -14,15 +14,23 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from kaiwa.gateway.client import EXTENSION, MOST_WAITING_BYTES, Fields, Listener
 from kaiwa.server.handshake import BoundedHandshake
+from kaiwa.server.reception import MOST_BYTES, Reception
 
 
 class DirectConnection(BoundedHandshake):
     """A connection whose requests may be answered directly. With another parser than httptools nobody is
     offered that, and all goes by ASGI."""
 
+    app: Any
+    config: Any
+    expect_100_continue: Any
     scope: Any
     server_state: Any
+    tasks: Any
     _direct: DirectClient | None = None
+    # The request whose body is awaited for the reception.
+    _held: Any = None
+    _held_app: Any = None
 
     def on_headers_complete(self) -> None:
         parser: Any = super()
@@ -30,6 +38,57 @@ class DirectConnection(BoundedHandshake):
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope:
             self.scope["extensions"] = {EXTENSION: _Way(self, cycle)}
+
+    def on_body(self, body: bytes) -> None:
+        parser: Any = super()
+        parser.on_body(body)
+        if self._held is not None and len(self._held.body) > MOST_BYTES:
+            parser._start_asgi_task(*self._release())
+
+    def on_message_complete(self) -> None:
+        parser: Any = super()
+        parser.on_message_complete()
+        if self._held is not None:
+            self._receive(*self._release())
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Let the reception have a request first, once its body is here."""
+        reception = self._reception
+        if reception is None or app is not self.app or not reception.may_take(cycle.scope):
+            parser: Any = super()
+            parser._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._held, self._held_app = cycle, app
+        else:
+            self._receive(cycle, app)
+
+    @property
+    def _reception(self) -> Reception | None:
+        return getattr(getattr(self.config.app, "state", None), "reception", None)
+
+    def _release(self) -> tuple[Any, Any]:
+        held, self._held = (self._held, self._held_app), None
+        self._held_app = None
+        return held
+
+    def _receive(self, cycle: Any, app: Any) -> None:
+        task = asyncio.get_running_loop().create_task(self._received(cycle, app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _received(self, cycle: Any, app: Any) -> None:
+        """Let the reception answer, else the application. A bug must not leave a client waiting."""
+        reception, whole = self._reception, False
+        assert reception is not None, "it wanted this request"
+        try:
+            if await reception.took(cycle.scope, bytes(cycle.body), _Way(self, cycle).client):
+                cycle.body = bytearray()
+            else:
+                await cycle.run_asgi(app)
+            whole = True
+        finally:
+            if not whole:
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -6,8 +6,8 @@ Knows HTTP and the form of errors; who is asked and how bytes flow is the gatewa
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -60,6 +60,21 @@ def gateway_of(settings: Settings, pool: DeploymentPool, prices: Pricing) -> Gat
     return Gateway(pool, HttpClient(limits), rules, prices)
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What was read of a request, before anybody judged it. `deployment`: the one in its address."""
+
+    operation: Operation
+    deployment: str | None
+    raw: bytes = field(repr=False)
+    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    caller: Caller
+    conversation: str | None
+    said_trailers: bool
+    began: float
+    resumable: bool = False
+
+
 class RelayDoor:
     """Answers completions, responses and embeddings by relaying them, and what concerns running streams."""
 
@@ -88,6 +103,45 @@ class RelayDoor:
         last = request.headers.get("last-event-id") or request.query_params.get("last-event-id") or ""
         return await self._resume(request, request.path_params["stream_id"], last)
 
+    @property
+    def relays(self) -> bool:
+        """Whether there is anybody to relay to, and new requests are taken."""
+        return bool(self._gateway.pool.members) and not self._gateway.streams.draining
+
+    async def admitted(self, asking: Asking) -> Asked | LimitReached:
+        """Return what may be relayed, its share of the caller's limits reserved. Raises PeerError."""
+        operation, caller, raw = asking.operation, asking.caller, asking.raw
+        if len(raw) > self._most_bytes:
+            raise bodies.TooLarge(self._most_bytes)
+        given = read_body(raw)
+        named = {**given, "model": model_of(given, asking.deployment)}
+        body = shape(caller, named, operation)
+        hold = await self._house.ledger.reserve(caller, wanted(body, len(raw), operation, self._house.prices))
+        if isinstance(hold, LimitReached):
+            return hold
+        model = str(body["model"])
+        if "model" not in given and body == named:
+            body = given
+        return Asked(
+            id=new_id("str"),
+            operation=operation,
+            model=model,
+            body=body,
+            raw=raw if body == given else None,
+            size_bytes=len(raw),
+            headers=upwards(asking.headers),
+            caller=caller,
+            hold=hold,
+            affinity=_affinity(asking, body),
+            resumable=asking.resumable,
+            said_trailers=asking.said_trailers,
+            began=asking.began,
+        )
+
+    async def begin(self, asked: Asked, client: Client, fields: Fields) -> None:
+        """Relay what was admitted; return as soon as it goes on by callbacks."""
+        await self._gateway.begin(asked, client, fields)
+
     async def _answer(self, request: Request, operation: Operation) -> Response:
         began = time.monotonic()
         last = request.headers.get("last-event-id")
@@ -95,33 +149,21 @@ class RelayDoor:
             return await self._resume(request, last.partition(":")[0], last)
         if self._gateway.streams.draining:
             return _shutting_down()
-        caller = _caller(request)
-        raw = await bodies.read_body(request, self._most_bytes)
-        given = read_body(raw)
-        named = {**given, "model": model_of(given, request.path_params.get("deployment"))}
-        body = shape(caller, named, operation)
-        hold = await self._house.ledger.reserve(caller, wanted(body, len(raw), operation, self._house.prices))
-        if isinstance(hold, LimitReached):
-            return _limited(hold)
-        model = str(body["model"])
-        if "model" not in given and body == named:
-            body = given
-        asked = Asked(
-            id=new_id("str"),
+        asking = Asking(
             operation=operation,
-            model=model,
-            body=body,
-            raw=raw if body == given else None,
-            size_bytes=len(raw),
-            headers=upwards(request.scope["headers"]),
-            caller=caller,
-            hold=hold,
-            affinity=_affinity(request, caller, body),
+            deployment=request.path_params.get("deployment"),
+            raw=await bodies.read_body(request, self._most_bytes),
+            headers=request.scope["headers"],
+            caller=_caller(request),
+            conversation=request.headers.get(CONVERSATION),
             resumable=_asks(request, RESUMABLE),
             said_trailers="trailers" in request.headers.get("te", "").lower(),
             began=began,
         )
-        standing = tuple(limit_headers(hold.standing).items())
+        asked = await self.admitted(asking)
+        if isinstance(asked, LimitReached):
+            return _limited(asked)
+        standing = tuple(limit_headers(asked.hold.standing).items())
         return Relayed(lambda client, fields: self._gateway.answer(asked, client, (*standing, *fields)))
 
     async def _resume(self, request: Request, stream: str, last: str) -> Response:
@@ -173,10 +215,10 @@ def _caller(request: Request) -> Caller:
     return getattr(request.state, "caller", ANYBODY)
 
 
-def _affinity(request: Request, caller: Caller, body: dict[str, Any]) -> str | None:
+def _affinity(asking: Asking, body: dict[str, Any]) -> str | None:
     """Return whose requests like to come to the same deployment: a conversation, or who shares a prompt."""
-    named = request.headers.get(CONVERSATION) or body.get("prompt_cache_key")
-    return f"{caller.spends}/{named}" if isinstance(named, str) and named else None
+    named = asking.conversation or body.get("prompt_cache_key")
+    return f"{asking.caller.spends}/{named}" if isinstance(named, str) and named else None
 
 
 def _asks(request: Request, name: str) -> bool:
