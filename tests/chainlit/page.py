@@ -66,6 +66,22 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Any)
     raise AssertionError(f"the Chainlit page did not start:\n{log.read().decode()}")
 
 
+async def until_it_answers(url: str) -> None:
+    """Wait until the page behind kaiwa answers."""
+
+    def ask() -> bool:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    give_up = time.monotonic() + START_TIMEOUT_S
+    while not await asyncio.to_thread(ask):
+        assert time.monotonic() < give_up, "the page behind kaiwa did not start"
+        await asyncio.sleep(0.1)
+
+
 @dataclass
 class Chat:
     """An open page."""

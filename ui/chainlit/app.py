@@ -31,7 +31,7 @@ FIRST_AGENT = "concierge"
 VISITOR = "guest"
 TRUSTED = ssl.create_default_context()  # with SSL_CERT_FILE, which httpx by itself would not read
 KEYS: dict[str, str] = {}
-"""Keys of those who logged in by one. In memory only: with the process they are gone, and so are its logins."""
+"""Keys of those who logged in by one. In memory only: with the process they go, and so do its logins."""
 
 
 @cl.data_layer
@@ -166,7 +166,7 @@ def _words() -> dict[str, str]:
 
 
 async def _agents() -> tuple[tuple[str, ...], str]:
-    """The agents there are, and which one to begin with; when kaiwa does not answer the first word will tell."""
+    """The agents there are, and which to begin with; a kaiwa that is away is told of later."""
     try:
         async with httpx.AsyncClient(timeout=FACTS_TIMEOUT_S, trust_env=False, verify=TRUSTED) as client:
             facts = (await client.get(f"{PLACE.kaiwa_http}/console/facts")).raise_for_status().json()

@@ -96,7 +96,7 @@ def _address(url: str) -> str:
 def _root_path(path: str) -> str:
     if path and not (path.startswith("/") and not path.endswith("/")):
         raise SettingError(
-            "KAIWA_CHAINLIT_ROOT_PATH", "is no path.", "Begin with / and do not end with it: /chat."
+            "KAIWA_CHAINLIT_ROOT_PATH", "is no path.", "Begin with / and end without it: /chat."
         )
     return path
 
@@ -107,7 +107,7 @@ def _logins(text: str) -> Mapping[str, str]:
         raise SettingError(
             "KAIWA_CHAINLIT_LOGIN",
             "cannot be read.",
-            "Write name:password, with commas between several, or key.",
+            "Write name:password, with commas between, or key.",
         )
     return {name: password for name, _, password in pairs}
 

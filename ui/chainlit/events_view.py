@@ -1,4 +1,4 @@
-"""The debug view: the newest events of both directions in the page's side panel. Names sound, never shows it."""
+"""The debug view: the newest events of both directions in a side panel. Names sound, never shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WebSocket to kaiwa: one Realtime session by the public protocol. Knows addresses and refusals, not talk."""
+"""The WebSocket to kaiwa: one Realtime session by the public protocol. Knows refusals, not talk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Event = dict[str, Any]
 
 
 class LineError(Exception):
-    """kaiwa cannot be reached, or does not let us in; `code` as on the wire, `unreachable` without an answer."""
+    """kaiwa cannot be reached, or does not let us in; `code` as on the wire, or `unreachable`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

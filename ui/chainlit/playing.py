@@ -1,7 +1,7 @@
 """How far a visitor has heard an answer. Pure: the time goes in, words and milliseconds come out.
 
-Words and sound of an answer come in turns: a clause, then its sound. Inside a clause time is spread evenly over the
-letters. That is an estimate, and the one that kaiwa's console makes too.
+Words and sound of an answer come in turns: a clause, then its sound. Inside a clause time is spread evenly
+over the letters. That is an estimate, and the one that kaiwa's console makes too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Clause:
 
 @dataclass
 class Spoken:
-    """The words and the sound of one item of the agent. `begins_at`: when its sound began to play, in seconds."""
+    """The words and the sound of one item of the agent. `begins_at`: when its sound began, in seconds."""
 
     item_id: str
     text: str = ""

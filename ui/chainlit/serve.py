@@ -1,7 +1,7 @@
 """Starts the Chainlit page: on a port, or on a Unix socket behind kaiwa. Exit code 2: a setting is wrong.
 
-Chainlit reads its place from the environment when it is imported, so this comes first. It also keeps the page at
-home: Chainlit's own page asks two foreign hosts for fonts and a style.
+Chainlit reads its place from the environment when it is imported, so this comes first. It also keeps the page
+at home: Chainlit's own page asks two foreign hosts for fonts and a style.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
     try:
         place = place_from(os.environ)
     except SettingError as error:
-        print(f"chainlit: {error}", file=sys.stderr)
+        sys.stderr.write(f"chainlit: {error}\n")
         raise SystemExit(2) from error
     _prepare(place)
     if place.socket:
@@ -50,7 +50,7 @@ def _prepare(place: Place) -> None:
 
 
 def _secret(place: Place) -> str:
-    """What logins are signed with: kept beside the threads, but for logins by key, which end with the process."""
+    """What logins are signed with: kept beside the threads; logins by key end with the process."""
     if place.keyed:
         return secrets.token_urlsafe(48)
     path = place.database.parent / "auth-secret"
@@ -75,9 +75,9 @@ def _serve(place: Place) -> None:
 
     where = {"uds": str(place.socket)} if place.socket else {"host": place.host, "port": place.port}
     if not place.socket:
-        print(
-            f"kaiwa Chainlit  http://{place.host}:{place.port}{place.root_path}   → {place.kaiwa}", flush=True
-        )
+        here = f"http://{place.host}:{place.port}{place.root_path}"
+        sys.stdout.write(f"kaiwa Chainlit  {here}   → {place.kaiwa}\n")
+        sys.stdout.flush()
     uvicorn.run(server.app, log_level="warning", ws_per_message_deflate=False, **where)
 
 

@@ -1,4 +1,4 @@
-"""What a visitor's choice is on the wire: one `session.update`, and the events that tell an agent an old talk.
+"""What a visitor's choice is on the wire: one `session.update`, and the events that tell of an old talk.
 
 Pure.
 """
@@ -15,12 +15,10 @@ RATE_HZ = 24_000
 MOST_RETOLD = 200
 LANGUAGES_SPOKEN = {"ja": "日本語", "en": "English"}
 UNKNOWN = json.dumps(
-    {
-        "error": "The connection was lost before the result arrived. It is not known whether this was carried out."
-    }
+    {"error": "The line broke before the result came. Nobody knows whether this was carried out."}
 )
 NEEDS_NEW_LINE = ("agent", "voice", "language", "instructions")
-"""Another agent is another session; a voice cannot change once it was heard; the agent's own words come back so."""
+"""Another agent is another session; a voice stays once it was heard; no words mean the agent's own."""
 
 
 def update(choice: Choice, *, voice_on: bool, transcription: str, first: bool) -> dict[str, Any]:

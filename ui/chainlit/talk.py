@@ -1,6 +1,6 @@
 """One visitor's talk with an agent: joins the line to kaiwa, the page's sound and the transcript.
 
-It opens the line when it is first needed, dials again when it breaks, and then tells the new session what was said.
+Opens the line when it is first needed, dials again when it breaks, and then tells what was said.
 Sound goes up in the order it came; what comes down is counted, so that an interruption knows what was heard.
 """
 

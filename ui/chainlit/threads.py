@@ -1,7 +1,7 @@
 """Where talks are kept: Chainlit's data layer over one SQLite file.
 
-One thread does all the writing, so what was handed over first is written first. Steps are kept whole as JSON: they are
-read whole too. Files that visitors add are not kept; the page takes none.
+One thread does all the writing, so what was handed over first is written first. Steps are kept whole as
+JSON: they are read whole too. Files that visitors add are not kept; the page takes none.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Threads(BaseDataLayer):
 
     async def create_user(self, user: User) -> PersistedUser | None:
         await self._rows(
-            "INSERT INTO users VALUES (?, ?, ?, ?) ON CONFLICT (identifier) DO UPDATE SET metadata = excluded.metadata",
+            "INSERT INTO users VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (identifier) DO UPDATE SET metadata = excluded.metadata",
             str(uuid.uuid4()),
             user.identifier,
             utc_now(),
@@ -183,8 +184,9 @@ class Threads(BaseDataLayer):
         offset = int(pagination.cursor or 0)
         wanted = f"%{filters.search}%" if filters.search else None
         rows = await self._rows(
-            "SELECT threads.*, users.identifier FROM threads JOIN users ON users.id = user_id WHERE user_id = ? AND "
-            "(? IS NULL OR name LIKE ? OR EXISTS (SELECT 1 FROM steps WHERE thread_id = threads.id AND body LIKE ?)) "
+            "SELECT threads.*, users.identifier FROM threads JOIN users ON users.id = user_id "
+            "WHERE user_id = ? AND (? IS NULL OR name LIKE ? OR EXISTS "
+            "(SELECT 1 FROM steps WHERE thread_id = threads.id AND body LIKE ?)) "
             "ORDER BY updated_at DESC, threads.rowid DESC LIMIT ? OFFSET ?",
             filters.userId,
             wanted,

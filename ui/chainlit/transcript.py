@@ -1,7 +1,7 @@
-"""What both sides said and what the tools did, as Chainlit shows and keeps it. Knows Chainlit; nothing of sockets.
+"""What both sides said and what the tools did, as Chainlit shows and keeps it. Knows nothing of sockets.
 
-Every item of the conversation has one message, whatever events tell of it, so nothing is shown twice. `steps` is the
-same as Chainlit's persisted steps: what an agent can be told again.
+Every item of the conversation has one message, whatever events tell of it, so nothing is shown twice. `steps`
+is the same as Chainlit's persisted steps: what an agent can be told again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Every sentence that the page says by itself, in Japanese and English. Chainlit's own words come with Chainlit."""
+"""Every sentence that the page says by itself, in Japanese and English. Chainlit brings its own words."""
+
+# ruff: noqa: E501  sentences stay whole
 
 from __future__ import annotations
 

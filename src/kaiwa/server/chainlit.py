@@ -1,7 +1,8 @@
 """The Chainlit page under `/chat`: its process beside the server, and the way of HTTP and WebSockets to it.
 
-The page is a program of its own, with packages of its own (`ui/chainlit`), that listens on a Unix socket and talks to
-this server by its public protocol. Nothing here knows Chainlit; a page that does not start leaves the server as it is.
+The page is a program of its own, with packages of its own (`ui/chainlit`), that listens on a Unix socket and
+talks to this server by its public protocol. Nothing here knows Chainlit; a page that does not start leaves
+the server as it is.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class ChatPage:
         return [Route(PATH, self, methods=None), Mount(PATH, app=self)]
 
     def start(self, addresses: Sequence[str], authority: Path | None = None) -> None:
-        """Begin the page's process, which calls this server at the first address; `authority` signs for TLS."""
+        """Begin the page's process, which calls the first address; `authority` signs for TLS."""
         if not self.set_up:
             _log.warning(_NOT_SET_UP.strip())
             return
@@ -93,7 +94,7 @@ class ChatPage:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _environment(self, address: str, path: Path, authority: Path | None) -> Mapping[str, str]:
-        """What the page is told. Where callers need a key, visitors log in with theirs; the house's stays here."""
+        """What the page is told. Where callers need a key, visitors log in with theirs."""
         own = {
             "KAIWA_URL": address,
             "KAIWA_CHAINLIT_SOCKET": str(path),
@@ -115,7 +116,7 @@ class ChatPage:
             began = loop.time()
             status, last_line = await self._run(environment)
             attempt = 1 if loop.time() - began > STEADY_S else attempt + 1
-            # Its own sentence about a setting, or the name of a missing package; no words of visitors are there.
+            # Its own sentence about a setting; whatever else it wrote last may hold words of visitors.
             cause = last_line if status == 2 else ""
             _log.warning("the Chainlit page ended", extra={"status": status, "cause": cause})
             if status == 2 or attempt > len(PAUSES_S):
