@@ -30,7 +30,7 @@ from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.gateway import House, RelayDoor, first_found, gateway_of, relayed_if
 from kaiwa.server.holding import Holding
-from kaiwa.server.listening import HouseServer
+from kaiwa.server.listening import HouseServer, settle_memory
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import log_to_stderr
 from kaiwa.server.measures.house import METRICS, Measures
@@ -42,6 +42,7 @@ from kaiwa.server.page import Console
 from kaiwa.server.pool_state import POOL, PoolView
 from kaiwa.server.readiness import READY, readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
+from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
 from kaiwa.server.routes import (
@@ -169,11 +170,16 @@ def create_app(
     table += _shows_signalr(SignalRPage(settings))
     table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
     app = Starlette(
-        routes=[*routes_of(table, realtime, gate.preflight), *signalr.routes, *(beside.routes() if beside else ())],
+        routes=[
+            *routes_of(table, realtime, gate.preflight),
+            *signalr.routes,
+            *(beside.routes() if beside else ()),
+        ],
         lifespan=lifespan,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = relaying.drain
+    app.state.reception = Reception(door, doors.caller)
     app.state.beside = beside
     return app
 
@@ -348,6 +354,7 @@ def serve(settings: Settings) -> None:
 
 
 def _say_where(server: HouseServer) -> None:
+    settle_memory()
     for address in server.addresses:
         sys.stdout.write(f"kaiwa 会話  {address}   ws{address[4:]}/v1/realtime?model=gpt-realtime\n")
     if server.authority is not None:
