@@ -372,6 +372,7 @@ class Connection:
     def _act(self, happening: Happening) -> None:
         match happening:
             case Called():
+                self.switchboard.counts.called += 1
                 self.calls.start(happening)
             case Cancelled():
                 self.calls.cancel(happening)
@@ -421,6 +422,8 @@ class Connection:
         self.switchboard.wheel.forget(self)
         if self._ready is not None:
             self._ready.set()
+        if ended.cause == TOO_SLOW:
+            self.switchboard.counts.too_slow += 1
         if link is not None and ended.cause == TOO_SLOW:
             link.abort()
         elif link is not None:

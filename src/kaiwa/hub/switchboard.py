@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from kaiwa.hub.backplane import DONE, Answer, Backplane, ClientCall, GroupCommand, Handed
 from kaiwa.hub.connection import Connection
+from kaiwa.hub.counts import Counts
 from kaiwa.hub.errors import HubException
 from kaiwa.hub.identity import Asking, Identity
 from kaiwa.hub.methods import HubMethod, key_of, methods_of
@@ -43,6 +44,7 @@ class Switchboard:
         self.limits = _limits(options)
         self.registry: Registry[Connection] = Registry()
         self.wheel = Wheel()
+        self.counts = Counts()
         self._backplane = backplane
         self._tokens: dict[str, Connection] = {}
         self._dirty: list[Connection] = []
@@ -139,6 +141,7 @@ class Switchboard:
         return len(self._tokens) - len(self.registry.connections)
 
     async def admit(self, connection: Connection) -> None:
+        self.counts.came += 1
         await self._backplane.watch(self.registry.add(connection))
 
     async def dismiss(self, connection: Connection) -> None:
@@ -166,7 +169,9 @@ class Switchboard:
         """Give each its frame now, or put it on its machine when something is before it or must be kept."""
         now, dirty = self.now(), self._dirty
         frames: dict[ProtocolName, bytes] = {}
-        for connection in self.registry.members(audience):  # as `Connection.send`, for many
+        members = self.registry.members(audience)
+        self.counts.sent += len(members)
+        for connection in members:  # as `Connection.send`, for many
             straight = connection.straight
             if straight is not None and not connection.dirty:
                 frame = frames.get(connection.protocol)
@@ -193,6 +198,7 @@ class Switchboard:
         if audience.kind == "connection":
             here = self.registry.connections.get(audience.name)
             if here is not None:
+                self.counts.sent += 1
                 here.send(message, self.now())
                 return _Writable(here)
         return self._backplane.publish(audience, message)

@@ -83,6 +83,7 @@ class SocketLink:
             self._congested_since = since = now
         self._last_waiting = waiting
         if now - since >= self._connection.switchboard.options.send_s:
+            self._connection.switchboard.counts.too_slow += 1
             self.abort()
             return None
         return now + LOOK_S
@@ -157,6 +158,7 @@ class TaskLink:
         if since is None:
             return None
         if now - since >= self._connection.switchboard.options.send_s:
+            self._connection.switchboard.counts.too_slow += 1
             self.abort()
             return None
         return now + LOOK_S

@@ -5,7 +5,7 @@ Knows keys and hubs; the REST API is `data_plane`'s. Hubs are made when they are
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -70,6 +70,11 @@ class LocalService:
             kind = self._kinds.get(name, ServedHub)
             found = self._hubs[name] = kind(name, options, self._upstream)
         return found
+
+    @property
+    def hubs(self) -> Collection[ServedHub]:
+        """Those that somebody has asked for."""
+        return self._hubs.values()
 
     def negotiated(
         self,
