@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_PER_DRAW = 62**21
+_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
+_PER_DRAW = len(_PAIRS) ** 11
 
 
 def new_id(kind: str) -> str:
     size = 16 if kind == "call" else 21
     number = secrets.randbelow(_PER_DRAW)
-    letters: list[str] = []
-    for _ in range(size):
-        number, digit = divmod(number, 62)
-        letters.append(_LETTERS[digit])
-    return f"{kind}_{''.join(letters)}"
+    letters = ""
+    while len(letters) < size:
+        number, pair = divmod(number, len(_PAIRS))
+        letters += _PAIRS[pair]
+    return f"{kind}_{letters[:size]}"

@@ -251,6 +251,8 @@ def events_in(data: bytes) -> list[bytes]:
 
 
 def _data_of(event: bytes) -> bytes | None:
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]  # nearly always: one line
     lines = [line[5:].removeprefix(b" ") for line in _LINE.split(event) if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from kaiwa.errors import UpstreamError
@@ -80,16 +81,21 @@ def parse_head(raw: bytes) -> ResponseHead:
 def _fields(lines: Sequence[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        found = _FIELD.fullmatch(line)
-        if found is None:  # a folded line, a blank before the colon, a control character
-            raise _garbled("has a malformed header field")
-        name, value = found[1].decode("ascii").lower(), found[2].rstrip(b" \t").decode("latin-1")
+        name, value = _field(line)
         if name in headers:
             if name in ("content-length", "transfer-encoding"):
                 raise _garbled("gives its length twice")
             value = f"{headers[name]}, {value}"
         headers[name] = value
     return headers
+
+
+@lru_cache(maxsize=256)  # most lines of a service are in each of its answers
+def _field(line: bytes) -> tuple[str, str]:
+    found = _FIELD.fullmatch(line)
+    if found is None:  # a folded line, a blank before the colon, a control character
+        raise _garbled("has a malformed header field")
+    return found[1].decode("ascii").lower(), found[2].rstrip(b" \t").decode("latin-1")
 
 
 def _framing(headers: Mapping[str, str], status: int, modern: bool) -> tuple[Framing, int]:

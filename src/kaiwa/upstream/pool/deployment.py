@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -78,24 +79,29 @@ class Deployment:
 
     def target(self, operation: str, model: str) -> Target:
         """Address an operation (`chat/completions`, `responses`, …); `model`: its own name of it."""
-        parts = urlsplit(self.base)
-        scheme: Literal["http", "https"] = "http" if parts.scheme == "http" else "https"
-        port = parts.port or (80 if scheme == "http" else 443)
-        return Target(
-            scheme=scheme,
-            host=parts.hostname or "",
-            port=port,
-            path=parts.path + self._path(operation, model),
-            authority=parts.netloc,
-            model=model,
-        )
+        return _target(self.kind, self.base, self.api_version or "", operation, model)
 
-    def _path(self, operation: str, model: str) -> str:
-        if self.kind == "azure":
-            return f"/openai/v1/{operation}"
-        if self.kind != "azure-classic":
-            return f"/{operation}"
-        query = urlencode({"api-version": self.api_version or ""})
-        if operation.partition("/")[0] in _WITHOUT_DEPLOYMENT:
-            return f"/openai/{operation}?{query}"
-        return f"/openai/deployments/{quote(model, safe='')}/{operation}?{query}"
+
+@lru_cache(maxsize=1024)  # taking an address apart costs more than the rest of a lease
+def _target(kind: Kind, base: str, api_version: str, operation: str, model: str) -> Target:
+    parts = urlsplit(base)
+    scheme: Literal["http", "https"] = "http" if parts.scheme == "http" else "https"
+    return Target(
+        scheme=scheme,
+        host=parts.hostname or "",
+        port=parts.port or (80 if scheme == "http" else 443),
+        path=parts.path + _path(kind, api_version, operation, model),
+        authority=parts.netloc,
+        model=model,
+    )
+
+
+def _path(kind: Kind, api_version: str, operation: str, model: str) -> str:
+    if kind == "azure":
+        return f"/openai/v1/{operation}"
+    if kind != "azure-classic":
+        return f"/{operation}"
+    query = urlencode({"api-version": api_version})
+    if operation.partition("/")[0] in _WITHOUT_DEPLOYMENT:
+        return f"/openai/{operation}?{query}"
+    return f"/openai/deployments/{quote(model, safe='')}/{operation}?{query}"
