@@ -159,6 +159,11 @@ class Chat:
     async def words(self) -> str:
         return "\n".join(await self.page.locator("[data-step-type]").all_inner_texts())
 
+    async def picture(self, name: str) -> None:
+        """Keep a picture for the documentation where KAIWA_PICTURES names a folder."""
+        if folder := os.environ.get("KAIWA_PICTURES"):
+            await self.page.screenshot(path=Path(folder) / f"{name}.png")
+
     def foreign(self) -> list[str]:
         """Every request that left this machine."""
         return [url for url in self.asked if urlsplit(url).hostname not in ("127.0.0.1", None)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 from tests.browser.conftest import Launch
-from tests.chainlit.page import Chat, chainlit, chat
+from tests.chainlit.page import chainlit, chat
 from tests.server.live_server import live_server
 
 from kaiwa.apps.demo.script import bundled_script, load_script, load_sound
@@ -33,7 +32,8 @@ async def test_a_caller_books_a_car_by_voice_in_japanese(launch: Launch, tmp_pat
             await expect(page.tool("create_reservation")).to_contain_text("R-001")
             await expect(page.caller).to_have_count(len(SCRIPT.lines))
             await expect(page.page.locator("del")).to_have_count(0)
-            await _picture(page, "chainlit-booked", "create_reservation")
+            await page.tool("create_reservation").last.scroll_into_view_if_needed()
+            await page.picture("chainlit-booked")
         row = read_reservation(tmp_path / "desk.db")
     assert row is not None
     assert (row["number"], row["customer_name"], row["vehicle_type"]) == ("R-001", "山田太郎", "コンパクト")
@@ -55,7 +55,8 @@ async def test_the_weather_is_asked_while_a_search_goes_on(launch: Launch, tmp_p
             await expect(page.tool("get_weather")).to_contain_text("大阪", timeout=30_000)
             await expect(search).to_contain_text("░")  # the search is still going on
             await expect(page.agent.filter(has_text="最高気温")).to_be_visible(timeout=15_000)
-            await _picture(page, "chainlit-search", "search_database")
+            await page.tool("search_database").last.scroll_into_view_if_needed()
+            await page.picture("chainlit-search")
 
             await expect(search).to_contain_text('"count"', timeout=60_000)
             answers = await page.agent.count()
@@ -81,10 +82,3 @@ async def test_a_resumed_thread_goes_on_where_it_stopped(launch: Launch, tmp_pat
 def _spoken(text: str) -> bytes:
     silence = bytes(48 * 300)
     return silence + b"".join(LocalSynthesizer().speak(text, language="ja")) + silence
-
-
-async def _picture(page: Chat, name: str, tool: str) -> None:
-    """Keep a picture for the documentation where KAIWA_PICTURES says so."""
-    if folder := os.environ.get("KAIWA_PICTURES"):
-        await page.tool(tool).last.scroll_into_view_if_needed()
-        await page.page.screenshot(path=Path(folder) / f"{name}.png")

@@ -64,6 +64,7 @@ async def test_speech_stops_the_sound_at_once_and_strikes_what_was_not_heard(
                 heard = await page.agent.first.inner_text()
                 assert "12番目の文です" in heard  # shown, and struck
                 assert "12番目の文です" in "".join(await struck.all_inner_texts())
+                await page.picture("chainlit-interrupted")
                 loud = [at - cut_in for at in await page.loud_since(cut_in)]
                 first_silence = next(
                     (
@@ -107,6 +108,7 @@ async def test_a_microphone_that_is_refused_is_explained(launch: Launch, tmp_pat
                 await expect(page.page.get_by_text("マイク", exact=False).last).to_contain_text(
                     re.compile("許可されていません|見つかりません"), timeout=15_000
                 )
+                await page.picture("chainlit-denied")
                 await page.write("文字でも話せますか")
                 await expect(page.agent.last).to_have_text("文字でも話せますか ですね。")
 
