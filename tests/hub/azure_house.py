@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,7 +62,8 @@ class Service:
             "authorization": f"Bearer {token or signed(audience, KEY, 60)}",
             **given.pop("headers", {}),
         }
-        content = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
+        written = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
+        content = None if written is None else io.BytesIO(written)
         if isinstance(body, dict | list):
             headers.setdefault("content-type", "application/json")
         async with self.http.request(method, audience, params=query, data=content, headers=headers) as answer:

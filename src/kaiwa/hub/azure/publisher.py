@@ -69,14 +69,20 @@ class AzureSignalR:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Publish inside; at the end wait for what is on its way."""
+        failed: Exception | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                yield
+                try:
+                    yield
+                except Exception as error:  # noqa: BLE001 - it is the caller's, and leaves here as it came
+                    failed = error
                 self._tasks = None
         finally:
             self._tasks = None
             await self._requests.close()
+        if failed is not None:
+            raise failed
 
     async def negotiated(
         self, lifetime_s: int, user_id: str | None = None, claims: Mapping[str, Any] | None = None
