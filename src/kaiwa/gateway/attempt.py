@@ -6,6 +6,7 @@ Knows one lease and one exchange. What a client is told is decided by who made t
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
@@ -15,12 +16,14 @@ import msgspec
 from kaiwa.errors import UpstreamError
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.headers import downwards
-from kaiwa.gateway.reasons import Reason, Refusal, reason_of
+from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, reason_of
 from kaiwa.protocol.chat.usage import TokensCounted, counted
 from kaiwa.protocol.chat.watching import Watcher
 from kaiwa.upstream.http1.client import Exchange, HttpClient
 from kaiwa.upstream.http1.heads import Origin, Request, ResponseHead
 from kaiwa.upstream.pool.lease import Lease, Outcome, Usage
+
+log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES: Final = 64 * 1024
 # Events before content; more than this is passed on, and then no other deployment is asked.
@@ -28,6 +31,8 @@ MAX_PRELUDE_BYTES: Final = 256 * 1024
 # How long the end of a body may take behind the end of its stream; then the connection is not kept.
 LINGER_S: Final = 1.0
 EVENTS: Final = "text/event-stream"
+# To a client these would mean its own key.
+_OUR_KEY_IS_WRONG: Final = (401, 403)
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OUTCOMES: Final[dict[str, Outcome]] = {
     "upstream_timeout": "timed_out",
@@ -94,6 +99,10 @@ class Attempt:
             raise
         if exchange.head.status != 200:
             raise await self._refused(exchange)
+        if _is_compressed(exchange.head):
+            self._close_exchange()
+            self._end("cut")
+            raise Failed(COMPRESSED)
         self.lease.answered(200, exchange.head.headers, self._now())
         self.head = exchange.head
         return exchange.head
@@ -231,8 +240,15 @@ class Attempt:
         except BaseException:
             self.close()
             raise
-        verdict = self.lease.answered(head.status, head.headers, self._now(), code=_code_in(body))
+        code = _code_in(body)
+        verdict = self.lease.answered(head.status, head.headers, self._now(), code=code)
         self._end("refused")
+        if head.status in _OUR_KEY_IS_WRONG:
+            facts = {"upstream": self.lease.deployment.name, "status": head.status, "code": code or ""}
+            log.warning("a deployment refused the key or role of this server", extra=facts)
+            return Failed(UNAUTHORIZED, final=verdict == "refuse")
+        if _is_compressed(head):
+            return Failed(COMPRESSED, final=verdict == "refuse")
         kind = head.headers.get("content-type", "application/json")
         refusal = Refusal(head.status, body, tuple(downwards(head.headers)), kind)
         return Failed(refusal, final=verdict == "refuse")
@@ -301,6 +317,11 @@ class Attempt:
         told = self.watcher.usage or self.usage
         usage = None if told is None else Usage(told.input, told.cached, told.output)
         self.lease.ended(outcome, usage, self._now())
+
+
+def _is_compressed(head: ResponseHead) -> bool:
+    """Say whether a service compressed an answer unasked: nothing in it could be found."""
+    return head.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "")
 
 
 def _code_in(body: bytes) -> str | None:

@@ -114,3 +114,13 @@ def _retry(seconds: float | None) -> tuple[tuple[str, str], ...]:
         "retry-after-ms",
         str(max(1, round(wait_s * 1000))),
     )
+
+
+UNAUTHORIZED: Final = failed(
+    502,
+    "upstream_unauthorized",
+    "The service refused this server's own credentials. Your key is not at fault.",
+)
+COMPRESSED: Final = failed(
+    502, "upstream_compressed", "The service compressed its answer, which it was asked not to do."
+)

@@ -131,7 +131,8 @@ def refusal_of(status: int, body: bytes) -> UpstreamError:
     log.warning("upstream refused", extra={"status": status, "upstream_code": code})
     if code == "content_filter":
         return UpstreamError("content_filter", "The content filter refused the request.")
-    known = _STATUS.get(status)
+    # The relay's own word for a service's 401, which must not reach a client as such.
+    known = _STATUS.get(401 if code == "upstream_unauthorized" else status)
     if known is None:
         known = ("upstream_unavailable", "The model is not available.") if status >= 500 else _STATUS[400]
     return UpstreamError(*known, retryable=status in _RETRYABLE)
