@@ -21,6 +21,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from tests.gateway.raw_upstream import CUT, END, raw_upstream
 from tests.gateway.relaying import ANSWER, DONE, FINISH, USAGE, event, streamed, text
+from tests.hub.bending import Bend
+from tests.hub.house import open_house, until
+from tests.hub.test_audiences import deaf_client
 from tests.server.running import InThisLoop, at_home, running
 from websockets.asyncio.client import connect
 
@@ -33,6 +36,7 @@ from kaiwa.server.conversations import HostAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.logs import JsonFacts
 from kaiwa.server.measures.house import Measures
+from kaiwa.server.measures.hubs import HubCollector
 from kaiwa.server.measures.labels import OTHER, SESSION_ENDINGS, Names, ending_of
 from kaiwa.server.measures.lateness import Lateness
 from kaiwa.server.measures.streams import StreamMeasures
@@ -227,6 +231,26 @@ async def test_a_turn_is_timed_from_the_end_of_speech(tmp_path: Path) -> None:
     assert 0 < first <= done < 20
 
 
+async def test_a_hub_tells_who_is_there_and_who_was_dropped() -> None:
+    registry = CollectorRegistry()
+    async with open_house(Bend(), max_waiting_bytes=100_000) as home, home.socket() as reader:
+        registry.register(HubCollector(lambda: [home.hub]))
+        await reader.hello()
+        assert (await reader.invoke("echo", "a"))["result"] == "a"
+        async with deaf_client(home):
+            await until(lambda: registry.get_sample_value("kaiwa_hub_clients") == 2, "both are there")
+            for _ in range(400):
+                home.hub.clients.all.send("told", "x" * 20_000)
+                await reader.record()
+            await until(
+                lambda: registry.get_sample_value("kaiwa_hub_clients") == 1, "the deaf one is dropped"
+            )
+    assert registry.get_sample_value("kaiwa_hub_clients_came_total") == 2
+    assert registry.get_sample_value("kaiwa_hub_invocations_total") == 1
+    assert 400 < (registry.get_sample_value("kaiwa_hub_messages_sent_total") or 0) <= 800
+    assert registry.get_sample_value("kaiwa_hub_slow_clients_total") == 1
+
+
 async def test_only_who_may_administer_scrapes_and_without_keys_everybody_may(tmp_path: Path) -> None:
     async with house(tmp_path) as server, aiohttp.ClientSession(server.addresses[0]) as http:
         async with http.get("/metrics") as refused:
@@ -386,6 +410,7 @@ def test_several_houses_in_one_process_do_not_meet(tmp_path: Path) -> None:
 def test_the_page_names_every_metric_and_no_other(tmp_path: Path) -> None:
     measures = measured(tmp_path)
     measures.counted(MemoryLedger())
+    measures.watch(lambda: ())
     page = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| `(kaiwa_[a-z_]+)` \| (\w+) \|", page, re.M))
     families = [family for family in measures.registry.collect() if family.name.startswith("kaiwa_")]

@@ -99,7 +99,7 @@ def create_app(
     upstreams = UpstreamPool(settings)
     relaying = gateway_of(settings, upstreams.pool, doors.prices)
     measures = Measures(settings, directory, doors.prices, upstreams.pool, relaying.streams)
-    doors.ledger = measures.counted(doors.ledger)
+    ledger, doors.ledger = doors.ledger, measures.counted(doors.ledger)
     holding = Holding(measures.conversations)
     readiness = readiness_of(upstreams.pool, relaying.streams, relay)
     services = [speech]
@@ -148,8 +148,12 @@ def create_app(
         return JSONResponse({"status": "ok", "sessions": holding.live})
 
     signalr = SignalR(settings, lambda: talks[0])
+    measures.watch(lambda: signalr.hubs)
     house = House(doors.ledger, doors.prices)
-    door = RelayDoor(relaying, house, settings.chat_request_mb * 1024 * 1024)
+    most_bytes = settings.chat_request_mb * 1024 * 1024
+    door = RelayDoor(relaying, house, most_bytes)
+    # What it refuses is asked again by the door behind it, and counted there.
+    first_door = RelayDoor(relaying, House(ledger, doors.prices), most_bytes)
     table = [
         # First, since each address that does not fit takes time, and these are asked for most.
         *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
@@ -179,7 +183,7 @@ def create_app(
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = relaying.drain
-    app.state.reception = Reception(door, doors.caller)
+    app.state.reception = Reception(first_door, doors.caller)
     app.state.beside = beside
     return app
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 
@@ -128,6 +128,11 @@ class SignalR:
         """The door of clients, and with a key of the service its REST API."""
         door: list[BaseRoute] = [HubRoute("/client", self._local)]
         return [*door, *data_plane(self._local, served_at)] if self._open else door
+
+    @property
+    def hubs(self) -> Collection[ServedHub]:
+        """Those of this process that somebody has asked for."""
+        return self._local.hubs
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Final
@@ -18,10 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaiwa.gateway.streams import Streams
+from kaiwa.hub import Hub
 from kaiwa.policy.holds import Ledger
 from kaiwa.policy.prices import PriceTable
 from kaiwa.server.directory import Directory
 from kaiwa.server.measures.conversations import ConversationMeasures
+from kaiwa.server.measures.hubs import HubCollector
 from kaiwa.server.measures.labels import Names
 from kaiwa.server.measures.lateness import Lateness
 from kaiwa.server.measures.limits import CountedLedger
@@ -66,6 +68,10 @@ class Measures:
     def counted(self, ledger: Ledger) -> Ledger:
         """Return the ledger, with its refusals counted. Once."""
         return CountedLedger(ledger, self.registry)
+
+    def watch(self, hubs: Callable[[], Collection[Hub]]) -> None:
+        """Tell of these hubs too. Once."""
+        self.registry.register(HubCollector(hubs))
 
     @contextmanager
     def running(self) -> Generator[None]:
