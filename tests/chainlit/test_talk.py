@@ -109,8 +109,10 @@ async def test_a_microphone_that_is_refused_is_explained(launch: Launch, tmp_pat
                     re.compile("許可されていません|見つかりません"), timeout=15_000
                 )
                 await page.picture("chainlit-denied")
+                await expect(page.page.get_by_text("audio", exact=True)).to_have_count(0)
                 await page.write("文字でも話せますか")
                 await expect(page.agent.last).to_have_text("文字でも話せますか ですね。")
+                await expect(page.page.locator("a[href*='/thread/']")).to_have_text("文字でも話せますか")
 
 
 async def test_the_page_says_so_when_kaiwa_does_not_answer(launch: Launch, tmp_path: Path) -> None:

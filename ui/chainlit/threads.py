@@ -24,6 +24,7 @@ from chainlit.user import PersistedUser, User
 from chainlit.utils import utc_now
 
 Result = TypeVar("Result")
+NAMELESS = "audio"  # what Chainlit calls a talk whose microphone was opened before a word was said
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
     id TEXT PRIMARY KEY, identifier TEXT NOT NULL UNIQUE, created_at TEXT NOT NULL, metadata TEXT NOT NULL);
@@ -159,7 +160,7 @@ class Threads(BaseDataLayer):
             now,
         )
         given = {
-            "name": name,
+            "name": None if name == NAMELESS else name,
             "user_id": user_id,
             "metadata": None if metadata is None else json.dumps(metadata, ensure_ascii=False),
             "tags": None if tags is None else json.dumps(tags),
@@ -180,12 +181,15 @@ class Threads(BaseDataLayer):
     async def list_threads(
         self, pagination: Pagination, filters: ThreadFilter
     ) -> PaginatedResponse[ThreadDict]:
-        """Return a page of a user's threads, the newest first; `cursor` is how many came before."""
+        """Return a page of a user's talks in which something was said, the newest first.
+
+        `cursor` is how many came before.
+        """
         offset = int(pagination.cursor or 0)
         wanted = f"%{filters.search}%" if filters.search else None
         rows = await self._rows(
             "SELECT threads.*, users.identifier FROM threads JOIN users ON users.id = user_id "
-            "WHERE user_id = ? AND (? IS NULL OR name LIKE ? OR EXISTS "
+            "WHERE user_id = ? AND name IS NOT NULL AND (? IS NULL OR name LIKE ? OR EXISTS "
             "(SELECT 1 FROM steps WHERE thread_id = threads.id AND body LIKE ?)) "
             "ORDER BY updated_at DESC, threads.rowid DESC LIMIT ? OFFSET ?",
             filters.userId,

@@ -22,6 +22,7 @@ class Transcript:
     def __init__(self, words: dict[str, str], steps: list[dict[str, Any]] | None = None) -> None:
         self._words = words
         self.steps = steps or []
+        self._named = bool(steps)
         self._messages: dict[str, cl.Message] = {}
         self._texts: dict[str, str] = {}
         self._tools: dict[str, cl.Step] = {}
@@ -29,6 +30,7 @@ class Transcript:
     async def typed(self, message: cl.Message) -> None:
         """Chainlit shows a typed message itself; it only is remembered here."""
         self._remember(message)
+        await self._name_thread(message.content)
 
     async def caller_speaks(self, item_id: str) -> None:
         await self._message(item_id, "user_message", self._words["hearing"])
@@ -46,7 +48,7 @@ class Transcript:
             self._forget(message)
             await message.remove()
             return
-        await _name_thread(message.content)
+        await self._name_thread(message.content)
         await self._update(message)
 
     async def agent_words(self, item_id: str, delta: str) -> None:
@@ -130,6 +132,15 @@ class Transcript:
             self._remember(message)
         return message
 
+    async def _name_thread(self, words: str) -> None:
+        """Name a talk by its first words: Chainlit does so for typed ones, and calls others "audio"."""
+        if self._named:
+            return
+        self._named = True
+        session = context.session
+        session.has_first_interaction = True
+        await context.emitter.init_thread(words)
+
     async def _update(self, message: cl.Message) -> None:
         await message.update()
         self._remember(message)
@@ -144,14 +155,6 @@ class Transcript:
 
     def _forget(self, message: cl.Message) -> None:
         self.steps[:] = [step for step in self.steps if step["id"] != message.id]
-
-
-async def _name_thread(words: str) -> None:
-    """A talk that begins by voice gets its first words for a name, as one that is typed does."""
-    session = context.session
-    if not session.has_first_interaction:
-        session.has_first_interaction = True
-        await context.emitter.init_thread(words)
 
 
 def _bar(fraction: float, text: str) -> str:

@@ -28,7 +28,7 @@ JA: Final = {
     "interrupted": "中断",
     "agent": "話す相手",
     "voice": "声",
-    "voice_about": "空のままなら、その相手の声です。",
+    "voice_about": "「おまかせ」なら、その相手の声です。",
     "language": "話す言葉",
     "vad": "話し終わりの判断",
     "vad_server": "無音の長さで（server_vad）",
