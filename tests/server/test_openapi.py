@@ -31,7 +31,7 @@ BEARER = {"authorization": f"Bearer {KEY}"}
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 PATIENCE_S = 90.0
 # One base of three: the others are the same entries of the table. What is undescribed is not promised.
-TRIED = r"^/(healthz|openapi\.json|docs|api/(functions|realtime|chat-stream|streams)/.*|api/chat-stream|v1/(models.*|audio/.*|realtime/client_secrets))$"
+TRIED = r"^/(healthz|readyz|metrics|openapi\.json|docs|api/(functions|realtime|chat-stream|streams)/.*|api/chat-stream|v1/(models.*|audio/.*|realtime/client_secrets))$"
 
 
 @asynccontextmanager
