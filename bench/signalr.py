@@ -27,6 +27,8 @@ SPENT_S = 1.5
 ELAPSED_S = 4.0
 """… or the time that it may take."""
 HZ, PACED_S = 20, 5.0
+OVERTIME_S = 10.0
+"""How long after their time tokens are waited for."""
 SETTLE_S = 0.5
 UNIT = "per CPU-s"
 
@@ -118,13 +120,17 @@ async def _paced(best: Best, name: str, one: House, people: Crowd, *, apart: boo
     await people.expect(each, timing=True)
     began_s, spent_s = loop.time(), one.cpu_s()
     await one.order(hz=HZ, seconds=PACED_S, apart=apart)
-    got = await people.got()
-    elapsed_s = loop.time() - began_s
-    assert got["least"] == got["most"] == each and not got["lost"], f"not everybody got {each}: {got}"
-    best.less(f"{name}.core_share", (one.cpu_s() - spent_s) / PACED_S)
-    best.less(f"{name}.late_s", max(0.0, elapsed_s - PACED_S), "after the time of the last token")
+    got = await people.got(OVERTIME_S)
+    elapsed_s, spent_s = loop.time() - began_s, one.cpu_s() - spent_s
+    best.more(f"{name}.arrived_share", got["total"] / each / MANY)
+    best.less(f"{name}.core_share", spent_s / PACED_S)
+    best.less(f"{name}.late_s", max(0.0, elapsed_s - PACED_S), "the last token, or when it was given up")
     best.less(f"{name}.latency_ms.p50", got["p50_ms"])
     best.less(f"{name}.latency_ms.p99", got["p99_ms"], "from the moment a token was due")
+    if got["total"] != each * MANY or got["lost"]:
+        # It could not keep up, and what is still on its way would be counted with what follows.
+        await people.leave()
+        await people.connect(one, MANY)
 
 
 async def _two_workers(best: Best, people: Crowd) -> None:
@@ -178,8 +184,8 @@ def _figures(best: Best) -> list[Figure]:
         figures += [
             best.figure(f"{kind.name}.deliveries_{FEW}", UNIT, 0, least=150_000 if ours else None),
             best.figure(f"{kind.name}.deliveries_{MANY}", UNIT, 0),
-            *_of_tokens(best, f"{kind.name}.tokens_{MANY}", 0.25 if ours else None),
-            *_of_tokens(best, f"{kind.name}.streams_{MANY}", None),
+            *_of_tokens(best, f"{kind.name}.tokens_{MANY}", 0.25 if ours else None, 1 if ours else None),
+            *_of_tokens(best, f"{kind.name}.streams_{MANY}", None, 1 if ours else None),
             best.figure(f"{kind.name}.idle_connection_kb", "kB", 1, aim=20 if ours else None),
         ]
     for kind in peers():
@@ -196,9 +202,10 @@ def _figures(best: Best) -> list[Figure]:
     ]
 
 
-def _of_tokens(best: Best, name: str, aim: float | None) -> list[Figure]:
+def _of_tokens(best: Best, name: str, share: float | None, arrived: float | None) -> list[Figure]:
     return [
-        best.figure(f"{name}.core_share", "share", 3, aim=aim),
+        best.figure(f"{name}.arrived_share", "share", 4, least=arrived),
+        best.figure(f"{name}.core_share", "share", 3, aim=share),
         best.figure(f"{name}.late_s", "s", 2),
         best.figure(f"{name}.latency_ms.p50", "ms", 2),
         best.figure(f"{name}.latency_ms.p99", "ms", 2),

@@ -10,7 +10,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from bench.peers.orders import Arguments, obey
-from kaiwa.hub import Hub, HubWebSocket
+from kaiwa.hub import Hub, HubException, HubWebSocket
 from kaiwa.hub.backplane import Alone, Backplane
 from kaiwa.hub.redis import RedisBackplane
 
@@ -20,6 +20,9 @@ class Tokens(Hub):
 
     async def on_connected(self) -> None:
         self.present.append(self.context.connection_id)
+
+    async def on_disconnected(self, error: HubException | None) -> None:
+        self.present.remove(self.context.connection_id)
 
 
 async def main(port: int, redis_url: str | None) -> None:

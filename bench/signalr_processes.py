@@ -92,8 +92,8 @@ class Crowd(Told):
     async def expect(self, each: int, *, timing: bool = False) -> None:
         await self.order(do="expect", each=each, timing=timing)
 
-    async def got(self) -> dict[str, Any]:
-        return await self.order(do="got")
+    async def got(self, patience_s: float = 60.0) -> dict[str, Any]:
+        return await self.order(do="got", patience_s=patience_s)
 
     async def leave(self) -> None:
         await self.order(do="leave")

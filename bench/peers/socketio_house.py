@@ -18,6 +18,11 @@ async def connect(sid: str, environ: object) -> None:
     present.append(sid)
 
 
+@server.event
+async def disconnect(sid: str) -> None:
+    present.remove(sid)
+
+
 async def send(arguments: Arguments, to: str | None) -> None:
     await server.emit("token", arguments, to=to)
 

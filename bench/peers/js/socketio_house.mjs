@@ -8,7 +8,10 @@ const TEXT = 'token ^';
 const house = createServer();
 const io = new Server(house);
 const present = [];
-io.on('connection', (socket) => present.push(socket.id));
+io.on('connection', (socket) => {
+  present.push(socket.id);
+  socket.on('disconnect', () => present.splice(present.indexOf(socket.id), 1));
+});
 
 const now = () => process.hrtime.bigint();
 const later = (began, seconds) => began + BigInt(Math.round(seconds * 1e9));
