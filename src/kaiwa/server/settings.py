@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     policy: Path | None = None
     """Who may do what and how much of it: TOML or JSON; see docs/policy.md."""
     redis_url: SecretStr | None = None
-    """Where several processes share limits; None: each counts by itself."""
+    """Where several processes share limits and the hub; None: each is by itself."""
     limits_without_redis: Literal["open", "closed"] = "open"
     """While Redis is away: each process counts by itself, or requests with limits are refused."""
 

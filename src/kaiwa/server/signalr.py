@@ -25,6 +25,7 @@ from kaiwa.hub.azure.service.hubs import ServedHub
 from kaiwa.hub.azure.service.local import Keys
 from kaiwa.hub.azure.service.upstream import NO_UPSTREAM, Template, Upstream, WebUpstream
 from kaiwa.hub.doors.mounting import HubRoute
+from kaiwa.hub.redis import RedisBackplane
 from kaiwa.server.chats import Answering, Chats
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr_hub import OWNER, ChatHub, words_of
@@ -58,12 +59,13 @@ class Service(Protocol):
 
 
 class OwnService:
-    """The hub is in this process."""
+    """The hub is in this process. `shared`: and in others, which have clients too."""
 
     pace_s = 0.0
 
-    def __init__(self, service: LocalService, hub: str, lifetime_s: int) -> None:
+    def __init__(self, service: LocalService, hub: str, lifetime_s: int, shared: bool) -> None:
         self._service, self._hub, self._lifetime_s = service, hub, lifetime_s
+        self._shared = shared
 
     @property
     def _served(self) -> ServedHub:
@@ -78,7 +80,12 @@ class OwnService:
         return self._service.negotiated(endpoint, self._hub, self._lifetime_s, user_id, claims)
 
     def has(self, connection_id: str) -> bool:
-        return self._served.has(connection_id)
+        return self._shared or self._served.has(connection_id)
+
+    async def start(self) -> None:
+        """Hear the other processes, before there are clients here. Raises ConfigError."""
+        if self._shared:
+            await self._served.switchboard.start()
 
 
 class AzureService:
@@ -116,7 +123,9 @@ class SignalR:
         )
         lifetime_s = settings.signalr_token_minutes * 60
         self._publisher: AzureSignalR | None = None
-        self.service: Service = OwnService(self._local, settings.signalr_hub, lifetime_s)
+        self._redis = settings.redis_url
+        shared = self._redis is not None
+        self.service: Service = OwnService(self._local, settings.signalr_hub, lifetime_s, shared)
         if settings.azure_signalr is not None:
             endpoint = read_connection_string(settings.azure_signalr.get_secret_value())
             self._publisher = AzureSignalR(endpoint, settings.signalr_hub)
@@ -139,12 +148,16 @@ class SignalR:
         async with self._local.running(), _running(self._publisher), asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
+                if isinstance(self.service, OwnService):
+                    await self.service.start()
                 yield
             finally:
                 self._tasks = None
 
     def _hub(self, name: str, options: HubOptions, upstream: Upstream) -> ServedHub:
-        return ChatHub(name, options, upstream, self._chats)
+        redis = self._redis
+        joined = None if redis is None else RedisBackplane(redis.get_secret_value(), f"kaiwa.{name}")
+        return ChatHub(name, options, upstream, self._chats, joined)
 
     def tell(self, answering: Answering, target: Target, connection_id: str | None) -> asyncio.Task[None]:
         """Send an answer's words to a target as they come, until its end or until the connection has gone."""

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Final
 
 from kaiwa.events.pieces import ErrorPiece, FinishPiece, Piece, TextPiece
-from kaiwa.hub import HubException, HubOptions
+from kaiwa.hub import Backplane, HubException, HubOptions
 from kaiwa.hub.azure.service.hubs import ServedHub
 from kaiwa.hub.azure.service.upstream import Upstream
 from kaiwa.policy.caller import ANYBODY
@@ -31,9 +31,14 @@ class ChatHub(ServedHub):
     """What a page may call besides what it is sent: `join`."""
 
     def __init__(
-        self, name: str, options: HubOptions, upstream: Upstream, chats: Callable[[], Chats]
+        self,
+        name: str,
+        options: HubOptions,
+        upstream: Upstream,
+        chats: Callable[[], Chats],
+        backplane: Backplane | None = None,
     ) -> None:
-        super().__init__(name, options, upstream)
+        super().__init__(name, options, upstream, backplane)
         self._chats = chats
 
     async def join(self, stream_id: str) -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kaiwa.hub.azure.service.upstream import NO_UPSTREAM, Occasion, Upstream
-from kaiwa.hub.backplane import GroupCommand
+from kaiwa.hub.backplane import Backplane, GroupCommand
 from kaiwa.hub.connection import Connection
 from kaiwa.hub.errors import HubException
 from kaiwa.hub.hub import Hub
@@ -50,8 +50,14 @@ def _forwarded(target: str) -> HubMethod:
 class ServedHub(Hub):
     """One hub of the service."""
 
-    def __init__(self, name: str, options: HubOptions, upstream: Upstream = NO_UPSTREAM) -> None:
-        super().__init__(options)
+    def __init__(
+        self,
+        name: str,
+        options: HubOptions,
+        upstream: Upstream = NO_UPSTREAM,
+        backplane: Backplane | None = None,
+    ) -> None:
+        super().__init__(options, backplane)
         self._name = name
         self._upstream = upstream
         self._users: dict[str, dict[str, float | None]] = {}
