@@ -151,3 +151,19 @@ async def test_neither_words_nor_keys_reach_the_log(tmp_path: Path, secret: str,
     facts = [record.__dict__ for record in caplog.records]
     assert any(record.get("reason") == "completed" for record in facts)
     assert secret not in repr(facts)
+
+
+async def test_the_log_shows_the_status_that_a_relayed_request_got(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "kaiwa.server")
+    named = {"api-key": KEY, "x-ms-client-request-id": "mine"}
+    async with running_service() as service, house(tmp_path, [azure(service)]) as server:
+        (address,) = server.addresses
+        async with aiohttp.ClientSession(headers=named) as web:
+            for body, status in (({**ASKED, "model": "gpt-4o"}, 200), ({**ASKED, "model": "nobody-s"}, 404)):
+                async with web.post(f"{address}/v1/chat/completions", json=body) as answer:
+                    await answer.read()
+                    assert answer.status == status
+    told = [record for record in caplog.records if record.message == "request answered"]
+    assert [(record.status, record.client_request_id) for record in told] == [(200, "mine"), (404, "mine")]

@@ -34,7 +34,12 @@ class Listener(Protocol):
 
 
 class Client(Protocol):
-    """One request's way back. `start`, then `write`, then `finish`; none of them waits or raises."""
+    """One request's way back. `start`, then `write`, then `finish`; none of them waits or raises.
+
+    `status`: the one that was sent, 0 before that.
+    """
+
+    status: int
 
     def listen(self, listener: Listener) -> None:
         """Tell this listener from now on; at once when the client is gone already."""
@@ -86,6 +91,7 @@ class AsgiClient:
         self._send = send
         self._listener: Listener | None = None
         self._head: MutableMapping[str, Any] | None = None
+        self.status = 0
         self._waiting = bytearray()
         self._work = asyncio.Event()
         self._full = self._gone = self._over = False
@@ -96,6 +102,7 @@ class AsgiClient:
             listener.client_gone()
 
     def start(self, status: int, fields: Fields) -> None:
+        self.status = status
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
         self._head = {"type": "http.response.start", "status": status, "headers": raw}
         self._work.set()

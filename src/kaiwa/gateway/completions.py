@@ -77,7 +77,7 @@ class _Reader:
     """A client of the relay inside the process: takes bytes, gives them to one reader."""
 
     def __init__(self) -> None:
-        self._status = 0
+        self.status = 0
         self._waiting = bytearray()
         self._news = asyncio.Event()
         self._over = self._left = self._full = False
@@ -89,15 +89,15 @@ class _Reader:
             await self._news.wait()
             self._news.clear()
             over, data = self._over, bytes(self._waiting)
-            if self._status == 200:
+            if self.status == 200:
                 self._waiting.clear()
                 self._make_room()
                 if data:
                     yield data
             if over:
                 break
-        if self._status != 200:
-            raise refusal_of(self._status, bytes(self._waiting))
+        if self.status != 200:
+            raise refusal_of(self.status, bytes(self._waiting))
 
     def leave(self) -> None:
         """Take no more: what still runs for this reader is stopped."""
@@ -114,7 +114,7 @@ class _Reader:
             listener.client_gone()
 
     def start(self, status: int, fields: Fields) -> None:
-        self._status = status
+        self.status = status
 
     def write(self, data: bytes) -> None:
         self._waiting += data

@@ -129,13 +129,24 @@ class DirectClient:
     The state that uvicorn keeps of a request is kept true, so that it goes on with the connection afterwards.
     """
 
-    __slots__ = ("_chunked", "_connection", "_cycle", "_gone", "_head", "_listener", "_over", "_transport")
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_cycle",
+        "_gone",
+        "_head",
+        "_listener",
+        "_over",
+        "_transport",
+        "status",
+    )
 
     def __init__(self, connection: DirectConnection, cycle: Any) -> None:
         self._connection = connection
         self._cycle = cycle
         self._transport: asyncio.Transport = connection.transport
         self._listener: Listener | None = None
+        self.status = 0
         self._head = b""
         self._chunked = True
         self._over = False
@@ -148,7 +159,7 @@ class DirectClient:
             listener.client_gone()
 
     def start(self, status: int, fields: Fields) -> None:
-        cycle = self._cycle
+        cycle, self.status = self._cycle, status
         cycle.response_started, cycle.waiting_for_100_continue = True, False
         names = {name for name, _ in fields}
         modern = cycle.scope["http_version"] != "1.0"

@@ -20,6 +20,7 @@ from kaiwa.server.access import origin_fits
 from kaiwa.server.bodies import TooLarge
 from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure, failure_of
+from kaiwa.server.gateway import Relayed
 from kaiwa.server.request_ids import ids_of
 from kaiwa.server.routes import Answer
 from kaiwa.server.settings import Settings
@@ -91,7 +92,10 @@ class Gate:
                 response = _unable(error)
             ids = ids_of(request)
             response.headers.update(ids.headers)
-            ids.log(status=response.status_code)
+            if isinstance(response, Relayed):
+                response.when_over(lambda status: ids.log(status=status))
+            else:
+                ids.log(status=response.status_code)
             return _shared(request, response)
 
         return checked

@@ -35,6 +35,8 @@ from kaiwa.upstream.pool.pool import DeploymentPool
 
 RESUMABLE: Final = "x-kaiwa-resumable"
 CONVERSATION: Final = "x-kaiwa-conversation"
+# The client left before there was a status. The number is nginx's.
+_LEFT: Final = 499
 _MEGABYTE: Final = 1024 * 1024
 _WAIT_FOR_ANOTHER_S: Final = "5"
 
@@ -204,10 +206,17 @@ class Relayed(Response):
         super().__init__()
         del self.headers["content-length"]
         self._work = work
+        self._tell: Callable[[int], None] | None = None
+
+    def when_over(self, tell: Callable[[int], None]) -> None:
+        """Tell the status once the answer is over; nobody knows it earlier."""
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with client_of(scope, receive, send) as client:
             await self._work(client, self.headers.items())
+            if self._tell is not None:
+                self._tell(client.status or _LEFT)
 
 
 def _caller(request: Request) -> Caller:
