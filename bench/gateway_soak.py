@@ -68,7 +68,7 @@ async def soaked_by(
             # Not all at once: they would go on in step.
             late_s = number / streams * CHUNKS * PACE_MS / 1000
             group.create_task(_again_and_again(door, soaked, until, late_s, chance, fault_share))
-        await asyncio.sleep(min(10.0, seconds / 3))
+        await asyncio.sleep(min(30.0, seconds / 2))  # until its stores are full
         before = resident_kb(door.pid)
         await asyncio.sleep(max(0.0, until - time.monotonic()))
         soaked.seconds = time.monotonic() - began
