@@ -1,4 +1,4 @@
-"""Which client completed which turns on which engine: kept by the run, shown as the table of docs/clients.md.
+"""Which client completed which turns on which engine: kept by the run, shown as the tables of docs/clients.md.
 
 `python -m tests.clients.outcomes` compares the page with the last run; `--write` renders it anew.
 """
@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "clients.json"
 PAGE = ROOT / "docs" / "clients.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+HUB_BEGIN, HUB_END = "<!-- hubs: begin -->", "<!-- hubs: end -->"
 ENGINES = ("local", "relay")
+HUB = "hub"
+"""In the place of an engine: the client is one of SignalR, its turns are what it did."""
 
 
 @dataclass(frozen=True, order=True)
@@ -63,13 +66,20 @@ def _keep(outcomes: list[Outcome]) -> None:
 def table(outcomes: Iterable[Outcome]) -> str:
     """Return the rows as the page shows them: a surface each, an engine a column."""
     rows: dict[tuple[str, str, str, str], dict[str, Outcome]] = {}
-    for one in sorted(outcomes):
+    for one in sorted(one for one in outcomes if one.engine != HUB):
         rows.setdefault((one.client, one.version, one.surface, one.dialect), {})[one.engine] = one
     lines = ["| client | version | surface | dialect | local engine | relay |", "|---|---|---|---|---|---|"]
     for key, by_engine in rows.items():
         cells = [*key, *(_cell(by_engine.get(engine)) for engine in ENGINES)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def hub_table(outcomes: Iterable[Outcome]) -> str:
+    """Return the rows of clients of SignalR: a way to connect each, and what was done over it."""
+    hubs = sorted(one for one in outcomes if one.engine == HUB)
+    rows = [f"| {one.client} | {one.version} | {one.surface} | {', '.join(one.turns)} |" for one in hubs]
+    return "\n".join(["| client | version | over | did |", "|---|---|---|---|", *rows])
 
 
 def _cell(outcome: Outcome | None) -> str:
@@ -80,9 +90,15 @@ def _cell(outcome: Outcome | None) -> str:
 
 
 def rendered(page: str, outcomes: Iterable[Outcome]) -> str:
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{table(outcomes)}\n{END}{after}"
+    known = list(outcomes)
+    page = _between(page, BEGIN, END, table(known))
+    return _between(page, HUB_BEGIN, HUB_END, hub_table(known))
+
+
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    before, rest = page.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main(arguments: list[str]) -> int:
@@ -95,7 +111,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(
             f"docs/{PAGE.name} does not show the last run. Run every client (make test, make test-clients), "
             f"then: python -m tests.clients.outcomes --write\n(After a renaming remove {KEPT.name} first.) "
-            f"The last run:\n{table(read())}\n"
+            f"The last run:\n{table(read())}\n{hub_table(read())}\n"
         )
         return 1
     return 0

@@ -131,7 +131,11 @@ async def test_one_who_does_not_read_is_dropped_and_nobody_else_notices(house: O
 
 
 async def test_one_who_is_too_far_behind_is_dropped_at_once(house: Opens) -> None:
-    async with house(max_waiting_bytes=100_000) as home, _people(home, "ann") as (people, _), deaf_client(home):
+    async with (
+        house(max_waiting_bytes=100_000) as home,
+        _people(home, "ann") as (people, _),
+        deaf_client(home),
+    ):
         for number in range(400):
             home.hub.clients.all.send("told", number, "x" * 20_000)
             assert (await people["ann"].record())["arguments"][0] == number

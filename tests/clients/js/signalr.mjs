@@ -1,6 +1,7 @@
 // One stock SignalR client in node, told by a job on standard input what to do; prints one line of JSON at the end.
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import { signalrActs } from './signalr-acts.mjs';
 
 const job = JSON.parse(readFileSync(0, 'utf8'));
 const signalR = await import(job.version === 9 ? '@microsoft/signalr-9' : '@microsoft/signalr');
@@ -8,84 +9,10 @@ const msgpack = await import(
   job.version === 9 ? '@microsoft/signalr-protocol-msgpack-9' : '@microsoft/signalr-protocol-msgpack'
 );
 
-function connection(url, { stateful = false, again = false } = {}) {
-  const transport = signalR.HttpTransportType[job.transport];
-  let builder = new signalR.HubConnectionBuilder()
-    .withUrl(url, { transport, accessTokenFactory: () => job.token })
-    .configureLogging(signalR.LogLevel.None);
-  if (job.protocol === 'messagepack') builder = builder.withHubProtocol(new msgpack.MessagePackHubProtocol());
-  if (stateful) builder = builder.withStatefulReconnect({ bufferSize: 100_000 });
-  if (again) builder = builder.withAutomaticReconnect([0, 100, 200, 500]);
-  return builder.build();
-}
-
-const failure = (promise) => promise.then(() => 'no error', (error) => error.message);
-
-function collected(stream) {
-  const items = [];
-  return new Promise((resolve, reject) =>
-    stream.subscribe({ next: (item) => items.push(item), complete: () => resolve(items), error: reject }),
-  );
-}
-
-/** Resolves when `met` returns true; handlers call `look` when something changed. */
-function condition(met) {
-  let look;
-  const done = new Promise((resolve) => (look = () => met() && resolve()));
-  look();
-  return { done, look };
-}
-
-async function everything() {
-  const first = connection(job.url);
-  const second = connection(job.url);
-  const heard = { first: [], second: [] };
-  const all = condition(() => heard.first.length >= 4 && heard.second.length >= 2);
-  for (const [name, one] of [['first', first], ['second', second]]) {
-    one.on('told', (text) => {
-      heard[name].push(text);
-      all.look();
-    });
-    one.on('question', (text) => `${name} says ${text}`);
-    one.on('welcome', () => {});
-    await one.start();
-  }
-  const saw = {};
-  saw.user = await first.invoke('Me');
-  saw.sum = await first.invoke('add', 2, 3);
-  saw.nothing = await first.invoke('nothing');
-  saw.person = await first.invoke('older', { name: '愛', age: 7 });
-  saw.refused = await failure(first.invoke('refuse'));
-  saw.broken = await failure(first.invoke('breakDown'));
-  saw.unknown = await failure(first.invoke('nope'));
-  saw.counted = await collected(first.stream('count', 300));
-  const numbers = new signalR.Subject();
-  const total = first.invoke('total', numbers);
-  for (let number = 1; number <= 40; number++) numbers.next(number);
-  numbers.complete();
-  saw.total = await total;
-  const words = new signalR.Subject();
-  const loud = collected(first.stream('louder', words));
-  for (const word of ['a', 'b']) words.next(word);
-  words.complete();
-  saw.loud = await loud;
-  saw.asked = await first.invoke('askMe', 'hello');
-  await first.invoke('join', 'room');
-  await second.invoke('tellGroup', 'room', 'to the group');
-  await second.invoke('tellOthers', 'to others');
-  await second.invoke('tellAll', 'to all');
-  await second.invoke('tellUser', job.user, 'to the user');
-  await all.done;
-  saw.heard = heard;
-  await first.stop();
-  await second.stop();
-  return saw;
-}
-
-/** A stream whose transport is cut by the proxy in between, again and again. */
-async function interrupted() {
+/** A proxy in between; gives its address and what cuts every connection through it. */
+async function line(url) {
   const sockets = new Set();
-  const place = new URL(job.url);
+  const place = new URL(url);
   const proxy = net.createServer((near) => {
     const far = net.connect(Number(place.port), place.hostname);
     for (const [one, other] of [[near, far], [far, near]]) {
@@ -96,48 +23,17 @@ async function interrupted() {
     sockets.add(near);
   });
   await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${proxy.address().port}${place.pathname}`;
-  const one = connection(url, { stateful: job.act === 'resume', again: job.act === 'reconnect' });
-  const heard = [];
-  const reconnects = [];
-  const ids = [];
-  const enough = condition(() => heard.length >= job.count);
-  one.on('welcome', (id) => ids.push(id));
-  one.on('told', (number) => {
-    heard.push(number);
-    enough.look();
-    if (job.cuts.includes(number)) for (const socket of sockets) socket.destroy();
-  });
-  one.onreconnected((id) => reconnects.push(id));
-  await one.start();
-  const saw = {};
-  if (job.act === 'resume') {
-    const sent = [];
-    for (let number = 0; number < 20; number++) sent.push(one.invoke('remember', number));
-    await one.send('countUp', job.count);
-    await enough.done;
-    for (let number = 20; number < 40; number++) sent.push(one.invoke('remember', number));
-    await Promise.all(sent);
-    saw.remembered = await one.invoke('remembered');
-  } else {
-    await one.invoke('add', 1, 1);
-    const back = new Promise((resolve) => one.onreconnected(resolve));
-    for (const socket of sockets) socket.destroy();
-    await back;
-    saw.sum = await one.invoke('add', 2, 2);
-  }
-  await one.stop();
-  proxy.close();
-  return { ...saw, heard, ids: ids.length, reconnects: reconnects.length };
+  const cut = () => sockets.forEach((socket) => socket.destroy());
+  return { url: `http://127.0.0.1:${proxy.address().port}${place.pathname}`, cut };
 }
 
-const acts = { everything, resume: interrupted, reconnect: interrupted };
 const timer = setTimeout(() => {
   process.stdout.write(JSON.stringify({ failed: 'nothing more happened' }) + '\n');
   process.exit(1);
 }, job.patience_s * 1000);
 try {
-  const saw = await acts[job.act]();
+  const { url, cut } = job.act === 'everything' ? { url: job.url, cut: () => {} } : await line(job.url);
+  const saw = await signalrActs(signalR, msgpack, { ...job, url }, cut)[job.act]();
   process.stdout.write(JSON.stringify(saw) + '\n');
 } catch (error) {
   process.stdout.write(JSON.stringify({ failed: String(error?.stack ?? error) }) + '\n');

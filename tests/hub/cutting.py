@@ -1,0 +1,47 @@
+"""A line between clients and a hub that can be cut: every connection on it is dropped at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Line:
+    def __init__(self, port: int) -> None:
+        self._far_port = port
+        self._ends: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    def cut(self) -> None:
+        for end in list(self._ends):
+            end.transport.abort()
+
+    async def carry(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
+        both = {near, far}
+        self._ends |= both
+        ways = [asyncio.create_task(_copy(near_reader, far)), asyncio.create_task(_copy(far_reader, near))]
+        await asyncio.wait(ways)
+        self._ends -= both
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.transport.abort() if reader.exception() else writer.close()
+
+
+@asynccontextmanager
+async def line_to(port: int) -> AsyncIterator[Line]:
+    line = Line(port)
+    server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
+    line.port = server.sockets[0].getsockname()[1]
+    try:
+        yield line
+    finally:
+        line.cut()
+        server.close()
+        await server.wait_closed()
