@@ -48,6 +48,7 @@ class Threads(BaseDataLayer):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lane = ThreadPoolExecutor(1, "threads")
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)  # what people said is for nobody else on the machine
         self._database.row_factory = sqlite3.Row
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA foreign_keys = ON")
