@@ -77,7 +77,7 @@ def _check(name: str, saw: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("transport", "protocol"), WAYS)
 async def test_in_node(version: int, transport: str, protocol: str) -> None:
     acts, surface = _acts(transport), {f"{transport}, {protocol}": "SignalR"}
-    with recorded("@microsoft/signalr (JavaScript)", _version(version), HUB, surface, tuple(acts)):
+    with recorded(f"@microsoft/signalr {version} (JavaScript)", _version(version), HUB, surface, tuple(acts)):
         async with _hub() as port:
             for name, act in acts.items():
                 given = {"version": version, "transport": transport, "protocol": protocol, **act}
@@ -92,7 +92,7 @@ async def test_in_chromium(
     acts, surface = _acts(transport), {f"{transport}, {protocol}": "SignalR"}
     if transport == "LongPolling":
         del acts["reconnect"]  # the browser itself repeats a poll that was cut, and the client never knows
-    with recorded("@microsoft/signalr (Chromium)", _version(version), HUB, surface, tuple(acts)):
+    with recorded(f"@microsoft/signalr {version} (Chromium)", _version(version), HUB, surface, tuple(acts)):
         async with _hub(origin) as port, line_to(port) as line:
             for name, act in acts.items():
                 given = {"version": version, "transport": transport, "protocol": protocol, **act}
