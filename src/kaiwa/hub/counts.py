@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Counts:
-    """`came`: clients that shook hands. `called`: what they called. `sent`: messages, one for each client they
-    are for. `too_slow`: clients dropped since they took too little or nothing."""
+    """`came`: clients that shook hands. `called`: what they called. `sent`: messages, one for each client
+    they are for. `too_slow`: clients dropped since they took too little or nothing."""
 
     came: int = 0
     called: int = 0
