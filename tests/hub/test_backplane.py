@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -44,11 +44,11 @@ class OverWire:
                 house.deliver(audience, Outgoing.from_payloads(payloads))
         return DONE
 
-    async def watch(self, audience: Audience) -> None:
-        self._watched.add((audience.kind, audience.name))
+    async def watch(self, audiences: Sequence[Audience]) -> None:
+        self._watched.update((audience.kind, audience.name) for audience in audiences)
 
-    async def unwatch(self, audience: Audience) -> None:
-        self._watched.discard((audience.kind, audience.name))
+    async def unwatch(self, audiences: Sequence[Audience]) -> None:
+        self._watched.difference_update((audience.kind, audience.name) for audience in audiences)
 
     @property
     def _watched(self) -> set[tuple[str, str]]:

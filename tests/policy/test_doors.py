@@ -166,8 +166,8 @@ _NOW = time.time()
     [
         {"aud": "another"},
         {"iss": "https://evil.example"},
-        {"exp": _NOW - 120},
-        {"nbf": _NOW + 600},
+        {"exp": _NOW - 86_400},
+        {"nbf": _NOW + 86_400},
         {"roles": ["Stranger"]},
         {"sub": ""},
         {

@@ -390,12 +390,12 @@ class Connection:
         assert self.machine is not None
         if self.machine.resumable:
             await self._hear_first_word()
-        await self.switchboard.admit(self)
         CURRENT.set(Context(self))
         try:
+            await self.switchboard.admit(self)
             await self.switchboard.hub.on_connected()
-        except Exception as fault:  # noqa: BLE001 - the edge of a hub's hook
-            log.exception("a hub's on_connected failed", extra={"connection_id": self.id})
+        except Exception as fault:  # noqa: BLE001 - the edge of a hub's hook, and of its backplane
+            log.exception("a client could not be let into a hub", extra={"connection_id": self.id})
             self.close(wording.refused(fault, self.switchboard.options.detailed_errors))
             return
         self.greeted = True

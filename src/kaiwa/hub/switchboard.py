@@ -6,6 +6,7 @@ Knows connections and the backplane; nothing of HTTP. Everything runs on one eve
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FAREWELL_S: Final = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class Switchboard:
@@ -101,9 +104,10 @@ class Switchboard:
         self.wheel.stop()
         await self._backplane.stop()
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | None]:
+        """Run something for one client. If it breaks, the other clients notice nothing."""
         assert self._tasks is not None, "a hub serves after `start`"
-        return self._tasks.create_task(work)
+        return self._tasks.create_task(_apart(work))
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -282,3 +286,11 @@ def _limits(options: HubOptions) -> Limits:
         kept_bytes=options.max_waiting_bytes,
         detailed_errors=options.detailed_errors,
     )
+
+
+async def _apart(work: Coroutine[Any, Any, T]) -> T | None:
+    try:
+        return await work
+    except Exception:  # the edge of one client: the group around it is everybody's
+        log.exception("something for one client of a hub failed")
+        return None
