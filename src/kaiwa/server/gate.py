@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kaiwa.errors import PeerError, UpstreamError
@@ -37,6 +37,7 @@ _EXPOSED = ", ".join(
         ),
     )
 )
+_LEFT = 499  # what nginx calls a client that left
 _ASKED = "authorization, content-type, api-key, openai-beta, x-openai-agents-sdk"
 
 
@@ -90,6 +91,8 @@ class Gate:
                 response = _refused(error)
             except UpstreamError as error:
                 response = _unable(error)
+            except ClientDisconnect:  # in the middle of its body: nobody reads this
+                response = Response(status_code=_LEFT)
             ids = ids_of(request)
             response.headers.update(ids.headers)
             if isinstance(response, Relayed):
