@@ -1,12 +1,11 @@
-"""The application: routes over one set of shared models, and the process that serves them."""
+"""The application: everything put together over one set of shared models, and the process that serves it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from importlib.util import find_spec
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
-from kaiwa.server import described, described_chat, described_signalr
+from kaiwa.server import entries
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
 from kaiwa.server.calls_live import LiveCalls
@@ -28,50 +27,33 @@ from kaiwa.server.directory import Directory
 from kaiwa.server.doors import Doors
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
-from kaiwa.server.gateway import House, RelayDoor, first_found, gateway_of, relayed_if
+from kaiwa.server.gateway import House, RelayDoor, gateway_of
 from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer, settle_memory
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import log_to_stderr
-from kaiwa.server.measures.house import METRICS, Measures
+from kaiwa.server.measures.house import Measures
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared
-from kaiwa.server.openapi import FUNCTION_PATH
-from kaiwa.server.own_pages import keyed_or_own
 from kaiwa.server.page import Console
-from kaiwa.server.pool_state import POOL, PoolView
-from kaiwa.server.readiness import READY, readiness_of
+from kaiwa.server.pool_state import PoolView
+from kaiwa.server.readiness import readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
-from kaiwa.server.routes import (
-    AUDIO,
-    BASES,
-    CHAT,
-    OPENAI,
-    PORTAL,
-    REALTIME,
-    RINGING,
-    RTC,
-    Answer,
-    Entry,
-    routes_of,
-    under,
-)
+from kaiwa.server.routes import Entry, routes_of
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr import SignalR
 from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.signalr_page import SignalRPage
-from kaiwa.server.speaking import Speaking
 from kaiwa.server.text import TextAnswerer
-from kaiwa.server.tokens import TOKEN, Tokens
-from kaiwa.server.transcribing import Transcribing
+from kaiwa.server.tokens import Tokens
 from kaiwa.server.upstream_pool import UpstreamPool
-from kaiwa.upstream.pool.pool import DeploymentPool
 
 SWITCH_S = 0.0005
+_MEGABYTE = 1024 * 1024
 
 
 def create_app(
@@ -87,266 +69,142 @@ def create_app(
     ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house.
     Raises ConfigError for a wrong setting or agent.
     """
-    directory = Directory(settings)
-    doors = Doors(settings, keys)
-    admission = Admission(settings, directory, doors)
-    gate = Gate(settings, doors)
-    endpoints: list[RealtimeEndpoint] = []
-    talks: list[Chats] = []
-    minting, pages = Minting(admission), SeedApi(admission)
-    relay = answerer or relay_from(settings)
-    check_way(settings, relay)
-    upstreams = UpstreamPool(settings)
-    relaying = gateway_of(settings, upstreams.pool, doors.prices)
-    measures = Measures(settings, directory, doors.prices, upstreams.pool, relaying.streams)
-    ledger, doors.ledger = doors.ledger, measures.counted(doors.ledger)
-    holding = Holding(measures.conversations)
-    readiness = readiness_of(upstreams.pool, relaying.streams, relay)
-    services = [speech]
-    beside = ChatPage(settings, keyed=doors.closed) if settings.chainlit else None
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        answers = relay
-        if answers is None and settings.engine != "text":
-            shared = await asyncio.to_thread(load_shared, settings, relaying, _tell)
-            answers = CascadeAnswerer(settings, shared)
-            services[0] = SpeechService(shared.speech, shared.lanes)
-            text: Answerer = TextAnswerer(settings, shared.chat)
-        else:
-            text = answerer or TextAnswerer(settings, load_chat(settings, relaying))
-            answers = answers or text
-        calls = LiveCalls(way_of(settings, answers, media), holding)
-        endpoints.append(RealtimeEndpoint(admission, answers, holding, calls))
-        chats = Chats(admission, text, holding)
-        talks.append(chats)
-        try:
-            async with (
-                doors.running(),
-                upstreams.watched(),
-                relaying.running(),
-                signalr.running(),
-                chats.running(),
-            ):
-                with measures.running(), readiness.loaded():
-                    yield
-        finally:
-            if beside is not None:
-                await beside.close()
-            await calls.close()
-            endpoints.clear()
-            talks.clear()
-            await text.close()
-            await answers.close()
-            await pages.close()
-            await directory.close()
-
-    async def realtime(socket: WebSocket) -> None:
-        await endpoints[0](socket)
-
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok", "sessions": holding.live})
-
-    signalr = SignalR(settings, lambda: talks[0])
-    measures.watch(lambda: signalr.hubs)
-    house = House(doors.ledger, doors.prices)
-    most_bytes = settings.chat_request_mb * 1024 * 1024
-    door = RelayDoor(relaying, house, most_bytes)
-    # What it refuses is asked again by the door behind it, and counted there.
-    first_door = RelayDoor(relaying, House(ledger, doors.prices), most_bytes)
-    table = [
-        # First, since each address that does not fit takes time, and these are asked for most.
-        *_chats(gate, upstreams.pool, door, LocalChat(directory, settings.time_zone)),
-        Entry("GET", ("/healthz",), health, described.HEALTH),
-        Entry("GET", ("/readyz",), readiness.answer, READY),
-        Entry("GET", ("/metrics",), gate.keyed(measures.page), METRICS),
-        *_lists_models(gate, Listing(directory, upstreams.pool)),
-        *_mints(gate, minting),
-        Entry("POST", ("/api/tokens",), gate.keyed(Tokens(doors.tokens).mint, "tokens"), TOKEN),
-        *_calls(gate, Calls(minting, holding, lambda: endpoints[0].calls)),
-        *_serves_pages(gate, pages),
-        *_streams(gate, ChatStream(lambda: talks[0], directory, doors, settings.chat_pace_ms / 1000), door),
-        *_speaks(gate, lambda: services[0]),
-        *_tells_hubs(gate, SignalREndpoints(signalr, lambda: talks[0], directory, doors)),
-    ]
-    table += _shows(Console(settings, directory, _carriers(table), keyed=doors.closed))
-    table += _shows_pool(gate, PoolView(upstreams))
-    table += _shows_signalr(SignalRPage(settings))
-    table += _tells(gate, Reference(lambda: table, pages.served, key_required=doors.closed))
+    house = _Assembly(settings, answerer, keys, speech, media)
+    beside = house.beside
     app = Starlette(
         routes=[
-            *routes_of(table, realtime, gate.preflight),
-            *signalr.routes,
+            *routes_of(house.table(), house.realtime, house.gate.preflight),
+            *house.signalr.routes,
             *(beside.routes() if beside else ()),
         ],
-        lifespan=lifespan,
+        lifespan=house.running,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
-    app.state.drain = relaying.drain
-    app.state.reception = Reception(first_door, doors.caller)
+    app.state.drain = house.relaying.drain
+    app.state.reception = house.reception
     app.state.beside = beside
     return app
 
 
-def _tells_hubs(gate: Gate, signalr: SignalREndpoints) -> list[Entry]:
-    negotiate = gate.keyed(signalr.negotiate, "signalr")
-    return [
-        Entry("GET", ("/api/negotiate",), negotiate, described_signalr.NEGOTIATE),
-        Entry("POST", ("/api/negotiate",), negotiate, described_signalr.NEGOTIATE),
-        Entry(
-            "POST",
-            ("/api/broadcast",),
-            gate.counted(signalr.broadcast, "signalr"),
-            described_signalr.BROADCAST,
-        ),
-        Entry("POST", ("/api/chat_stream",), gate.keyed(signalr.ask, "signalr"), described_signalr.ASK),
-    ]
+class _Assembly:
+    """The parts of one house. Those that need its event loop are there while it is `running`."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        answerer: Answerer | None,
+        keys: EphemeralKeys | None,
+        speech: SpeechService | None,
+        media: Callable[[], Awaitable[Media]] | None,
+    ) -> None:
+        self._settings, self._given, self._media = settings, answerer, media
+        self._directory = Directory(settings)
+        self._doors = Doors(settings, keys)
+        self._admission = Admission(settings, self._directory, self._doors)
+        self.gate = Gate(settings, self._doors)
+        self._minting, self._pages = Minting(self._admission), SeedApi(self._admission)
+        self._relay = answerer or relay_from(settings)
+        check_way(settings, self._relay)
+        self._upstreams = UpstreamPool(settings)
+        self.relaying = gateway_of(settings, self._upstreams.pool, self._doors.prices)
+        self._measure()
+        self._speech = speech
+        self._endpoint: RealtimeEndpoint | None = None
+        self._chats: Chats | None = None
+        self.beside = ChatPage(settings, keyed=self._doors.closed) if settings.chainlit else None
 
-def _shows(console: Console) -> list[Entry]:
-    return [
-        Entry("GET", ("/",), console.page),
-        Entry("GET", ("/console/facts",), console.facts),
-        Entry("GET", ("/console/{name}",), console.part),
-    ]
+    def _measure(self) -> None:
+        """Count what the parts do, and open the relay's two doors.
 
+        What the first refuses is asked again by the one behind it, and counted there.
+        """
+        settings, doors, pool = self._settings, self._doors, self._upstreams.pool
+        streams = self.relaying.streams
+        self._measures = Measures(settings, self._directory, doors.prices, pool, streams)
+        uncounted, doors.ledger = doors.ledger, self._measures.counted(doors.ledger)
+        self._holding = Holding(self._measures.conversations)
+        self._readiness = readiness_of(pool, streams, self._relay)
+        self.signalr = SignalR(settings, self.chats)
+        self._measures.watch(lambda: self.signalr.hubs)
+        most_bytes = settings.chat_request_mb * _MEGABYTE
+        self._door = RelayDoor(self.relaying, House(doors.ledger, doors.prices), most_bytes)
+        first = RelayDoor(self.relaying, House(uncounted, doors.prices), most_bytes)
+        self.reception = Reception(first, doors.caller)
 
-def _tells(gate: Gate, reference: Reference) -> list[Entry]:
-    return [
-        Entry("GET", ("/openapi.json",), gate.open(reference.document), described.DOCUMENT),
-        Entry("GET", ("/docs",), gate.open(reference.page), described.PAGE),
-    ]
+    def chats(self) -> Chats:
+        assert self._chats is not None, "the house runs"
+        return self._chats
 
+    def _calls(self) -> LiveCalls:
+        assert self._endpoint is not None, "the house runs"
+        return self._endpoint.calls
 
-def _shows_pool(gate: Gate, view: PoolView) -> list[Entry]:
-    return [
-        Entry("GET", ("/api/pool",), gate.keyed(view.state), POOL),
-        Entry("GET", ("/pool",), view.page),
-        Entry("GET", ("/pool/{name}",), view.part),
-    ]
+    async def realtime(self, socket: WebSocket) -> None:
+        assert self._endpoint is not None, "the house runs"
+        await self._endpoint(socket)
 
+    async def _alive(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok", "sessions": self._holding.live})
 
-def _shows_signalr(page: SignalRPage) -> list[Entry]:
-    return [Entry("GET", ("/signalr",), page.page), Entry("GET", ("/signalr/{name}",), page.part)]
+    @asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncGenerator[None]:
+        """Load what is needed, let peers in, and close it all again in the opposite order."""
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._directory.close)
+            closing.push_async_callback(self._pages.close)
+            answers, text = await self._answerers()
+            closing.push_async_callback(answers.close)
+            closing.push_async_callback(text.close)
+            calls = LiveCalls(way_of(self._settings, answers, self._media), self._holding)
+            closing.push_async_callback(calls.close)
+            if self.beside is not None:
+                closing.push_async_callback(self.beside.close)
+            self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls)
+            self._chats = Chats(self._admission, text, self._holding)
+            async with (
+                self._doors.running(),
+                self._upstreams.watched(),
+                self.relaying.running(),
+                self.signalr.running(),
+                self._chats.running(),
+            ):
+                with self._measures.running(), self._readiness.loaded():
+                    yield
 
+    async def _answerers(self) -> tuple[Answerer, Answerer]:
+        """Return who answers conversations, and who answers those in text."""
+        settings = self._settings
+        if self._relay is None and settings.engine != "text":
+            shared = await asyncio.to_thread(load_shared, settings, self.relaying, _tell)
+            self._speech = SpeechService(shared.speech, shared.lanes)
+            return CascadeAnswerer(settings, shared), TextAnswerer(settings, shared.chat)
+        text = self._given or TextAnswerer(settings, load_chat(settings, self.relaying))
+        return self._relay or text, text
 
-def _carriers(table: Sequence[Entry]) -> list[str]:
-    """How a page may connect: calls need their route and what carries them."""
-    calls = any(f"{OPENAI}/realtime/calls" in entry.paths for entry in table)
-    return ["websocket", *(["webrtc"] if calls and find_spec("aiortc") else []), "sse"]
-
-
-def _lists_models(gate: Gate, listing: Listing) -> list[Entry]:
-    return [
-        Entry("GET", under(BASES, "models"), gate.open(listing.all), described.MODELS),
-        Entry("GET", under(BASES, "models/{model:path}"), gate.open(listing.one), described.MODEL),
-    ]
-
-
-def _mints(gate: Gate, minting: Minting) -> list[Entry]:
-    preview = (*REALTIME, PORTAL)
-    return [
-        Entry(
-            "POST",
-            under(REALTIME, "client_secrets"),
-            gate.keyed(minting.client_secret, "tokens"),
-            described.CLIENT_SECRET,
-        ),
-        Entry(
-            "POST",
-            under(preview, "sessions"),
-            gate.keyed(minting.preview_session, "tokens"),
-            described.PREVIEW_SESSION,
-        ),
-        Entry(
-            "POST",
-            under(preview, "transcription_sessions"),
-            gate.keyed(minting.preview_transcription, "tokens"),
-            described.PREVIEW_SESSION,
-        ),
-    ]
-
-
-def _calls(gate: Gate, calls: Calls) -> list[Entry]:
-    # The keys of offers are looked at where ephemeral ones are known.
-    return [
-        Entry("POST", (*under(REALTIME, "calls"), *REALTIME, *RTC), gate.open(calls.create)),
-        Entry("POST", under(REALTIME, "calls/{call_id}/hangup"), gate.keyed(calls.hang_up, "realtime")),
-        Entry(
-            "POST",
-            under(REALTIME, *(f"calls/{{call_id}}/{act}" for act in RINGING)),
-            gate.keyed(calls.answer_ringing, "realtime"),
-        ),
-    ]
-
-
-def _serves_pages(gate: Gate, api: SeedApi) -> list[Entry]:
-    session = described.page_session(api.admission.directory.names)
-    return [
-        Entry("GET", ("/api/realtime/session",), keyed_or_own(gate, api.session, "tokens"), session),
-        Entry("POST", ("/api/realtime/session",), keyed_or_own(gate, api.session, "tokens"), session),
-        Entry("POST", (FUNCTION_PATH,), keyed_or_own(gate, api.function, "tools"), described.FUNCTION),
-    ]
-
-
-def _streams(gate: Gate, stream: ChatStream, door: RelayDoor) -> list[Entry]:
-    return [
-        Entry("POST", ("/api/chat-stream",), gate.keyed(stream.ask, "chat"), described_chat.ASK),
-        Entry(
-            "GET",
-            ("/api/chat-stream/{stream_id}",),
-            gate.keyed(stream.take_up, "chat"),
-            described_chat.TAKE_UP,
-        ),
-        Entry("GET", ("/api/streams/{stream_id}",), gate.keyed(door.resume, "chat"), described_chat.READ_ON),
-        Entry(
-            "DELETE",
-            ("/api/streams/{stream_id}",),
-            gate.keyed(first_found(door.stop, stream.stop), "chat"),
-            described_chat.STOP,
-        ),
-    ]
-
-
-def _speaks(gate: Gate, service: Callable[[], SpeechService | None]) -> list[Entry]:
-    return [
-        Entry(
-            "POST", under(AUDIO, "audio/speech"), gate.counted(Speaking(service), "audio"), described.speech()
-        ),
-        Entry(
-            "POST",
-            under(AUDIO, "audio/transcriptions"),
-            gate.counted(Transcribing(service), "audio"),
-            described.TRANSCRIPTION,
-        ),
-    ]
-
-
-def _chats(gate: Gate, pool: DeploymentPool, door: RelayDoor, chat: LocalChat) -> list[Entry]:
-    # A relayed request reserves what it may use by itself; of the others each counts as one.
-    def either(relayed: Answer, local: Answer) -> Answer:
-        return relayed_if(pool, gate.keyed(relayed, "chat"), gate.counted(local, "chat"))
-
-    return [
-        Entry(
-            "POST",
-            under(CHAT, "chat/completions"),
-            either(door.completions, chat.completions),
-            described_chat.COMPLETIONS,
-        ),
-        Entry(
-            "POST",
-            under(CHAT, "embeddings"),
-            either(door.embeddings, chat.embeddings),
-            described_chat.EMBEDDINGS,
-        ),
-        Entry(
-            "POST",
-            under(BASES, "responses"),
-            either(door.responses, chat.responses),
-            described_chat.RESPONSES,
-        ),
-    ]
+    def table(self) -> list[Entry]:
+        """Return every address and who answers there."""
+        settings, gate, directory, doors = self._settings, self.gate, self._directory, self._doors
+        stream = ChatStream(self.chats, directory, doors, settings.chat_pace_ms / 1000)
+        hubs = SignalREndpoints(self.signalr, self.chats, directory, doors)
+        table = [
+            *entries.chats(gate, self._upstreams.pool, self._door, LocalChat(directory, settings.time_zone)),
+            *entries.health(gate, self._alive, self._readiness, self._measures),
+            *entries.models(gate, Listing(directory, self._upstreams.pool)),
+            *entries.minting(gate, self._minting, Tokens(doors.tokens)),
+            *entries.calls(gate, Calls(self._minting, self._holding, self._calls)),
+            *entries.own_pages(gate, self._pages),
+            *entries.streams(gate, stream, self._door),
+            *entries.speech(gate, lambda: self._speech),
+            *entries.hubs(gate, hubs),
+            *entries.pool(gate, PoolView(self._upstreams)),
+            *entries.signalr_page(SignalRPage(settings)),
+        ]
+        console = Console(settings, directory, entries.carriers(table), keyed=doors.closed)
+        table += entries.console(console)
+        table += entries.reference(
+            gate, Reference(lambda: table, self._pages.served, key_required=doors.closed)
+        )
+        return table
 
 
 def serve(settings: Settings) -> None:

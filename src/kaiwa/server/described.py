@@ -1,6 +1,6 @@
 """What the house's own requests take and give, for `/openapi.json`. Knows shapes; answers nothing.
 
-Every value stands in the table of routes beside who answers (`server/app.py`).
+Every value stands in the table of routes beside who answers (`server/entries.py`).
 """
 
 from __future__ import annotations
