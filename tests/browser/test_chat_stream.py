@@ -10,6 +10,8 @@ from tests.browser.scripted import SENTENCES, scripted
 
 from kaiwa.testing.service.script import Rule, Say, Script
 
+pytestmark = pytest.mark.clients
+
 WORDS = "First line, with blanks.\nThe second line: 東京 です。"
 SCRIPT = Script(
     rules=(

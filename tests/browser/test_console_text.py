@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Route, expect
 from tests.browser.conftest import Launch
 from tests.browser.console import console
 from tests.browser.scripted import SENTENCES, scripted
+
+pytestmark = pytest.mark.clients
 
 KEY = "kaiwa-test-key"
 

@@ -24,6 +24,8 @@ from kaiwa.server.pool_state import PoolView
 from kaiwa.server.upstream_pool import UpstreamPool
 from kaiwa.upstream.pool.lease import Lease
 
+pytestmark = pytest.mark.clients
+
 UPSTREAMS = json.dumps(
     [
         {

@@ -19,6 +19,8 @@ from tests.server.test_chat_stream import House, house
 
 from kaiwa.events.engine import Generate, GenerationEnded, TextDelta
 
+pytestmark = pytest.mark.clients
+
 PAGE = ROOT / "src/kaiwa/server/signalr_page"
 CLIENT = WEB / "node_modules/@microsoft/signalr/dist/browser/signalr.js"
 DONE = "✅ 完了"

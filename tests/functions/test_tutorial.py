@@ -14,6 +14,8 @@ from tests.functions.conftest import APPS, DEPLOYED, ROOT, served, settings_at
 
 from kaiwa.testing.service import Faults, Habits, Rule, Say, Script, running_service
 
+pytestmark = pytest.mark.clients
+
 PAGE = ROOT / "tests/clients/js/functions_page.mjs"
 ANSWER = "はじめまして。 私は\n会話 サーバーです。 よろしく お願い します。"
 SCRIPT = Script(rules=(Rule(pattern=".*", answers=(Say(text=ANSWER),)),))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from bench.gateway import fake_azure
 from bench.gateway_houses import Patience, running
 from bench.gateway_soak import HONEST, MENDED, soaked_by
+
+pytestmark = pytest.mark.clients
 
 STREAMS = 40
 SECONDS = 4.0

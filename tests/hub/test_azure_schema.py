@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,6 +20,8 @@ from kaiwa.hub.azure import AzureSignalR, LocalService, read_connection_string
 from kaiwa.hub.azure.service.data_plane import data_plane
 from kaiwa.hub.azure.service.local import Keys
 from kaiwa.hub.azure.tokens import signed
+
+pytestmark = pytest.mark.clients
 
 SCHEMA = Path(__file__).parent.parent / "data/signalr/data_plane.json"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
