@@ -30,7 +30,6 @@ async def test_settings_are_used_and_the_debug_view_shows_events(launch: Launch,
 
                 await page.write("はじめまして")
                 await expect(page.agent.last).to_have_text("はじめまして ですね。")
-                await page.write("もう一度")  # what was left undrawn is drawn with the next event
                 events = page.page.locator("aside, #side-view-content, [class*=side]").filter(
                     has_text="session.update"
                 )

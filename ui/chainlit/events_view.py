@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import deque
@@ -22,6 +23,7 @@ class EventsView:
         self._words = words
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._drawn_at = 0.0
+        self._drawing: asyncio.Task[None] | None = None
         self._began = time.monotonic()
         self.shown = False
 
@@ -35,9 +37,16 @@ class EventsView:
             facts |= {key: event[key] for key in ("delta",) if key in event}
         text = json.dumps(facts, ensure_ascii=False)
         self._lines.append(f"{now - self._began:8.3f} {way} {event['type']}  {text[:LONGEST]}")
-        if self.shown and now - self._drawn_at >= PAUSE_S:
-            self._drawn_at = now
-            await self.draw()
+        if self.shown and self._drawing is None:
+            wait_s = max(0.0, self._drawn_at + PAUSE_S - now)
+            self._drawing = asyncio.create_task(self._draw_after(wait_s))
+
+    async def _draw_after(self, wait_s: float) -> None:
+        """Draw once for all that comes in the meantime."""
+        await asyncio.sleep(wait_s)
+        self._drawing = None
+        self._drawn_at = time.monotonic()
+        await self.draw()
 
     async def draw(self) -> None:
         """Show the lines, newest first; without the wish for them, close the panel."""
