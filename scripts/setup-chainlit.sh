@@ -8,19 +8,4 @@ cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
 venv=${VENV:-.venv}
-uv=$venv/bin/uv
-environment=.venv-chainlit
-lock=ui/chainlit/chainlit.lock
-
-install_chainlit() {
-    "$uv" venv --quiet --clear --python "$venv/bin/python" "$environment"
-    VIRTUAL_ENV=$PWD/$environment "$uv" pip sync --require-hashes "$lock"
-}
-
-wanted=$(sha256sum <"$lock")
-stamp=$environment/.kaiwa-setup
-[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
-use_the_index_of_pip
-rm -f "$stamp"
-step "Chainlit page ($(grep -c == "$lock") packages)" install_chainlit
-echo "$wanted" >"$stamp"
+make_environment "Chainlit page" .venv-chainlit ui/chainlit/chainlit.lock

@@ -8,19 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
 venv=${VENV:-.venv}
-uv=$venv/bin/uv
-locks=tests/clients/programs
-environments=.venv-clients
-
-install_framework() { # install_framework DIRECTORY LOCK
-    "$uv" venv --quiet --clear --python "$venv/bin/python" "$1"
-    VIRTUAL_ENV=$PWD/$1 "$uv" pip sync --require-hashes "$2"
-}
-
-install_stand_in_of_cosmosdb() {
-    (cd "$cosmosdb" && npm ci --ignore-scripts --no-progress) &&
-        cp "$cosmosdb"/package-lock.json "$cosmosdb"/node_modules/.kaiwa-setup
-}
+cosmosdb=tests/apps/cosmosdb
 
 missing_debian_packages() {
     command -v chromium >/dev/null || echo chromium
@@ -28,23 +16,11 @@ missing_debian_packages() {
 
 began=$SECONDS
 mapfile -t packages < <(missing_debian_packages)
-if [ ${#packages[@]} -gt 0 ]; then
-    need_root_for "${packages[@]}"
-    step "Debian packages: ${packages[*]}" install_from_debian "${packages[@]}"
-fi
-use_the_index_of_pip
-for lock in "$locks"/*.lock; do
+install_missing "${packages[@]}"
+for lock in tests/clients/programs/*.lock; do
     name=$(basename "$lock" .lock)
-    wanted=$(sha256sum <"$lock")
-    stamp=$environments/$name/.kaiwa-setup
-    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || continue
-    rm -f "$stamp"
-    step "Framework: $name ($(grep -c == "$lock") packages)" install_framework "$environments/$name" "$lock"
-    echo "$wanted" >"$stamp"
+    make_environment "Framework: $name" ".venv-clients/$name" "$lock"
 done
-cosmosdb=tests/apps/cosmosdb
-if ! cmp -s $cosmosdb/package-lock.json $cosmosdb/node_modules/.kaiwa-setup; then
-    step "Stand-in of Cosmos DB" install_stand_in_of_cosmosdb
-fi
+javascript_done $cosmosdb || step "Stand-in of Cosmos DB" install_javascript $cosmosdb
 scripts/setup-chainlit.sh
 [ $((SECONDS - began)) = 0 ] || say "Clients ready after $((SECONDS - began)) s"

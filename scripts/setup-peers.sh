@@ -8,20 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
 venv=${VENV:-.venv}
-uv=$venv/bin/uv
-locks=bench/peers
-environments=.venv-peers
-javascript=$locks/js
-
-install_peer() { # install_peer DIRECTORY LOCK
-    "$uv" venv --quiet --clear --python "$venv/bin/python" "$1"
-    VIRTUAL_ENV=$PWD/$1 "$uv" pip sync --require-hashes "$2"
-}
-
-install_javascript() {
-    (cd "$javascript" && npm ci --ignore-scripts --no-progress) &&
-        cp "$javascript"/package-lock.json "$javascript"/node_modules/.kaiwa-setup
-}
+javascript=bench/peers/js
 
 missing_debian_packages() {
     command -v chromium >/dev/null || echo chromium # the browser that is measured in
@@ -30,22 +17,10 @@ missing_debian_packages() {
 
 began=$SECONDS
 mapfile -t packages < <(missing_debian_packages)
-if [ ${#packages[@]} -gt 0 ]; then
-    need_root_for "${packages[@]}"
-    step "Debian packages: ${packages[*]}" install_from_debian "${packages[@]}"
-fi
-use_the_index_of_pip
-for lock in "$locks"/*.lock; do
+install_missing "${packages[@]}"
+for lock in bench/peers/*.lock; do
     name=$(basename "$lock" .lock)
-    wanted=$(sha256sum <"$lock")
-    stamp=$environments/$name/.kaiwa-setup
-    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || continue
-    rm -f "$stamp"
-    step "Peer: $name ($(grep -c == "$lock") packages)" install_peer "$environments/$name" "$lock"
-    echo "$wanted" >"$stamp"
+    make_environment "Peer: $name" ".venv-peers/$name" "$lock"
 done
-if [ -f "$javascript/package-lock.json" ] &&
-    ! cmp -s "$javascript/package-lock.json" "$javascript/node_modules/.kaiwa-setup"; then
-    step "Peers in Node" install_javascript
-fi
+javascript_done "$javascript" || step "Peers in Node" install_javascript "$javascript"
 [ $((SECONDS - began)) = 0 ] || say "Peers ready after $((SECONDS - began)) s"

@@ -56,14 +56,6 @@ install_kaiwa() {
     VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --offline --no-deps --no-build-isolation --editable .
 }
 
-javascript_done() { # whether what a folder's lock names is installed
-    cmp -s "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
-}
-
-install_javascript() {
-    (cd "$1" && npm ci --ignore-scripts --no-progress) && cp "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
-}
-
 javascript=(tests/clients/js web) # the clients that call in tests, and what builds the console
 inputs=(pyproject.toml scripts/setup.sh scripts/steps.sh requirements-setup.lock "$lock")
 [ "$level" != dev ] || inputs+=("${javascript[@]/%//package-lock.json}")
@@ -77,10 +69,7 @@ fi
 began=$SECONDS
 say "Setting up kaiwa ($level)"
 mapfile -t packages < <(missing_debian_packages)
-if [ ${#packages[@]} -gt 0 ]; then
-    need_root_for "${packages[@]}"
-    step "Debian packages: ${packages[*]}" install_from_debian "${packages[@]}"
-fi
+install_missing "${packages[@]}"
 python=$(find_python) || fail "Python 3.11 or newer is needed (set PYTHON=/path/to/python3)."
 [ -x "$venv/bin/pip" ] || step "Virtual environment" "$python" -m venv "$venv"
 rm -f "$stamp"

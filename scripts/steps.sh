@@ -39,3 +39,32 @@ use_the_index_of_pip() { # uv does not read pip's configuration
     [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
     [ -n "${SSL_CERT_FILE:-}" ] || [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=$PIP_CERT
 }
+
+install_missing() { # install_missing PACKAGE...: Debian's, with root's rights
+    [ $# -gt 0 ] || return 0
+    need_root_for "$@"
+    step "Debian packages: $*" install_from_debian "$@"
+}
+
+make_environment() { # make_environment NAME DIRECTORY LOCK: a virtual environment of exactly these packages
+    local name=$1 directory=$2 lock=$3 wanted
+    wanted=$(sha256sum <"$lock")
+    [ "$(cat "$directory/.kaiwa-setup" 2>/dev/null)" != "$wanted" ] || return 0
+    rm -f "$directory/.kaiwa-setup"
+    use_the_index_of_pip
+    step "$name ($(grep -c == "$lock") packages)" sync_environment "$directory" "$lock"
+    echo "$wanted" >"$directory/.kaiwa-setup"
+}
+
+sync_environment() {
+    "$venv/bin/uv" venv --quiet --clear --python "$venv/bin/python" "$1" &&
+        VIRTUAL_ENV=$PWD/$1 "$venv/bin/uv" pip sync --require-hashes "$2"
+}
+
+javascript_done() { # whether what a folder's lock names is installed
+    cmp -s "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
+}
+
+install_javascript() {
+    (cd "$1" && npm ci --ignore-scripts --no-progress) && cp "$1/package-lock.json" "$1/node_modules/.kaiwa-setup"
+}
