@@ -1,19 +1,30 @@
-"""Identifiers as the service makes them: prefix and 21 letters or digits; call ids have 16."""
+"""Identifiers as the service makes them: prefix and 21 letters or digits; call ids have 16.
+
+The first four say which process made them, so that another one knows whom to ask.
+"""
 
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
-_PER_DRAW = len(_PAIRS) ** 11
+_PER_DRAW = len(_PAIRS) ** 9
+MARK: Final = "".join(secrets.choice(_LETTERS) for _ in range(4))
+"""This process, among others."""
 
 
 def new_id(kind: str) -> str:
     size = 16 if kind == "call" else 21
     number = secrets.randbelow(_PER_DRAW)
-    letters = ""
+    letters = MARK
     while len(letters) < size:
         number, pair = divmod(number, len(_PAIRS))
         letters += _PAIRS[pair]
     return f"{kind}_{letters[:size]}"
+
+
+def mark_of(named: str) -> str:
+    """Return the mark of the process that made an id; of what is none of ours, some letters or none."""
+    return named.rpartition("_")[2][: len(MARK)]

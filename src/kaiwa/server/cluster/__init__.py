@@ -1,0 +1,1 @@
+"""Several processes that serve as one: who holds what, and how a request comes to its holder."""
