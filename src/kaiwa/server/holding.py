@@ -51,10 +51,10 @@ class Holding:
 
     async def hold(self, parts: Parts, transport: Transport, session_id: str, counting: Counting) -> None:
         """Run a conversation to its end."""
-        watch, began, reason = counting.watch, time.monotonic(), "internal error"
+        watch, reason = counting.watch, "internal error"
         facts = {"session_id": session_id, "door": watch.door}
         log.info("session opened", extra=facts)
-        watch.began()
+        watch.began(time.monotonic())
         try:
             reason = await converse(
                 parts.session,
@@ -64,7 +64,6 @@ class Holding:
                 servers=None if parts.servers is None else watch.servers(parts.servers),
             )
         finally:
-            elapsed_s = time.monotonic() - began
-            watch.over(reason, elapsed_s)
+            elapsed_s = watch.over(reason, time.monotonic())
         ended = {"reason": reason, "elapsed_ms": round(elapsed_s * 1000)}
         log.info("session closed", extra=facts | ended | counting.meter.totals.as_facts())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,12 +16,29 @@ from kaiwa.policy.amounts import NANO
 from kaiwa.policy.prices import PriceTable
 from kaiwa.server.measures.labels import OTHER, Names, ending_of
 from kaiwa.server.measures.scales import LONG_S, SESSION_S
-from kaiwa.server.measures.turns import TurnMeasures, TurnWatch
+from kaiwa.server.measures.turns import Step, TurnMeasures, TurnWatch
 from kaiwa.server.metering import tokens_used
 
 Door = Literal["websocket", "webrtc", "text"]
 Report = Callable[[ToolEvent], None]
 _MCP: Final = "mcp"
+
+
+class Follower(Protocol):
+    """Who hears of one conversation what is measured of it, with the moment of the measurement.
+
+    `settled` None: the call was given up. `name` is that of a label.
+    """
+
+    def took(self, step: Step, event: ServerEvent, now: float) -> None: ...
+
+    def used(self, usage: Usage) -> None: ...
+
+    def calling(self, call: ToolCall, name: str, now: float) -> None: ...
+
+    def called(self, call: ToolCall, name: str, settled: ToolSettled | None, now: float) -> None: ...
+
+    def over(self, reason: str, now: float) -> None: ...
 
 
 class ConversationMeasures:
@@ -106,38 +123,82 @@ class ConversationMeasures:
 class Watch:
     """One conversation as its peer sees it. Called for every event: cheap where nothing is counted."""
 
-    __slots__ = ("_measures", "_model", "_turns", "door")
+    __slots__ = ("_began_at", "_followers", "_measures", "_model", "_turns", "door", "model")
 
     def __init__(self, measures: ConversationMeasures, door: Door, model: str, turns: TurnWatch) -> None:
         self.door: Door = door
+        self.model = model
         self._measures = measures
-        self._model = model
         self._turns = turns
+        self._followers: list[Follower] = []
+        self._began_at = 0.0
+
+    def follow(self, follower: Follower) -> None:
+        """Let somebody hear of this conversation from now on."""
+        self._followers.append(follower)
+        self._turns.heard.append(follower.took)
 
     def note(self, event: ServerEvent) -> None:
         self._turns.note(event, time.monotonic())
 
     def used(self, usage: Usage) -> None:
-        self._measures.used(self._model, usage)
+        self._measures.used(self.model, usage)
+        for follower in self._followers:
+            follower.used(usage)
 
-    def began(self) -> None:
+    def began(self, now: float) -> None:
+        self._began_at = now
         self._measures.began(self.door)
 
-    def over(self, reason: str, elapsed_s: float) -> None:
+    def over(self, reason: str, now: float) -> float:
+        """Return how long it was, in seconds."""
+        elapsed_s = now - self._began_at
         self._measures.over(self.door, reason, elapsed_s)
+        for follower in self._followers:
+            follower.over(reason, now)
+        return elapsed_s
 
     def tools(self, box: ToolBox) -> ToolBox:
         """Return the same tools with this watch on their calls."""
-        return _WatchedTools(box, self._measures)
+        return _WatchedTools(box, self)
 
     def servers(self, servers: ToolServers) -> ToolServers:
-        return _WatchedServers(servers, self._measures)
+        return _WatchedServers(servers, self)
+
+    async def run(
+        self, name: str, run: Callable[[ToolCall, Report], Awaitable[None]], call: ToolCall, report: Report
+    ) -> None:
+        """Carry out a call, and count it under this name."""
+        began, settled = time.monotonic(), None
+        for follower in self._followers:
+            follower.calling(call, name, began)
+
+        def hear(event: ToolEvent) -> None:
+            nonlocal settled
+            if isinstance(event, ToolSettled):
+                settled = event
+            report(event)
+
+        try:
+            await run(call, hear)
+        finally:
+            now = time.monotonic()
+            self._measures.called(name, outcome_of(settled), now - began)
+            for follower in self._followers:
+                follower.called(call, name, settled, now)
+
+
+def outcome_of(settled: ToolSettled | None) -> str:
+    """Return the word for how a call ended."""
+    if settled is None:
+        return "cancelled"
+    return "failed" if settled.failed else "completed"
 
 
 class _WatchedTools:
-    def __init__(self, box: ToolBox, measures: ConversationMeasures) -> None:
+    def __init__(self, box: ToolBox, watch: Watch) -> None:
         self._box = box
-        self._measures = measures
+        self._watch = watch
         self._names = {spec.name for spec in box.specs}
 
     @property
@@ -146,39 +207,18 @@ class _WatchedTools:
 
     async def run(self, call: ToolCall, report: Report) -> None:
         name = call.name if call.name in self._names else OTHER
-        await _run(self._measures, name, self._box.run, call, report)
+        await self._watch.run(name, self._box.run, call, report)
 
 
 class _WatchedServers:
     """What others call their tools is their affair: all are one."""
 
-    def __init__(self, servers: ToolServers, measures: ConversationMeasures) -> None:
+    def __init__(self, servers: ToolServers, watch: Watch) -> None:
         self._servers = servers
-        self._measures = measures
+        self._watch = watch
 
     async def serve(self, listing: ToolListing, report: Callable[[ToolsListed], Awaitable[None]]) -> None:
         await self._servers.serve(listing, report)
 
     async def run(self, call: ToolCall, report: Report) -> None:
-        await _run(self._measures, _MCP, self._servers.run, call, report)
-
-
-async def _run(
-    measures: ConversationMeasures,
-    name: str,
-    run: Callable[[ToolCall, Report], Awaitable[None]],
-    call: ToolCall,
-    report: Report,
-) -> None:
-    began, outcome = time.monotonic(), "cancelled"
-
-    def hear(event: ToolEvent) -> None:
-        nonlocal outcome
-        if isinstance(event, ToolSettled):
-            outcome = "failed" if event.failed else "completed"
-        report(event)
-
-    try:
-        await run(call, hear)
-    finally:
-        measures.called(name, outcome, time.monotonic() - began)
+        await self._watch.run(_MCP, self._servers.run, call, report)
