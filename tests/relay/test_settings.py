@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kaiwa.cli.serving import read_settings
 from kaiwa.errors import ConfigError
 from kaiwa.events.config import AudioInput, FunctionTool, SessionAudio, SessionConfig
 from kaiwa.server.relay import RelayAnswerer, _wishes, merged, relay_from
@@ -91,7 +92,7 @@ def test_upstreams_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setenv("KAIWA_PINNED", "voice, tools")
     monkeypatch.setenv("KAIWA_RELAY_SESSION", '{"max_output_tokens":9}')
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    settings = read_settings()
     assert settings.pinned == ("voice", "tools") and settings.relay_session == {"max_output_tokens": 9}
     assert settings.relayed_names == ("v",) and "secret" not in repr(settings)
     assert relay_from(settings) is not None

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from kaiwa.errors import ConfigError
+from kaiwa.server.configuration import read_configuration
 from kaiwa.server.settings import Settings
 
 
 def read_settings(**options: Any) -> Settings:
-    """Read the settings once; options that are None leave the environment's value. Raises ConfigError."""
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(setting, f"{first['msg']}.", "See `kaiwa serve --help` and docs.") from error
+    """Read the settings once; options that are None leave what is written elsewhere. Raises ConfigError."""
+    return read_configuration(options).demand()
 
 
 def serve_agent(**options: Any) -> None:
