@@ -8,10 +8,11 @@ import sys
 from types import TracebackType
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kaiwa.server.logs import JsonFacts, TextFacts
+from kaiwa.server.logs import JsonFacts, OwnLines, TextFacts
 
 _Trouble = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -53,6 +54,25 @@ def test_a_bug_is_told_in_one_line_of_json() -> None:
 def test_what_libraries_give_besides_their_message_is_left_out() -> None:
     assert "color_message" not in JsonFacts().format(record("uvicorn.error", color_message="red"))
     assert "color_message" in JsonFacts().format(record("kaiwa.server", color_message="red"))
+
+
+def test_libraries_may_only_warn() -> None:
+    """What is bound to SQL and which addresses are asked for they tell while they work."""
+    installed = logging.__file__.replace("logging/__init__.py", "")  # the standard library is none of them
+    told = [
+        (name, level)
+        for name, path, level in (
+            ("kaiwa.server", pytest.__file__, logging.DEBUG),
+            ("my_tools", "/srv/my_tools.py", logging.DEBUG),
+            ("asyncio", installed + "asyncio/events.py", logging.DEBUG),
+            ("aiosqlite", pytest.__file__, logging.DEBUG),
+            ("httpx", pytest.__file__, logging.INFO),
+            ("httpx", pytest.__file__, logging.WARNING),
+        )
+        if OwnLines().filter(logging.LogRecord(name, level, path, 0, "", None, None))
+    ]
+    assert [name for name, _ in told] == ["kaiwa.server", "my_tools", "asyncio", "httpx"]
+    assert told[-1] == ("httpx", logging.WARNING)
 
 
 @given(some.text())

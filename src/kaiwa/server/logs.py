@@ -7,6 +7,7 @@ given in the first place.
 from __future__ import annotations
 
 import logging
+import sysconfig
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -78,9 +79,26 @@ class JsonFacts(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class OwnLines:
+    """Lets through what kaiwa and the operator's own modules say, and of libraries warnings and worse.
+
+    While they work, libraries tell addresses (httpx, azure-core) and every value bound to SQL (aiosqlite).
+    """
+
+    _INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return (
+            record.levelno >= logging.WARNING
+            or record.name.partition(".")[0] == _OWN
+            or not record.pathname.startswith(self._INSTALLED)
+        )
+
+
 def log_to_stderr(level: str, form: LogFormat) -> None:
     """Let the whole process log this way."""
     handler = logging.StreamHandler()
+    handler.addFilter(OwnLines())
     handler.setFormatter(JsonFacts() if form == "json" else TextFacts())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
