@@ -11,7 +11,8 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from typing import Any, Final
 from uuid import uuid4
 
 from kaiwa.errors import SERVER_ERROR
@@ -21,10 +22,12 @@ from kaiwa.events.items import Message
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled, ToolsListed
 from kaiwa.interfaces import STOPPED, Engine, Session, ToolBox, ToolServers, Transport
+from kaiwa.session.quiet import Quiet
 
 log = logging.getLogger("kaiwa.conversation")
 
-NORMAL, INTERNAL_ERROR, SLOW_CONSUMER = 1000, 1011, 1013
+NORMAL, GOING_AWAY, INTERNAL_ERROR, SLOW_CONSUMER = 1000, 1001, 1011, 1013
+SHUTTING_DOWN: Final = "server_shutting_down"
 _FRAME_BYTES = 600
 
 
@@ -41,6 +44,18 @@ class Bounds:
 USUAL = Bounds()
 
 
+class Leaving:
+    """A house's wish that its conversations end: each after its turn, and all `within_s`."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.by = inf
+
+    def ask(self, within_s: float) -> None:
+        self.by = asyncio.get_running_loop().time() + within_s
+        self.asked.set()
+
+
 async def converse(
     session: Session,
     transport: Transport,
@@ -49,14 +64,16 @@ async def converse(
     *,
     servers: ToolServers | None = None,
     bounds: Bounds = USUAL,
+    leaving: Leaving | None = None,
 ) -> str:
     """Run the conversation to its end and return why it ended. Frees engine, tools and transport.
 
     `servers` None: the session's wishes for tools from elsewhere are answered with a sentence.
+    `leaving`: once it is asked, the conversation ends at the next pause (an error event, then close 1001).
 
     The edge of a conversation: a bug inside ends this conversation (close 1011), never the process.
     """
-    conversation = _Conversation(session, transport, engine, tools, servers, bounds)
+    conversation = _Conversation(session, transport, engine, tools, servers, bounds, leaving or Leaving())
     try:
         return await conversation.run()
     except Exception:
@@ -76,6 +93,7 @@ class _Conversation:
         tools: ToolBox,
         servers: ToolServers | None,
         bounds: Bounds,
+        leaving: Leaving,
     ) -> None:
         self._session = session
         self._transport = transport
@@ -92,6 +110,8 @@ class _Conversation:
         self._listings: dict[str, asyncio.Task[None]] = {}
         self._ended: str | None = None
         self._hang: Hang | None = None
+        self._leaving = leaving
+        self._quiet = Quiet(asyncio.get_running_loop().time())
 
     async def run(self) -> str:
         async with asyncio.TaskGroup() as group:
@@ -100,6 +120,7 @@ class _Conversation:
                 group.create_task(self._pump(self._transport.receive(), ends=True)),
                 group.create_task(self._pump(self._engine.events(), ends=False)),
                 group.create_task(self._write()),
+                group.create_task(self._hear_of_leaving()),
             ]
             await self._loop()
             await self._part()
@@ -116,15 +137,35 @@ class _Conversation:
             try:
                 event = inbox.get_nowait()
             except asyncio.QueueEmpty:
-                event = await self._next_event(session.next_timer())
+                event = await self._next_event(_earlier(session.next_timer(), self._leaves_at))
             now = clock()
             if event is None:
                 session.handle_timer(now)
-            else:
+            elif type(event) is not _Leave:
                 session.receive(event, now)
                 if type(event) is client.PeerGone:
                     self._ended = "peer gone"
             self._carry_out(session.actions())
+            if self._ended is None and (leaves_at := self._leaves_at) is not None and now >= leaves_at:
+                self._leave()
+
+    @property
+    def _leaves_at(self) -> float | None:
+        """When to end for the house's sake: after the turn, and not later than everybody."""
+        leaving = self._leaving
+        if not leaving.asked.is_set():
+            return None
+        since = None if self._calls else self._quiet.since
+        return leaving.by if since is None else min(since, leaving.by)
+
+    def _leave(self) -> None:
+        text = "The server is shutting down. Connect again, and another one answers."
+        self._send(_error(SHUTTING_DOWN, text))
+        self._hang, self._ended = Hang(code=GOING_AWAY, reason="server shutting down"), "server shutting down"
+
+    async def _hear_of_leaving(self) -> None:
+        await self._leaving.asked.wait()
+        await self._inbox.put(_Leave())
 
     async def _next_event(self, deadline: float | None) -> Any:
         """Return the next event, or None when the session's timer is due first."""
@@ -155,6 +196,7 @@ class _Conversation:
                 self._hang, self._ended = action, action.reason or "hung up"
 
     def _send(self, event: server.ServerEvent) -> None:
+        self._quiet.said(event, asyncio.get_running_loop().time())
         self._outbox.append(event)
         self._outbox_bytes += _size(event)
         if self._outbox_bytes > self._bounds.outbox_bytes:
@@ -179,7 +221,10 @@ class _Conversation:
             await self._inbox.put(client.PeerGone(reason="write failed"))
 
     async def _pump(self, source: AsyncIterator[Any], *, ends: bool) -> None:
+        clock = asyncio.get_running_loop().time
         async for event in source:
+            if ends:
+                self._quiet.heard(event, clock())
             await self._inbox.put(event)
         if ends:
             await self._inbox.put(client.PeerGone())
@@ -225,6 +270,19 @@ class _Conversation:
         await _close(self._transport, self._hang.code, self._hang.reason, self._bounds.close_s)
 
 
+class _Leave:
+    """In the inbox: the house wants conversations to end."""
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _error(code: str, text: str) -> server.Failed:
+    detail = server.ErrorDetail(type=SERVER_ERROR, code=code, message=text, param=None, event_id=None)
+    return server.Failed(event_id=f"event_{uuid4().hex[:21]}", error=detail)
+
+
 def _size(event: server.ServerEvent) -> int:
     if type(event) is server.AudioDelta:
         return len(event.delta) * 4 // 3 + _FRAME_BYTES
@@ -238,13 +296,10 @@ def _size(event: server.ServerEvent) -> int:
 
 async def _apologise(transport: Transport, within_s: float) -> None:
     """Tell the peer that the fault was ours, without what it was, and close."""
-    text = "The server had an error while processing your request."
-    error = server.ErrorDetail(
-        type=SERVER_ERROR, code="server_error", message=text, param=None, event_id=None
-    )
     try:
         async with asyncio.timeout(within_s):
-            await transport.send(server.Failed(event_id=f"event_{uuid4().hex[:21]}", error=error))
+            text = "The server had an error while processing your request."
+            await transport.send(_error("server_error", text))
     except (ConnectionError, TimeoutError):
         log.info("the peer did not take the error")
     await _close(transport, INTERNAL_ERROR, "internal error", within_s)
