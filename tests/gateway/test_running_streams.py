@@ -38,8 +38,8 @@ class Books(MemoryLedger):
         super().__init__()
         self.settled: list[Amount | None] = []
 
-    async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
-        outcome = await super().reserve(caller, want)
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached:
+        outcome = super().reserve_now(caller, want)
         return outcome if isinstance(outcome, LimitReached) else _Watched(outcome, self.settled)
 
 
@@ -215,7 +215,7 @@ class Spent(MemoryLedger):
         super().__init__()
         self.tokens = tokens
 
-    async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached:
         return _Bounded(self)
 
 

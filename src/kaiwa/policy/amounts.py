@@ -26,7 +26,8 @@ class Amount(Value, frozen=True, kw_only=True):
     money: int = 0
 
     def of(self, kind: Kind) -> int:
-        return int(getattr(self, kind))
+        amount: int = getattr(self, kind)
+        return amount
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(

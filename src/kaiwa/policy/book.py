@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kaiwa.events.value import Value
-from kaiwa.policy.amounts import KINDS, PERIOD_S, Amount, Limit, Per, Standing, Want
+from kaiwa.policy.amounts import PERIOD_S, Amount, Kind, Limit, Per, Standing, Want
 from kaiwa.policy.holds import LimitReached
 
 _SWEEP_AT: Final = 1024
@@ -31,8 +31,11 @@ class Grant(Value, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Slot:
-    window: int
-    used: int
+    """What one limit of an account has counted in its newest window."""
+
+    period_s: int
+    window: int = 0
+    used: int = 0
 
 
 def grant_of(amount: Amount, now: float) -> Grant:
@@ -48,19 +51,32 @@ class Book:
     """The counts of every account. One process asks it from one thread."""
 
     _slots: dict[tuple[str, str], _Slot] = field(default_factory=dict[tuple[str, str], _Slot])
+    # The slots of an account in the order of its limits: those of a caller are the same value for long.
+    _rows: dict[str, tuple[Sequence[Limit], list[_Slot]]] = field(
+        default_factory=dict[str, tuple[Sequence[Limit], list[_Slot]]]
+    )
     _sweep_at: int = _SWEEP_AT
 
     def reserve(self, account: str, limits: Sequence[Limit], want: Want, now: float) -> Grant | LimitReached:
         """Reserve what is left of each kind, up to `most`; nothing when that is under `least`."""
         self._sweep(now)
-        full = [limit for limit in limits if not self._fits(account, limit, want, now)]
+        slots = self._current(account, limits, now)
+        most, needed = want.most, want.needed
+        room: dict[Kind, int] = {"requests": most.requests, "tokens": most.tokens, "money": most.money}
+        full: list[Limit] = []
+        for limit, slot in zip(limits, slots, strict=True):
+            left, kind = limit.most - slot.used, limit.kind
+            if most.of(kind) <= 0:
+                continue
+            if left <= 0 or left < needed.of(kind):
+                full.append(limit)
+            elif left < room[kind]:
+                room[kind] = left
         if full:
-            worst = max(full, key=lambda limit: PERIOD_S[limit.per])
-            standing = self.standing(account, limits, now)
-            return LimitReached(limit=worst, retry_after_s=_reset_s(worst, now), standing=standing)
-        amount = self._room(account, limits, want.most, now)
-        self._count(account, limits, amount, now)
-        return grant_of(amount, now)
+            return self._refused(account, limits, full, now)
+        for limit, slot in zip(limits, slots, strict=True):
+            slot.used += room[limit.kind]
+        return grant_of(Amount(**room), now)
 
     def exchange(
         self, account: str, limits: Sequence[Limit], grant: Grant, spent: Amount, want: Want, now: float
@@ -71,49 +87,40 @@ class Book:
 
     def settle(self, account: str, limits: Sequence[Limit], grant: Grant, actual: Amount, now: float) -> None:
         """Correct what a grant counts for. What it was beyond its windows counts in those of now."""
-        for limit in limits:
+        for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
             change = actual.of(limit.kind) - grant.amount.of(limit.kind)
-            slot = self._slot(account, limit, now)
             if change > 0 or slot.window == grant.window(limit.per):
                 slot.used = max(0, slot.used + change)
 
     def standing(self, account: str, limits: Sequence[Limit], now: float) -> tuple[Standing, ...]:
         """Return how each limit stands."""
         return tuple(
-            Standing(
-                limit=limit, remaining=max(0, self._left(account, limit, now)), reset_s=_reset_s(limit, now)
-            )
-            for limit in limits
+            Standing(limit=limit, remaining=max(0, limit.most - slot.used), reset_s=_reset_s(limit, now))
+            for limit, slot in zip(limits, self._current(account, limits, now), strict=True)
         )
 
-    def _fits(self, account: str, limit: Limit, want: Want, now: float) -> bool:
-        if want.most.of(limit.kind) <= 0:
-            return True
-        left = self._left(account, limit, now)
-        return left > 0 and left >= want.needed.of(limit.kind)
+    def _refused(
+        self, account: str, limits: Sequence[Limit], full: Sequence[Limit], now: float
+    ) -> LimitReached:
+        worst = max(full, key=lambda limit: PERIOD_S[limit.per])
+        standing = self.standing(account, limits, now)
+        return LimitReached(limit=worst, retry_after_s=_reset_s(worst, now), standing=standing)
 
-    def _room(self, account: str, limits: Sequence[Limit], most: Amount, now: float) -> Amount:
-        room = {kind: most.of(kind) for kind in KINDS}
-        for limit in limits:
-            if room[limit.kind] > 0:
-                room[limit.kind] = min(room[limit.kind], self._left(account, limit, now))
-        return Amount(**room)
+    def _current(self, account: str, limits: Sequence[Limit], now: float) -> list[_Slot]:
+        """Return the slot of each limit; one whose window is over begins anew."""
+        known = self._rows.get(account)
+        slots = known[1] if known is not None and known[0] is limits else self._row(account, limits)
+        for slot in slots:
+            window = int(now // slot.period_s)
+            if slot.window != window:
+                slot.window, slot.used = window, 0
+        return slots
 
-    def _count(self, account: str, limits: Sequence[Limit], amount: Amount, now: float) -> None:
-        for limit in limits:
-            self._slot(account, limit, now).used += amount.of(limit.kind)
-
-    def _left(self, account: str, limit: Limit, now: float) -> int:
-        slot = self._slots.get((account, limit.name))
-        used = slot.used if slot is not None and slot.window == window_of(limit.per, now) else 0
-        return limit.most - used
-
-    def _slot(self, account: str, limit: Limit, now: float) -> _Slot:
-        window = window_of(limit.per, now)
-        slot = self._slots.get((account, limit.name))
-        if slot is None or slot.window != window:
-            slot = self._slots[account, limit.name] = _Slot(window, 0)
-        return slot
+    def _row(self, account: str, limits: Sequence[Limit]) -> list[_Slot]:
+        """Find the slots by the limits' names: those of an account may be others than a moment ago."""
+        slots = [self._slots.setdefault((account, one.name), _Slot(PERIOD_S[one.per])) for one in limits]
+        self._rows[account] = limits, slots
+        return slots
 
     def _sweep(self, now: float) -> None:
         """Forget windows that are over, once there are many; the live ones set the next time."""
@@ -121,6 +128,7 @@ class Book:
             return
         current = {window_of("minute", now), window_of("day", now)}
         self._slots = {name: slot for name, slot in self._slots.items() if slot.window in current}
+        self._rows.clear()
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._slots))
 
 

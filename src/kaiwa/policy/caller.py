@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -51,10 +52,15 @@ class Caller(Value, frozen=True, kw_only=True):
         return scope in self.scopes
 
     def may_use(self, model: str) -> bool:
-        return self.models is None or any(fnmatchcase(model, name) for name in self.models)
+        return self.models is None or _fits(model, self.models)
 
     def may_offer(self, tool: str) -> bool:
-        return self.tools is None or any(fnmatchcase(tool, name) for name in self.tools)
+        return self.tools is None or _fits(tool, self.tools)
+
+
+@lru_cache(maxsize=1024)  # callers ask for the same few again and again
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 MASTER: Final = Caller(id="master", label="KAIWA_API_KEY")

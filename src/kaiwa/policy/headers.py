@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from kaiwa.policy.amounts import NANO, Standing
+from kaiwa.policy.amounts import NANO, Kind, Standing
 from kaiwa.policy.holds import LimitReached
 
 
 def limit_headers(standing: Sequence[Standing]) -> dict[str, str]:
     """Return `x-ratelimit-{limit,remaining,reset}-{requests,tokens,money}`: the tighter limit of a kind."""
+    tightest: dict[Kind, Standing] = {}
+    for entry in standing:
+        known = tightest.setdefault(entry.limit.kind, entry)
+        if known is not entry and _share_left(entry) < _share_left(known):
+            tightest[entry.limit.kind] = entry
     headers: dict[str, str] = {}
-    for kind in dict.fromkeys(entry.limit.kind for entry in standing):
-        tight = min((entry for entry in standing if entry.limit.kind == kind), key=_share_left)
+    for kind, tight in tightest.items():
         headers[f"x-ratelimit-limit-{kind}"] = _shown(kind, tight.limit.most)
         headers[f"x-ratelimit-remaining-{kind}"] = _shown(kind, tight.remaining)
         headers[f"x-ratelimit-reset-{kind}"] = duration(tight.reset_s)

@@ -47,7 +47,7 @@ class Hold(Protocol):
 
     @property
     def standing(self) -> tuple[Standing, ...]:
-        """The caller's limits right after the reservation, for the headers of an answer."""
+        """The caller's limits as they stood when this was first asked, for the headers of an answer."""
         ...
 
     @property
@@ -87,6 +87,10 @@ class Ledger(Protocol):
     async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
         """Reserve all of it or nothing, at once. Raises UpstreamError `limits_unavailable` when the books
         cannot be reached and the operator chose to refuse then."""
+        ...
+
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached | None:
+        """As `reserve`, where nothing must be waited for. None: something must be, and nothing was done."""
         ...
 
     async def standing(self, caller: Caller) -> tuple[Standing, ...]:

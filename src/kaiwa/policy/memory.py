@@ -21,13 +21,16 @@ class MemoryLedger:
         self.book = Book()
 
     async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
+        return self.reserve_now(caller, want)
+
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached:
         if not caller.limits:
             return FreeHold(want.most)
         now = self.clock()
         outcome = self.book.reserve(caller.spends, caller.limits, want, now)
         if isinstance(outcome, LimitReached):
             return outcome
-        return MemoryHold(self, caller, outcome, self.book.standing(caller.spends, caller.limits, now))
+        return MemoryHold(self, caller, outcome)
 
     async def standing(self, caller: Caller) -> tuple[Standing, ...]:
         return self.book.standing(caller.spends, caller.limits, self.clock())
@@ -41,12 +44,18 @@ class MemoryLedger:
 class MemoryHold(CountedHold):
     """Asks for more only when its share is used up: that costs nothing here."""
 
-    def __init__(
-        self, ledger: MemoryLedger, caller: Caller, grant: Grant, standing: tuple[Standing, ...]
-    ) -> None:
-        super().__init__(caller, grant.amount, standing)
+    def __init__(self, ledger: MemoryLedger, caller: Caller, grant: Grant) -> None:
+        super().__init__(caller, grant.amount)
         self._ledger = ledger
         self._grant = grant
+        self._standing: tuple[Standing, ...] | None = None
+
+    @property
+    def standing(self) -> tuple[Standing, ...]:
+        if self._standing is None:
+            caller, ledger = self.caller, self._ledger
+            self._standing = ledger.book.standing(caller.spends, caller.limits, ledger.clock())
+        return self._standing
 
     def _is_short(self) -> bool:
         return self._over(self._share)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -22,6 +23,8 @@ from kaiwa.events.value import Value
 from kaiwa.policy.amounts import NANO
 
 _MILLION: Final = 1_000_000
+# Clients choose names freely; these are remembered.
+_KNOWN_MODELS: Final = 256
 _KINDS: Final = ("text_input", "text_input_cached", "audio_input", "audio_input_cached", "text_output",
                  "audio_output")  # fmt: skip
 _SHORT: Final = {"input": "text_input", "cached": "text_input_cached", "output": "text_output"}
@@ -78,9 +81,10 @@ class PriceTable:
         self.currency = currency
         self._usual = usual
         self._models = sorted(models.items(), key=lambda entry: len(entry[0]), reverse=True)
-
-    def rates(self, model: str) -> Rates | None:
+        self.rates = lru_cache(maxsize=_KNOWN_MODELS)(self._rates)
         """Return the prices of a model; None: it has none."""
+
+    def _rates(self, model: str) -> Rates | None:
         for name, rates in self._models:
             if fnmatchcase(model, name):
                 return rates

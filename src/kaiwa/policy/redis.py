@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 from weakref import WeakValueDictionary
 
-from kaiwa.errors import ConfigError, UpstreamError
+from kaiwa.errors import ConfigError, MissingPackage, UpstreamError
 from kaiwa.policy.amounts import KINDS, NOTHING, PERIOD_S, Amount, Limit, Standing, Want
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.holds import Hold, LimitReached
@@ -118,6 +118,9 @@ class RedisLedger:
         hold = RedisHold(self, caller, order.hold_id, answer)
         self._live[order.hold_id] = hold
         return hold
+
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached | None:
+        return None if caller.limits else FreeHold(want.most)
 
     async def standing(self, caller: Caller) -> tuple[Standing, ...]:
         if not caller.limits:
@@ -245,11 +248,16 @@ class RedisHold(CountedHold):
     """Asks for more when three quarters of its share are used up, and goes on until it hears the answer."""
 
     def __init__(self, ledger: RedisLedger, caller: Caller, hold_id: str, answer: Answer) -> None:
-        super().__init__(caller, answer.amount, answer.standing)
+        super().__init__(caller, answer.amount)
         self.id = hold_id
+        self._standing = answer.standing
         self._ledger = ledger
         self._asked: Amount | None = None
         self._final: Amount | None = None
+
+    @property
+    def standing(self) -> tuple[Standing, ...]:
+        return self._standing
 
     @property
     def renewal(self) -> Order:
@@ -314,7 +322,7 @@ def _client(url: str) -> Redis:
     try:
         from redis.asyncio import Redis
     except ImportError as missing:
-        raise ConfigError("KAIWA_REDIS_URL", "redis is not installed.", "Install kaiwa[redis].") from missing
+        raise MissingPackage("KAIWA_REDIS_URL", "redis", "redis") from missing
     try:
         return cast(Any, Redis).from_url(url, socket_connect_timeout=ANSWER_S)
     except ValueError:

@@ -6,6 +6,7 @@ Knows amounts; where the books are kept is its ledger's affair.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
@@ -47,18 +48,23 @@ class FreeHold:
 class CountedHold(ABC):
     """The hold of a caller with limits. `_before` was spent of earlier grants, `_spent` of this one."""
 
-    def __init__(self, caller: Caller, granted: Amount, standing: tuple[Standing, ...]) -> None:
+    def __init__(self, caller: Caller, granted: Amount) -> None:
         self.caller = caller
         self.granted = granted
-        self.standing = standing
         self.reached: Limit | None = None
-        self._kinds: tuple[Kind, ...] = tuple(
-            kind for kind in STEP if any(limit.kind == kind for limit in caller.limits)
-        )
         self._share = granted
         self._before = NOTHING
         self._spent = Amount(requests=granted.requests)
         self._ended = False
+
+    @property
+    @abstractmethod
+    def standing(self) -> tuple[Standing, ...]: ...
+
+    @cached_property
+    def _kinds(self) -> tuple[Kind, ...]:
+        limited = {limit.kind for limit in self.caller.limits}
+        return tuple(kind for kind in STEP if kind in limited)
 
     @property
     def spent(self) -> Amount:

@@ -99,6 +99,15 @@ class Doors:
                 return caller
         return None
 
+    def caller_now(self, keys: Sequence[str]) -> Caller | None:
+        """As `caller` for those who need not be waited for: whose sole credential is a key of this house."""
+        if not self.closed:
+            return self._policy.anybody if key_fits(None, keys) else None
+        if self._master is not None and key_fits(self._master, keys):
+            return MASTER
+        record = self._store.find(keys[0], time.time()) if self._store is not None and keys else None
+        return None if record is None else self._policy.of_key(record)
+
     async def enter(self, caller: Caller) -> Hold | LimitReached:
         """Reserve one request. What else it uses is spent as it goes."""
         return await self.ledger.reserve(caller, ONE_REQUEST)
@@ -135,6 +144,8 @@ class _Policies:
         self._document = NO_DOCUMENT
         self._issuers = Issuers((), self._folder)
         self._anybody = ANYBODY
+        # Whom each key stands for: a caller is the same value until the key or the file changes.
+        self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
         self._refresh()
 
     @property
@@ -149,10 +160,15 @@ class _Policies:
     def of_key(self, record: KeyRecord) -> Caller | None:
         """Return who an API key stands for; None when its policy is gone."""
         document = self._refresh()
+        known = self._callers.get(record.id)
+        if known is not None and known[0] is record:
+            return known[1]
         policy = policy_of_key(document, record.id, record.policy)
         if policy is not None and policy not in document.policies:
             return None
-        return document.caller(policy, id=_KEY_ID + record.id, label=record.label, scopes=record.scopes)
+        caller = document.caller(policy, id=_KEY_ID + record.id, label=record.label, scopes=record.scopes)
+        self._callers[record.id] = record, caller
+        return caller
 
     async def user(self, token: str) -> Caller | None:
         """Return the user that a token is about; None: it is not good, or nobody gave them a policy."""
@@ -171,6 +187,7 @@ class _Policies:
         if document is not self._document:
             self._issuers = Issuers(document.issuers, self._folder)
             self._document = document
+            self._callers.clear()
             self._anybody = document.caller(document.default, id=ANYBODY.id, label=ANYBODY.label)
         return document
 

@@ -25,9 +25,17 @@ class CountedLedger:
 
     async def reserve(self, caller: Caller, want: Want) -> Hold | LimitReached:
         outcome = await self._ledger.reserve(caller, want)
+        self._count(outcome)
+        return outcome
+
+    def reserve_now(self, caller: Caller, want: Want) -> Hold | LimitReached | None:
+        outcome = self._ledger.reserve_now(caller, want)
+        self._count(outcome)
+        return outcome
+
+    def _count(self, outcome: Hold | LimitReached | None) -> None:
         if isinstance(outcome, LimitReached):
             self._refused.labels(outcome.limit.kind, outcome.limit.per).inc()
-        return outcome
 
     async def standing(self, caller: Caller) -> tuple[Standing, ...]:
         return await self._ledger.standing(caller)
