@@ -61,5 +61,24 @@ class ConfigError(KaiwaError):
         self.remedy = remedy
 
 
+class MissingPackage(ConfigError):
+    """What a setting or a command asks for needs a package that only an extra of kaiwa brings.
+
+    `otherwise` are a sentence in English and one in Japanese that tell what may be done instead.
+    """
+
+    def __init__(
+        self, setting: str, package: str, extra: str, *, otherwise: tuple[str, str] | None = None
+    ) -> None:
+        install = f"pip install 'kaiwa[{extra}]'"
+        english, japanese = otherwise or ("", "")
+        super().__init__(
+            setting,
+            f"needs {package}, which is not installed.",
+            f"Install it: {install}. {english}".rstrip()
+            + f"\n  {package} がありません。{install} で入ります。{japanese}",
+        )
+
+
 class AudioFormatError(KaiwaError):
     """Bytes do not fit the audio format they were declared to have."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaiwa.cli import functions, keys, rentacar
+from kaiwa.cli import chainlit, functions, keys, rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ COULD_NOT_TRY = 2
 app.add_typer(rentacar.app, name="rentacar")
 app.add_typer(keys.app, name="keys")
 app.add_typer(functions.app, name="functions")
+app.add_typer(chainlit.app, name="chainlit")
 
 
 class Played(StrEnum):
@@ -39,6 +40,23 @@ class Played(StrEnum):
 class Detection(StrEnum):
     semantic_vad = "semantic_vad"
     server_vad = "server_vad"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"kaiwa {version('kaiwa')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A self-hosted, real-time conversation server (会話)."""
 
 
 @app.command()

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from kaiwa.errors import MissingPackage
 from kaiwa.testing.loudspeaker import Heard, Loudspeaker
 from kaiwa.testing.voice_client import CallClock
 
@@ -29,7 +30,8 @@ def problem_with_devices() -> DeviceProblem | None:
     try:
         import sounddevice  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return DeviceProblem("the sounddevice package is not installed", "pip install sounddevice")
+        missing = MissingPackage("talk", "sounddevice", "talk")
+        return DeviceProblem(missing.problem.rstrip("."), missing.remedy)
     except OSError as error:
         return DeviceProblem(str(error), "apt-get install libportaudio2")
     for kind, name in (("input", "microphone"), ("output", "loudspeaker")):

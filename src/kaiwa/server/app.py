@@ -34,7 +34,7 @@ from kaiwa.server.listing import Listing
 from kaiwa.server.logs import log_to_stderr
 from kaiwa.server.measures.house import Measures
 from kaiwa.server.minting import Minting
-from kaiwa.server.models import load_chat, load_shared
+from kaiwa.server.models import load_chat, load_shared, require_local
 from kaiwa.server.page import Console
 from kaiwa.server.pool_state import PoolView
 from kaiwa.server.readiness import readiness_of
@@ -106,6 +106,8 @@ class _Assembly:
         self._relay = answerer or relay_from(settings)
         check_way(settings, self._relay)
         self._upstreams = UpstreamPool(settings)
+        if self._relay is None:
+            require_local(settings, self._upstreams.pool)
         self.relaying = gateway_of(settings, self._upstreams.pool, self._doors.prices)
         self._measure()
         self._speech = speech

@@ -41,7 +41,11 @@ _HOP: Final = frozenset(
 )
 _SOCKETS: Final = frozenset(("host", "content-length", *_HOP))
 _SAID_ONCE: Final = "sec-websocket-"
-_NOT_SET_UP: Final = "The Chainlit page is not set up here. Run scripts/setup-chainlit.sh, or make run.\n"
+_NOT_SET_UP: Final = (
+    "The Chainlit page is not set up here. Run `kaiwa chainlit install`, in a clone "
+    "scripts/setup-chainlit.sh. / "
+    "Chainlit の画面はまだ用意されていません。kaiwa chainlit install を実行してください。\n"
+)
 _NOT_THERE: Final = (
     "The Chainlit page is starting, or has ended: the server's log says why. Try again in a moment.\n"
 )
@@ -52,7 +56,8 @@ _log = logging.getLogger("kaiwa.server")
 class ChatPage:
     """The page's process and its doorway. `start` once the server listens, `close` before it ends."""
 
-    def __init__(self, settings: Settings, *, keyed: bool, home: Path = _ROOT) -> None:
+    def __init__(self, settings: Settings, *, keyed: bool, home: Path | None = None) -> None:
+        home = home or home_of_the_page(settings)
         self._allowed = settings.allowed_origins
         self._keyed = keyed
         self._python = home / ".venv-chainlit" / "bin" / "python"
@@ -195,6 +200,13 @@ class ChatPage:
         if self._http is None:
             return PlainTextResponse(_NOT_THERE if self.set_up else _NOT_SET_UP, 503)
         return None
+
+
+def home_of_the_page(settings: Settings) -> Path:
+    """Return the folder that has the page and its environment: a clone, else where kaiwa keeps its models."""
+    if (_ROOT / "ui" / "chainlit").is_dir():
+        return _ROOT
+    return (settings.cache_directory or Path.home() / ".cache") / "kaiwa" / "chainlit"
 
 
 class _Passed(StreamingResponse):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from importlib.util import find_spec
+from typing import Final
 
 from kaiwa.engines.cascade import Shared
 from kaiwa.engines.chat import ChatModel
@@ -14,13 +16,26 @@ from kaiwa.engines.lanes import Lanes
 from kaiwa.engines.speech.english import EnglishVoice
 from kaiwa.engines.speech.models import SpeechSettings, load_speech_models
 from kaiwa.engines.speech.synthesis import Synthesizer
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 from kaiwa.events.config import AudioOutput
 from kaiwa.gateway.completions import PooledCompletions
 from kaiwa.gateway.gateway import Gateway
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.upstream.pool.pool import DeploymentPool
+
+_SPEECH: Final = {
+    "ctranslate2": "ctranslate2",
+    "onnxruntime": "onnxruntime",
+    "pyopenjtalk": "pyopenjtalk-plus",
+    "tokenizers": "tokenizers",
+}
+_LET_ANOTHER_ANSWER: Final = (
+    "Or let a service answer: AZURE_OPENAI_ENDPOINT with AZURE_OPENAI_REALTIME_DEPLOYMENT for voice, "
+    "KAIWA_ENGINE=text with KAIWA_UPSTREAMS or a chat model for text.",
+    "または外のサービスに答えさせます：音声は AZURE_OPENAI_ENDPOINT と AZURE_OPENAI_REALTIME_DEPLOYMENT、"
+    "テキストは KAIWA_ENGINE=text と KAIWA_UPSTREAMS（またはチャットモデル）を設定します。",
+)
 
 
 def chat_model_name(settings: Settings, pool: DeploymentPool) -> str | None:
@@ -45,6 +60,18 @@ def _check_known_names(settings: Settings) -> None:
     named = settings.azure_openai_chat_deployment or settings.azure_openai_realtime_deployment
     if settings.chat_base_url is None and settings.azure_openai_endpoint is not None and named is None:
         raise ConfigError("AZURE_OPENAI_CHAT_DEPLOYMENT", "is not set.", "Name a deployment of a chat model.")
+
+
+def require_local(settings: Settings, pool: DeploymentPool) -> None:
+    """See that what answers on this machine is installed. Raises MissingPackage before anything is loaded."""
+    if settings.engine == "text":
+        here = chat_model_name(settings, pool) is None and settings.upstreams is None
+        needed = {"pyopenjtalk": "pyopenjtalk-plus"} if here else {}
+    else:
+        needed = _SPEECH
+    missing = [package for module, package in needed.items() if find_spec(module) is None]
+    if missing:
+        raise MissingPackage("KAIWA_ENGINE", ", ".join(missing), "local", otherwise=_LET_ANOTHER_ANSWER)
 
 
 def load_shared(

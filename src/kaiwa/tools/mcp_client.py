@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from kaiwa.errors import ConfigError
+from kaiwa.errors import MissingPackage
 from kaiwa.events.items import HttpError, ListedTool, McpError, ProtocolError, ToolExecutionError
 from kaiwa.tools.mcp_servers import SETTING, McpServer
 from kaiwa.tools.results import write_result
@@ -35,11 +35,11 @@ _log = logging.getLogger(__name__)
 
 
 def require_mcp(setting: str = SETTING) -> None:
-    """Raise ConfigError unless MCP servers can be reached."""
+    """Raise MissingPackage unless MCP servers can be reached."""
     try:
         import mcp  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
-        raise ConfigError(setting, "the mcp package is not installed.", "Install kaiwa[mcp].") from None
+        raise MissingPackage(setting, "mcp", "mcp") from None
     # It writes the address of every request at level info.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 

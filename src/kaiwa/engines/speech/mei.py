@@ -11,22 +11,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from kaiwa.engines.speech.catalogue import INSTALL_LOCAL
 from kaiwa.engines.speech.reading_ja import read_japanese
 from kaiwa.engines.speech.resampling import HOUSE_RATE_HZ, Samples, resample
 from kaiwa.engines.speech.voices import VoiceInfo
-from kaiwa.errors import ConfigError
+from kaiwa.errors import MissingPackage
 
 _GAIN: Final = 0.85
 """Brings the voice to -18 dB while it speaks, as the English voices."""
 
 
 def load_open_jtalk() -> Any:
-    """Return the pyopenjtalk module. Raises ConfigError when it is not installed."""
+    """Return the pyopenjtalk module. Raises MissingPackage when it is not installed."""
     try:
         import pyopenjtalk
     except ImportError:
-        raise ConfigError("speech", "pyopenjtalk-plus is not installed.", INSTALL_LOCAL) from None
+        raise MissingPackage("speech", "pyopenjtalk-plus", "local") from None
     return pyopenjtalk
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kaiwa.engines.speech.catalogue import INSTALL_LOCAL as INSTALL_LOCAL
 from kaiwa.engines.speech.catalogue import Progress
 from kaiwa.engines.speech.recognition import Recognizer, SpeechRecognizer
 from kaiwa.engines.speech.synthesis import LocalSynthesizer, Synthesizer

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaiwa.engines.speech.catalogue import INSTALL_LOCAL
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 
 
 def open_onnx(content: bytes, name: str) -> Any:
@@ -16,7 +15,7 @@ def open_onnx(content: bytes, name: str) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ConfigError("speech", "onnxruntime is not installed.", INSTALL_LOCAL) from None
+        raise MissingPackage("speech", "onnxruntime", "local") from None
     ort: Any = onnxruntime
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

@@ -15,10 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from kaiwa.engines.speech.catalogue import INSTALL_LOCAL
 from kaiwa.engines.speech.features import log_mel
 from kaiwa.engines.speech.resampling import MODEL_RATE_HZ, Samples
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 from kaiwa.events.logprobs import TokenLogprob
 
 _MIN_WINDOW_S: Final = 8.0
@@ -51,7 +50,7 @@ class WhisperNetwork:
             import ctranslate2
             from tokenizers import Tokenizer
         except ImportError as error:
-            raise ConfigError("speech", f"{error.name} is not installed.", INSTALL_LOCAL) from None
+            raise MissingPackage("speech", str(error.name), "local") from None
         try:
             tokenizer = (directory / "tokenizer.json").read_bytes()
             json.loads(tokenizer)  # tokenizers says no more of a broken file than "Exception"

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import aiohttp
 
-from kaiwa.errors import ConfigError, UpstreamError
+from kaiwa.errors import MissingPackage, UpstreamError
 from kaiwa.hub.azure.connection_string import SETTING, Endpoint, Entra
 from kaiwa.hub.azure.tokens import signed
 from kaiwa.upstream.credentials import EntraToken, TokenSource, default_source
@@ -128,11 +128,7 @@ def _source(entra: Entra) -> TokenSource:
     try:
         from azure.identity import aio as identity
     except ImportError as missing:
-        problem, remedy = (
-            "asks for Entra ID, and azure-identity is not installed.",
-            "pip install kaiwa[azure]",
-        )
-        raise ConfigError(SETTING, problem, remedy) from missing
+        raise MissingPackage(SETTING, "azure-identity", "azure") from missing
     made: Any
     if entra.client_id and entra.tenant_id and entra.secret:
         made = identity.ClientSecretCredential(entra.tenant_id, entra.client_id, entra.secret)

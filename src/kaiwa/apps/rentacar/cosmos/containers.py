@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from kaiwa.apps.rentacar.cosmos.account import Account
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 
 Document = dict[str, Any]
 NAMES: Final = ("locations", "reservations", "calendars")
@@ -126,9 +126,7 @@ def _connected(account: Account) -> tuple[Any, Any]:
     try:
         from azure.cosmos.aio import CosmosClient
     except ImportError as missing:
-        raise ConfigError(
-            "KAIWA_DATABASE", "Cosmos DB needs a package.", "pip install 'kaiwa[cosmos]'"
-        ) from missing
+        raise MissingPackage("KAIWA_DATABASE", "azure-cosmos", "cosmos") from missing
     credential = account.key or _entra_id()
     local: dict[str, Any] = {"connection_verify": False, "enable_endpoint_discovery": False}
     return CosmosClient(account.endpoint, credential, **(local if account.emulated else {})), credential
