@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -69,6 +69,13 @@ class Asked:
         if self.raw is not None and changed == self.body:
             return self.raw
         return msgspec.json.encode(changed)
+
+
+def with_headers(asked: Asked, headers: Sequence[tuple[str, str]]) -> Asked:
+    """Return the request with these fields instead of its own of the same names."""
+    named = {name for name, _ in headers}
+    kept = [field for field in asked.headers if field[0].lower() not in named]
+    return replace(asked, headers=(*kept, *headers))
 
 
 def read_body(raw: bytes) -> dict[str, Any]:

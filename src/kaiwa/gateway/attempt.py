@@ -15,6 +15,7 @@ import msgspec
 
 from kaiwa.errors import UpstreamError
 from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.ended import Try
 from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, reason_of
 from kaiwa.protocol.chat.usage import TokensCounted, counted
@@ -86,6 +87,10 @@ class Attempt:
         dialect = "responses" if asked.operation == "responses" else "chat"
         self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
         self.usage: TokensCounted | None = None
+        self.status: int | None = None
+        self.code: str | None = None
+        self.outcome: Outcome | None = None
+        self.ended_at = 0.0
 
     async def open(self, http: HttpClient) -> ResponseHead:
         """Ask, and return the head of an answer that may be relayed. Raises Failed."""
@@ -97,7 +102,8 @@ class Attempt:
         except BaseException:
             self._end("cancelled")
             raise
-        if exchange.head.status != 200:
+        self.status = exchange.head.status
+        if self.status != 200:
             raise await self._refused(exchange)
         if _is_compressed(exchange.head):
             self._close_exchange()
@@ -151,6 +157,21 @@ class Attempt:
         self._pass_on(self._taken())
         if self._broke is not None and not self._over:
             self._break(self._broke)
+
+    def told(self) -> Try:
+        """Return what became of it. One that runs still is told as given up now."""
+        lease = self.lease
+        return Try(
+            deployment=lease.deployment.name,
+            kind=lease.deployment.kind,
+            model=lease.model,
+            began=lease.begun,
+            ended=self.ended_at if self._over else self._now(),
+            outcome=self.outcome or "cancelled",
+            status=self.status,
+            code=self.code,
+            hedge=lease.hedge,
+        )
 
     def pause(self) -> None:
         if self._exchange is not None:
@@ -240,7 +261,7 @@ class Attempt:
         except BaseException:
             self.close()
             raise
-        code = _code_in(body)
+        self.code = code = _code_in(body)
         verdict = self.lease.answered(head.status, head.headers, self._now(), code=code)
         self._end("refused")
         if head.status in _OUR_KEY_IS_WRONG:
@@ -254,7 +275,8 @@ class Attempt:
         return Failed(refusal, final=verdict == "refuse")
 
     def _said_error(self, code: str) -> Failed:
-        verdict = self.lease.said_error(code or None, self._now())
+        self.code = code or None
+        verdict = self.lease.said_error(self.code, self._now())
         self._close_exchange()
         self._end("failed")
         return Failed(Refusal(200, self._taken(), (), EVENTS), final=verdict == "refuse")
@@ -275,7 +297,8 @@ class Attempt:
         if data:
             flow.flowed(data)
         if watcher.error is not None:
-            self.lease.said_error(watcher.error or None, self._now())
+            self.code = watcher.error or None
+            self.lease.said_error(self.code, self._now())
             self._finish("failed")
             flow.flow_broke("upstream_error")
         elif watcher.done or (self._exchange is None and self._broke is None and watcher.complete):
@@ -313,10 +336,10 @@ class Attempt:
     def _end(self, outcome: Outcome) -> None:
         if self._over:
             return
-        self._over = True
+        self._over, self.outcome, self.ended_at = True, outcome, self._now()
         told = self.watcher.usage or self.usage
         usage = None if told is None else Usage(told.input, told.cached, told.output)
-        self.lease.ended(outcome, usage, self._now())
+        self.lease.ended(outcome, usage, self.ended_at)
 
 
 def _is_compressed(head: ResponseHead) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.asking import Asked, with_headers
 from kaiwa.gateway.attempt import Attempt, Clock, Failed
+from kaiwa.gateway.following import Following
 from kaiwa.gateway.racing import Race
 from kaiwa.gateway.reasons import Refusal, failed, refusal_of
 from kaiwa.upstream.pool.lease import Exhausted, Lease
@@ -18,14 +19,24 @@ MOST_ATTEMPTS: Final = 8
 
 
 class Choosing:
-    """The attempts of one request. `attempts`: how many were made; `attempt`: the last of them."""
+    """The attempts of one request, in `made`; `attempt`: the one that counts.
 
-    def __init__(self, pool: DeploymentPool, asked: Asked, now: Clock) -> None:
+    `following` hears of each before it is made.
+    """
+
+    def __init__(
+        self, pool: DeploymentPool, asked: Asked, now: Clock, following: Following | None = None
+    ) -> None:
         self._pool = pool
         self._asked = asked
         self._now = now
-        self.attempts = 0
+        self._following = following
+        self.made: list[Attempt] = []
         self.attempt: Attempt | None = None
+
+    @property
+    def attempts(self) -> int:
+        return len(self.made)
 
     async def first(self, begin: Callable[[Attempt], Awaitable[T]]) -> T | Refusal:
         """Return what `begin` made of the first deployment that answers, else what the client must hear."""
@@ -44,8 +55,11 @@ class Choosing:
 
     def _attempt(self, lease: Lease, tried: set[str]) -> Attempt:
         tried.add(lease.deployment.name)
-        self.attempts += 1
-        self.attempt = Attempt(lease, self._asked, self._now)
+        asked = self._asked
+        if self._following is not None:
+            asked = with_headers(asked, self._following.headers())
+        self.attempt = Attempt(lease, asked, self._now)
+        self.made.append(self.attempt)
         return self.attempt
 
     async def _hedged(self, attempt: Attempt, tried: set[str], begin: Callable[[Attempt], Awaitable[T]]) -> T:

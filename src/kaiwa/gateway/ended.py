@@ -7,6 +7,22 @@ from dataclasses import dataclass
 from kaiwa.gateway.asking import Operation
 from kaiwa.gateway.reasons import Reason
 from kaiwa.protocol.chat.usage import TokensCounted
+from kaiwa.upstream.pool.lease import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt at one deployment. `status` None: none came; `code`: the error's in its answer, if any."""
+
+    deployment: str
+    kind: str
+    model: str
+    began: float
+    ended: float
+    outcome: Outcome
+    status: int | None
+    code: str | None
+    hedge: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +44,4 @@ class StreamEnded:
     events: int
     used: TokensCounted
     cost: int
+    tries: tuple[Try, ...] = ()

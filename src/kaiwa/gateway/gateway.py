@@ -16,6 +16,7 @@ from kaiwa.gateway.accounts import Account, FreeOfCharge
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.choosing import Choosing
 from kaiwa.gateway.client import Client
+from kaiwa.gateway.following import Followers
 from kaiwa.gateway.resuming import Recording
 from kaiwa.gateway.stream import Outlet, Rules, Stream
 from kaiwa.gateway.streams import Streams
@@ -51,6 +52,8 @@ class Gateway:
         self.pool = pool
         self.rules = rules or Rules()
         self.streams = Streams()
+        self.followers: Followers | None = None
+        """Who follows every request; None: nobody."""
         self._http = http
         self._prices = prices or FreeOfCharge()
         self._kept: dict[str, _Kept] = {}
@@ -105,9 +108,12 @@ class Gateway:
         await read.wait()
 
     def _stream(self, asked: Asked, outlet: Outlet, fields: Fields) -> Stream:
-        choosing = Choosing(self.pool, asked, time.monotonic)
+        following = None if self.followers is None else self.followers.follow(asked)
+        choosing = Choosing(self.pool, asked, time.monotonic, following)
         account = Account(asked.hold, self._prices, asked.model, asked.size_bytes)
-        return Stream(asked, choosing, self._http, account, outlet, self.rules, time.monotonic, fields)
+        return Stream(
+            asked, choosing, self._http, account, outlet, self.rules, time.monotonic, fields, following
+        )
 
     async def _run(self, stream: Stream, client: Client | None = None) -> None:
         self.streams.hold(stream)

@@ -19,6 +19,7 @@ from kaiwa.gateway.attempt import EVENTS, Attempt, Clock
 from kaiwa.gateway.choosing import Choosing
 from kaiwa.gateway.client import Fields
 from kaiwa.gateway.ended import StreamEnded
+from kaiwa.gateway.following import Following
 from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.interruption import Interrupted, Interruption
 from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
@@ -67,6 +68,7 @@ class Stream:
         rules: Rules,
         now: Clock,
         fields: Sequence[tuple[str, str]] = (),
+        following: Following | None = None,
     ) -> None:
         self.asked = asked
         self.reason: Reason | None = None
@@ -78,6 +80,7 @@ class Stream:
         self._rules = rules
         self._now = now
         self._fields = fields
+        self._following = following
         self._opening = Interruption()
         self._flows = False
         self._hear: Callable[[Stream], None] | None = None
@@ -271,15 +274,19 @@ class Stream:
             self._account.settle(last.watcher.usage or last.usage, last.watcher.events)
         self.ended = ended = self._told(last)
         self._log(ended)
+        if self._following is not None:
+            self._following.ended(ended)
         if self._hear is not None:
             self._hear(self)
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
     def _log(self, ended: StreamEnded) -> None:
+        traced = {} if self._following is None else {"trace_id": self._following.trace_id}
         log.info(
             "request relayed",
-            extra={
+            extra=traced
+            | {
                 "stream_id": self.asked.id,
                 "caller": self.asked.caller.id,
                 "model": ended.model,
@@ -310,6 +317,7 @@ class Stream:
             events=last.watcher.events if last is not None else 0,
             used=self._account.used or TokensCounted(),
             cost=self._account.cost,
+            tries=tuple(attempt.told() for attempt in self._choosing.made),
         )
 
     def _first_token_s(self, last: Attempt) -> float | None:

@@ -68,7 +68,7 @@ class Meter:
         """Look at what the peer is told."""
         if self._watcher is not None:
             self._watcher.note(event)
-        usage = _usage(event)
+        usage = usage_of(event)
         if usage is not None:
             self.totals.add(usage)
             self._house.add(usage)
@@ -108,7 +108,8 @@ def tokens_used(usage: Usage) -> TokensUsed:
     )
 
 
-def _usage(event: ServerEvent) -> Usage | None:
+def usage_of(event: ServerEvent) -> Usage | None:
+    """Return what a response used, by its `response.done`."""
     if isinstance(event, PassedFrame):
         return usage_in(event)
     return event.response.usage if type(event) is ResponseDone else None

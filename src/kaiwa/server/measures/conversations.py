@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,6 +23,17 @@ from kaiwa.server.metering import tokens_used
 Door = Literal["websocket", "webrtc", "text"]
 Report = Callable[[ToolEvent], None]
 _MCP: Final = "mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A conversation that began: by which door, with whom, at which moment of the monotonic clock."""
+
+    session_id: str
+    door: Door
+    agent: str
+    model: str
+    began: float
 
 
 class Follower(Protocol):
