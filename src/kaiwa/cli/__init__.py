@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaiwa.cli import chainlit, functions, keys, rentacar
+from kaiwa.cli import chainlit, config, functions, keys, rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ COULD_NOT_TRY = 2
 
 app.add_typer(rentacar.app, name="rentacar")
 app.add_typer(keys.app, name="keys")
+app.add_typer(config.app, name="config")
 app.add_typer(functions.app, name="functions")
 app.add_typer(chainlit.app, name="chainlit")
 
@@ -72,11 +73,14 @@ def serve(
     tls_port: Annotated[
         int | None, typer.Option(help="A second port for TLS; --port stays plain then.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(help="So many processes share the port.")] = None,
+    file: config.File = None,
 ) -> None:
-    """Serve an agent to every Realtime client. Options win over the environment and .env."""
+    """Serve an agent to every Realtime client. Options win over the environment, .env and kaiwa.toml."""
     from kaiwa.cli.serving import serve_agent
 
     serve_agent(
+        file,
         agent=agent,
         host=host,
         port=port,
@@ -84,6 +88,7 @@ def serve(
         log_level=log_level,
         tls_self_signed=tls_self_signed,
         tls_port=tls_port,
+        workers=workers,
     )
 
 
@@ -211,6 +216,8 @@ def main() -> None:
         app()
     except ConfigError as error:
         print(f"kaiwa: {error}", file=sys.stderr)
+        if japanese := getattr(error, "japanese", None):
+            print(japanese, file=sys.stderr)
         raise SystemExit(COULD_NOT_TRY) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from kaiwa.server.configuration import read_configuration
@@ -13,11 +15,15 @@ def read_settings(**options: Any) -> Settings:
     return read_configuration(options).demand()
 
 
-def serve_agent(**options: Any) -> None:
+def serve_agent(file: Path | None = None, **options: Any) -> None:
     """Serve until the process is told to end; `options` are settings, None where none was given."""
     from kaiwa.server.app import serve
 
-    serve(read_settings(**options))
+    read = read_configuration(options, file=file)
+    settings = read.demand()
+    for finding in read.warnings:
+        print(f"kaiwa: {finding}\n  {finding.japanese}", file=sys.stderr)
+    serve(settings)
 
 
 def database_setting() -> str:

@@ -44,7 +44,8 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 def _of(annotation: Any, metadata: tuple[Any, ...]) -> Words:
     if hasattr(annotation, "__metadata__"):
-        return _of(annotation.__origin__, (*metadata, *annotation.__metadata__))
+        own = [part for mark in annotation.__metadata__ for part in getattr(mark, "metadata", [mark])]
+        return _of(annotation.__origin__, (*metadata, *own))
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         kinds = [one for one in get_args(annotation) if one is not type(None)]

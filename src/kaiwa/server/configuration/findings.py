@@ -60,7 +60,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         if self.origin is None or str(self.origin) == self.setting:
             return self.setting
         if self.origin.place in ("environment", "option"):
-            return str(self.origin)
+            return f"{self.setting} ({self.origin.place})"
         return f"{self.setting} ({self.origin})" if self.setting != self.origin.name else str(self.origin)
 
     def __str__(self) -> str:
@@ -79,6 +79,12 @@ class WrongConfiguration(ConfigError):
         first = findings[0]
         super().__init__(first.setting, first.problem.english, first.remedy.english)
         self.findings = tuple(findings)
+
+    @property
+    def japanese(self) -> str:
+        """The same in Japanese, a line for each finding that has it."""
+        told = [f"  {one.setting}: {one.japanese}" for one in self.findings if one.japanese]
+        return "\n".join(told)
 
     def __str__(self) -> str:
         if len(self.findings) == 1:

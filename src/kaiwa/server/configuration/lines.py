@@ -25,7 +25,9 @@ def lines_of(text: str) -> dict[Path, int]:
     for number, line in enumerate(text.splitlines(), 1):
         if inside:
             inside = "" if inside in line else inside
-        elif header := _HEADER.match(line):
+            continue
+        inside = next((one for one in _QUOTES if line.count(one) == 1), "")
+        if header := _HEADER.match(line):
             table = _parts(header[2])
             if header[1] == "[[":
                 counts[table] = counts.get(table, -1) + 1
@@ -36,7 +38,6 @@ def lines_of(text: str) -> dict[Path, int]:
             found.setdefault(path, number)
             for depth in range(len(table) + 1, len(path)):
                 found.setdefault(path[:depth], number)
-        inside = inside or next((one for one in _QUOTES if line.count(one) == 1), "")
     return found
 
 

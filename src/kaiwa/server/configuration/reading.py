@@ -137,15 +137,16 @@ def _wrong_values(
         for one in error.errors(include_url=False, include_context=True):
             name, *inner = one["loc"]
             # A setting of two types is refused once by each.
-            path = (name, *(part for part in inner if isinstance(part, int) or not _is_type(part)))
+            simple = is_plain(Settings.model_fields[str(name)])
+            path = (name, *(part for part in inner if not simple and not _is_type(part)))
             if path not in told:
                 told.add(path)
                 written = effective[str(name)]
                 yield str(name), _wrong_value(str(name), list(path[1:]), one, written)
 
 
-def _is_type(part: str) -> bool:
-    return part in ("int", "float", "str", "bool") or "[" in part
+def _is_type(part: str | int) -> bool:
+    return isinstance(part, str) and "[" in part
 
 
 def _wrong_value(name: str, inner: list[str | int], error: Any, written: Written) -> Finding:

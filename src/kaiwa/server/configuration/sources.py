@@ -92,6 +92,8 @@ def from_file(path: Path, *, required: bool) -> Source:
         key = ".".join(keys)
         origin = Origin("file", key, str(path), line_of(lines, keys))
         name = FILE.get("_".join(keys))
+        if value == "" and name is not None:
+            continue
         if name is None:
             source.findings.append(_unknown_key(keys, origin))
         elif name in seen:
