@@ -46,7 +46,8 @@ class Admitted:
 class Parts:
     """What `runner.converse` needs besides the transport, and who reads frames for it in each dialect.
 
-    `ready`, when it is there, is waited for before more is read of the peer.
+    `ready`, when it is there, is waited for before more is read of the peer. `agent` is whom the peer talks
+    to; `silence_ms` says how long it had been silent when its last turn was taken to be over.
     """
 
     session: Session
@@ -55,6 +56,8 @@ class Parts:
     codec_for: Callable[[Dialect], Codec]
     ready: Callable[[], Awaitable[None]] | None = None
     servers: ToolServers | None = None
+    agent: str = ""
+    silence_ms: Callable[[], int | None] | None = None
 
 
 class Answerer(Protocol):
@@ -92,7 +95,15 @@ class HostAnswerer:
             now=time.monotonic(),
         )
         servers = McpServers(agent.mcp, self._mcp_allowed)
-        return Parts(session, self._engine_for(agent), box, codec_for, servers=servers)
+        return Parts(
+            session,
+            self._engine_for(agent),
+            box,
+            codec_for,
+            servers=servers,
+            agent=agent.name,
+            silence_ms=lambda: session.silence_ms,
+        )
 
     async def close(self) -> None:
         """Let calls that outlived their conversations come to their end."""

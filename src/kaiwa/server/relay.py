@@ -129,7 +129,14 @@ class RelayAnswerer:
         heard, said = looks_at(profile, specs)
         session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
         engine = RealtimeEngine(self._upstreams, self._model(admitted), said, call=call)
-        return Parts(session, engine, box, lambda dialect: client_side(dialect, heard), engine.ready)
+        return Parts(
+            session,
+            engine,
+            box,
+            lambda dialect: client_side(dialect, heard),
+            engine.ready,
+            agent=agent.name,
+        )
 
     def _model(self, admitted: Admitted) -> str | None:
         config = admitted.config

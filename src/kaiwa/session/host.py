@@ -144,6 +144,11 @@ class HostSession:
         return self._answers.usages
 
     @property
+    def silence_ms(self) -> int | None:
+        """How long the user had been silent when its last turn was taken to be over; None: nobody knows."""
+        return self._turns.silence_ms
+
+    @property
     def tool_progress(self) -> dict[str, ToolProgress]:
         """The latest progress of each running call."""
         return dict(self._calls.progress)

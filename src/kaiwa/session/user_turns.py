@@ -54,6 +54,8 @@ class UserTurns:
         self._floor = floor
         self._new_id = new_id
         self._listener_words = Backchannels(policy.backchannels)
+        self.silence_ms: int | None = None
+        """How long the user had been silent when the last turn ended by itself."""
         self._detector = TurnDetector(policy)
         self._forget()
 
@@ -130,7 +132,7 @@ class UserTurns:
         """End a turn that has grown too long."""
         if self._item_id is None:
             return _NOTHING
-        self._end_ms = end_ms
+        self._end_ms, self.silence_ms = end_ms, None
         return self._real()
 
     def handle_timer(self, now: float) -> tuple[TurnNews, ...]:
@@ -173,6 +175,7 @@ class UserTurns:
 
     def _ended(self, now: float) -> tuple[TurnNews, ...]:
         self._end_ms = self._detector.heard_ms
+        self.silence_ms = self._end_ms - self._detector.last_speech_ms
         if not self._held:
             return self._real()
         asked = self._detector.paused
