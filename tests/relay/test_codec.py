@@ -28,6 +28,14 @@ def test_audio_of_the_peer_is_never_decoded(dialect: str) -> None:
     assert passed == PassedFrame(type="input_audio_buffer.append", frame=APPEND)
 
 
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+def test_text_that_comes_as_bytes_is_text(dialect: str) -> None:
+    """As data channels bring it."""
+    codec = client_side(dialect, frozenset())  # type: ignore[arg-type]
+    assert codec.decode_client(APPEND.encode()) == codec.decode_client(APPEND)
+    assert isinstance(codec.decode_client(b'{"type":"\xff"}'), FrameRejected)
+
+
 def test_audio_for_a_preview_peer_gets_another_name_and_nothing_else() -> None:
     said = upstream_reader("ga", frozenset())(DELTA)[0]
     assert TranslatingCodec("preview", frozenset()).encode_server(said) == DELTA.replace(

@@ -99,8 +99,10 @@ class PassingCodec:
 
     def decode_client(self, frame: str | bytes, binary: bool = False) -> ClientEvent:
         """Return the frame, or FrameRejected for what is no event at all."""
-        if binary or isinstance(frame, bytes):
+        text = _text_in(frame, binary)
+        if text is None:
             return self._whole.decode_client(frame, binary)
+        frame = text
         try:
             head = _head(frame)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -129,13 +131,14 @@ class TranslatingCodec:
         self._ga = GaCodec()
 
     def decode_client(self, frame: str | bytes, binary: bool = False) -> ClientEvent:
-        if not binary and isinstance(frame, str):
+        text = _text_in(frame, binary)
+        if text is not None:
             try:
-                head = _head(frame)
+                head = _head(text)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 head = _Head()
             if head.type in _SAME_FROM_CLIENTS:
-                return PassedFrame(type=head.type, event_id=head.event_id, frame=frame)
+                return PassedFrame(type=head.type, event_id=head.event_id, frame=text)
         event = self._whole.decode_client(frame, binary)
         return event if isinstance(event, FrameRejected) else _told(event, self._looks)
 
@@ -147,6 +150,16 @@ class TranslatingCodec:
         if renamed is not None and event.frame is not None:
             return event.frame.replace(event.type, renamed, 1)
         return self._whole.encode_server(self._ga.decode_server(text_of(event)))  # type: ignore[arg-type]
+
+
+def _text_in(frame: str | bytes, binary: bool) -> str | None:
+    """Return a frame's text, which data channels bring as bytes; None when it is none."""
+    if isinstance(frame, str):
+        return None if binary else frame
+    try:
+        return None if binary else frame.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def client_side(dialect: Dialect, looks: frozenset[str]) -> ClientSide:
