@@ -15,6 +15,7 @@ from kaiwa.errors import ConfigError
 from kaiwa.server.settings_answers import AnswerSettings, ChatSettings, RelaySettings, UpstreamEntry
 from kaiwa.server.settings_doors import CallSettings, HubSettings
 from kaiwa.server.settings_house import CallerSettings, ModelPrices, Prices, ServerSettings
+from kaiwa.server.settings_traces import TraceSettings
 from kaiwa.server.settings_words import Group
 
 __all__ = ["GROUPS", "ModelPrices", "Prices", "Settings", "UncheckedSettings", "UpstreamEntry", "is_loopback"]
@@ -27,11 +28,19 @@ GROUPS: Final[tuple[type[Group], ...]] = (
     ChatSettings,
     RelaySettings,
     HubSettings,
+    TraceSettings,
 )
 
 
 class UncheckedSettings(
-    ServerSettings, CallerSettings, CallSettings, AnswerSettings, ChatSettings, RelaySettings, HubSettings
+    ServerSettings,
+    CallerSettings,
+    CallSettings,
+    AnswerSettings,
+    ChatSettings,
+    RelaySettings,
+    HubSettings,
+    TraceSettings,
 ):
     """Every setting by itself is right; whether they agree is not looked at."""
 

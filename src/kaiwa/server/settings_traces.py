@@ -1,0 +1,35 @@
+"""Settings of traces, by the names that OpenTelemetry gives them everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kaiwa.server.settings_words import Group, Names
+
+
+class TraceSettings(Group):
+    """Traces
+
+    OpenTelemetry's own names, so that one environment serves all programs. The SDK reads the others of its
+    variables by itself, from the environment only: headers, time-outs, sampling, queues (docs/traces.md)."""
+
+    otel_exporter_otlp_endpoint: Annotated[str | None, Names("OTEL_EXPORTER_OTLP_ENDPOINT")] = None
+    """Where the collector takes OTLP over HTTP: `http://host:4318`. With it, traces are sent (docs/traces.md);
+    needs `kaiwa[otel]`."""
+    otel_exporter_otlp_traces_endpoint: Annotated[
+        str | None, Names("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    ] = None
+    """The whole address for traces, where it is another one."""
+    otel_exporter_otlp_protocol: Annotated[str | None, Names("OTEL_EXPORTER_OTLP_PROTOCOL")] = None
+    """`http/protobuf` is the one that kaiwa speaks."""
+    otel_traces_exporter: Annotated[str | None, Names("OTEL_TRACES_EXPORTER")] = None
+    """`otlp`, or `none` for no traces."""
+    otel_service_name: Annotated[str | None, Names("OTEL_SERVICE_NAME")] = None
+    """What this server is called in traces; None: `kaiwa`."""
+    otel_sdk_disabled: Annotated[bool, Names("OTEL_SDK_DISABLED")] = False
+    """No traces, whatever else is set."""
+    otel_capture_content: Annotated[
+        bool, Names("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
+    ] = False
+    """Words of callers and agents, arguments and results of tools become attributes of traces. Without it
+    none do."""
