@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kaiwa.events.own import OWN_EVENTS, OwnEvent, ToolProgressed, WordsHeard
+from kaiwa.events.own import OWN_EVENTS, OwnEvent, SessionResumable, SessionResumed, ToolProgressed, WordsHeard
 from kaiwa.events.server import InputAudioCleared
 from kaiwa.protocol.realtime.calls import FILTERED, CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
@@ -15,11 +15,13 @@ from kaiwa.protocol.realtime.passing import client_side
 
 PROGRESS = ToolProgressed(event_id="event_1", call_id="call_1", fraction=0.4, text="半分まで調べました")
 HEARD = WordsHeard(event_id="event_2", item_id="item_1", transcript="三店舗")
+OFFER = SessionResumable(event_id="event_4", token="secret", grace_s=30)
+BACK = SessionResumed(event_id="event_5", retold=False, replayed=2)
 DIALECTS: tuple[Dialect, ...] = ("ga", "preview", "preview-2024-10-01")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("event", [PROGRESS, HEARD])
+@pytest.mark.parametrize("event", [PROGRESS, HEARD, OFFER, BACK])
 def test_a_stock_peer_never_sees_one(dialect: Dialect, event: OwnEvent) -> None:
     for codec in (codec_for(dialect), client_side(dialect, frozenset())):
         assert codec.encode_server(event) == ""

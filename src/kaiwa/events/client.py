@@ -136,4 +136,18 @@ class PeerGone(Value, kw_only=True):
     reason: str = ""
 
 
-ClientEvent = WireEvent | FrameRejected | PeerGone | PassedFrame
+class PeerLost(Value, kw_only=True):
+    """The connection broke, and the peer may come back. What is sent meanwhile is kept for it."""
+
+
+class PeerReturned(Value, kw_only=True):
+    """The peer is here again. `paced`: the server plays the sound to it now.
+
+    `retell`: it missed more than is kept, so every item is to be told anew.
+    """
+
+    retell: bool = False
+    paced: bool = False
+
+
+ClientEvent = WireEvent | FrameRejected | PeerGone | PeerLost | PeerReturned | PassedFrame

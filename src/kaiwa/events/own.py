@@ -27,5 +27,32 @@ class WordsHeard(_OwnEvent, tag="kaiwa.item.heard", kw_only=True):
     transcript: str
 
 
-OwnEvent = ToolProgressed | WordsHeard
-OWN_EVENTS = (ToolProgressed, WordsHeard)
+class SessionResumable(_OwnEvent, tag="kaiwa.session.resumable", kw_only=True):
+    """Whose connection breaks may come back within `grace_s` seconds with this token, a secret."""
+
+    token: str
+    grace_s: float
+
+
+class SessionResumed(_OwnEvent, tag="kaiwa.session.resumed", kw_only=True):
+    """The session goes on in this connection.
+
+    `retold` False: the `replayed` events that were missed follow. True: more was missed than is kept, and the
+    items of the conversation follow instead. `last_client_event_id`: what was received last of the peer's
+    events that had an id.
+    """
+
+    retold: bool
+    replayed: int = 0
+    last_client_event_id: str | None = None
+
+
+class ResumeAsked(Value, tag_field="type", tag="kaiwa.session.resume", kw_only=True):
+    """A peer's first word in a new connection: it comes back to its session."""
+
+    token: str
+    last_event_id: str | None = None
+
+
+OwnEvent = ToolProgressed | WordsHeard | SessionResumable | SessionResumed
+OWN_EVENTS = (ToolProgressed, WordsHeard, SessionResumable, SessionResumed)

@@ -19,7 +19,7 @@ from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.server.access import origin_fits
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.directory import Directory
-from kaiwa.server.doors import Doors
+from kaiwa.server.doors import Doors, Visitor
 from kaiwa.server.ephemeral import EphemeralKeys, Minted
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
@@ -63,9 +63,9 @@ NO_MODEL = Refusal(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Admission:
-    """The rules of the door: key, origin, scope, call, room, model, in this order."""
+    """The rules of the door: key, origin, scope, call, room, model, in this order. `settings` may change."""
 
     settings: Settings
     directory: Directory
@@ -76,17 +76,22 @@ class Admission:
         """The keys of pages."""
         return self.doors.tokens
 
-    async def judge(self, socket: WebSocket, dialect: Dialect, live: int) -> Admitted | Observing | Refusal:
-        """Decide about a peer while `live` sessions are open."""
+    async def visitor(self, socket: WebSocket) -> Visitor | Refusal:
+        """Return who talks, if they may talk here at all."""
         visitor = await self.doors.visitor(socket)
         if visitor is None:
             return BAD_KEY
-        caller = visitor.caller
-        minted = visitor.minted if visitor.opens_one_session else None
         if not origin_fits(socket, self.settings.allowed_origins):
             return BAD_ORIGIN
-        if not caller.may("realtime"):
-            return NO_SCOPE
+        return visitor if visitor.caller.may("realtime") else NO_SCOPE
+
+    async def judge(self, socket: WebSocket, dialect: Dialect, live: int) -> Admitted | Observing | Refusal:
+        """Decide about a peer while `live` sessions are open."""
+        visitor = await self.visitor(socket)
+        if isinstance(visitor, Refusal):
+            return visitor
+        caller = visitor.caller
+        minted = visitor.minted if visitor.opens_one_session else None
         call_id = socket.query_params.get("call_id")
         if call_id is not None:
             return Observing(call_id, minted)

@@ -42,6 +42,7 @@ from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
 from kaiwa.server.relay import relay_from
+from kaiwa.server.resuming import KeptSessions
 from kaiwa.server.routes import Entry, routes_of
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
@@ -161,7 +162,9 @@ class _Assembly:
             closing.push_async_callback(calls.close)
             if self.beside is not None:
                 closing.push_async_callback(self.beside.close)
-            self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls)
+            kept = KeptSessions(self._settings, self._holding)
+            closing.push_async_callback(kept.close)
+            self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls, kept)
             self._chats = Chats(self._admission, text, self._holding)
             async with (
                 self._doors.running(),

@@ -55,6 +55,11 @@ class Conversation:
         return len(self._order)
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all items, in order."""
+        return tuple(self._order)
+
+    @property
     def last_id(self) -> str | None:
         return self._order[-1] if self._order else None
 

@@ -20,10 +20,12 @@ from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
 from kaiwa.events.items import McpApprovalResponse, Message
+from kaiwa.events.own import SessionResumed
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.session import errors, user_turns
+from kaiwa.session.absence import GO_ON, Absence
 from kaiwa.session.answers import Answers
 from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
@@ -87,6 +89,7 @@ class HostSession:
         self._calls = CallLedger(policy.join_ms / 1000)
         self._items = Items(self._outbox, self.conversation, self._input, self._transcripts, self._calls)
         self._own = OwnCalls(tools, policy, self._outbox, self.conversation, self._calls, self._items)
+        self._absence = Absence()
         self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
         self._idle_at: float | None = None
         self._handlers = self._handlers_by_type()
@@ -171,6 +174,8 @@ class HostSession:
             client.ResponseCancelled: self._cancel_response,
             client.FrameRejected: self._reject_frame,
             client.PeerGone: self._leave,
+            client.PeerLost: self._lose_peer,
+            client.PeerReturned: self._welcome_back,
             engine.TextDelta: lambda event, now: answers.say(event),
             engine.AudioDelta: answers.sound,
             engine.ArgumentsDelta: lambda event, now: answers.argue(event),
@@ -399,8 +404,10 @@ class HostSession:
         return replace(plan, progress=self._own.progress)
 
     def _respond(self) -> None:
-        """Answer the conversation as it stands, unless an answer is under way."""
-        if self._answers.active is None:
+        """Answer the conversation as it stands, unless an answer is under way or nobody would hear it."""
+        if self._absence.away:
+            self._absence.owe()
+        elif self._answers.active is None:
             self._start(self._plan())
 
     def _start(self, plan: Plan) -> None:
@@ -478,7 +485,7 @@ class HostSession:
         self._own.consent.worded(event.item_id, event.text)
 
     def _floor_is_free(self) -> bool:
-        return self._answers.active is None and self._turns.quiet
+        return self._answers.active is None and self._turns.quiet and not self._absence.away
 
     def _say_next_at(self) -> float | None:
         """Return when something is to be said that no turn asks for."""
@@ -501,6 +508,32 @@ class HostSession:
             self._answers.start(words)
             self._idle_at = None
             self._mark_beginning()
+
+    # --- the peer's connection -----------------------------------------------------------------
+
+    def _lose_peer(self, event: client.PeerLost, now: float) -> None:
+        """Say nothing more where the server plays the sound; elsewhere the peer gets all of it later."""
+        active = self._answers.active
+        speaking = active is not None and active.plan.spoken
+        cut_off = self._paced.enabled and (speaking or self._floor.audible(now))
+        if cut_off:
+            if active is not None:
+                self._answers.cancel(active, by_speech=False)
+            self._paced.cut(now)
+        self._absence.begin(cut_off=cut_off)
+
+    def _welcome_back(self, event: client.PeerReturned, now: float) -> None:
+        self._paced.enabled = event.paced
+        if event.retell:
+            self._outbox.send(SessionResumed, retold=True)
+            self._items.retell()
+        owed, cut_off = self._absence.end()
+        if owed and self._answers.active is None and not self._calls.owed:
+            params = WITHOUT_FORCE
+            if cut_off:
+                told = "\n\n".join(part for part in (self.config.instructions, GO_ON) if part)
+                params = msgspec.structs.replace(WITHOUT_FORCE, instructions=told)
+            self._start(self._plan(params))
 
     # --- the end -------------------------------------------------------------------------------
 

@@ -40,6 +40,17 @@ class Items:
         self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
         self._outbox.send(server.ItemDone, previous_item_id=previous, item=entry.item)
 
+    def retell(self) -> None:
+        """Show every item again, as it is now."""
+        previous: str | None = None
+        for item_id in self._conversation.ids:
+            entry = self._conversation.entry(item_id)
+            assert entry is not None, "what is in the order is there"
+            self._outbox.send(server.ItemAdded, previous_item_id=previous, item=entry.item)
+            if getattr(entry.item, "status", None) != "in_progress":
+                self._outbox.send(server.ItemDone, previous_item_id=previous, item=entry.item)
+            previous = item_id
+
     def create(self, event: client.ItemCreated, config: SessionConfig) -> None:
         """Add a peer's item. Raises PeerError, and then nothing was added."""
         item, after = event.item, event.previous_item_id

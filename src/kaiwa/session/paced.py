@@ -20,7 +20,7 @@ class PacedOutput:
     def __init__(
         self, enabled: bool, outbox: Outbox, floor: Floor, truncate: Callable[[str, int], None]
     ) -> None:
-        self._enabled = enabled
+        self.enabled = enabled
         self._outbox = outbox
         self._floor = floor
         self._truncate = truncate
@@ -28,10 +28,15 @@ class PacedOutput:
 
     def sent(self, response_id: str) -> None:
         """Note that audio of this response is on its way."""
-        if self._enabled and self._response_id != response_id:
+        if self.enabled and self._response_id != response_id:
             self._finish(server.OutputAudioStopped)
             self._response_id = response_id
             self._outbox.send(server.OutputAudioStarted, response_id=response_id)
+
+    @property
+    def sounds(self) -> bool:
+        """Whether sound is on its way that the server paces."""
+        return self.enabled and self._response_id is not None
 
     def drained_at(self) -> float | None:
         if self._response_id is None or self._floor.generating:
@@ -45,7 +50,7 @@ class PacedOutput:
 
     def cut(self, now: float) -> None:
         """Stop the sound and keep of each item only what was heard."""
-        if self._enabled and self._response_id is not None:
+        if self.enabled and self._response_id is not None:
             # Of an answer that was made slower than it sounds all is heard, and its words still run ahead.
             cut_off = self._floor.sounding(now) or self._floor.latest
             heard = [(item_id, self._floor.heard_ms(item_id, now)) for item_id in cut_off]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.server import ServerEvent
+
+_NORMAL: Final = 1000
+_NO_STATUS: Final = 1005
 
 
 class Codec(Protocol):
@@ -29,6 +32,8 @@ class WebSocketTransport:
         self._socket = socket
         self._codec = codec
         self._ready = ready
+        self.left = False
+        """The peer said goodbye, as far as it has been read: it will not come back."""
 
     async def receive(self) -> AsyncIterator[ClientEvent]:
         decode = self._codec.decode_client
@@ -37,6 +42,7 @@ class WebSocketTransport:
                 await self._ready()
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
+                self.left = _is_goodbye(message)
                 return
             text = message.get("text")
             yield decode(text) if text is not None else decode(message["bytes"], binary=True)
@@ -57,3 +63,12 @@ class WebSocketTransport:
             await self._socket.close(code, reason[:120])
         except (WebSocketDisconnect, RuntimeError) as gone:
             raise ConnectionError("the peer is gone") from gone
+
+
+def _is_goodbye(message: MutableMapping[str, Any]) -> bool:
+    """Tell a close of the peer's from a broken connection, for which uvicorn names 1005 and no reason.
+
+    1001 is none: pages say it when they are loaded again.
+    """
+    code = message.get("code")
+    return code == _NORMAL or (code == _NO_STATUS and "reason" in message)

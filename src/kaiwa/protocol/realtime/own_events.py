@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from kaiwa.events.client import ClientEvent
-from kaiwa.events.own import OWN_EVENTS
+from kaiwa.events.own import OWN_EVENTS, ResumeAsked
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime.passing import ClientSide
 
 _PARAMETER: Final = "kaiwa_events"
 _encode: Final = msgspec.json.Encoder().encode
+_resume: Final = msgspec.json.Decoder(ResumeAsked)
 
 
 def wants_own_events(query: Mapping[str, str]) -> bool:
@@ -42,3 +43,11 @@ class OwnEventsCodec:
         if isinstance(event, OWN_EVENTS):
             return _encode(event).decode()
         return self._codec.encode_server(event)
+
+
+def resume_in(frame: str | bytes) -> ResumeAsked | None:
+    """Return the wish to come back in a client's frame; None when it is none."""
+    try:
+        return _resume.decode(frame)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
