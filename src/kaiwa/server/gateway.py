@@ -150,7 +150,7 @@ class RelayDoor:
         if last:
             return await self._resume(request, last.partition(":")[0], last)
         if self._gateway.streams.draining:
-            return _shutting_down()
+            return shutting_down()
         asking = Asking(
             operation=operation,
             deployment=request.path_params.get("deployment"),
@@ -241,7 +241,8 @@ def _limited(reached: LimitReached) -> Response:
     return response
 
 
-def _shutting_down() -> Response:
+def shutting_down() -> Response:
+    """Answer for what begins when the house ends."""
     text = "The server is shutting down. Another one may answer."
     response = failure(503, "server_shutting_down", text, type="server_error")
     response.headers["retry-after"] = _WAIT_FOR_ANOTHER_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Transport
-from kaiwa.runner import converse
+from kaiwa.runner import Leaving, converse
 from kaiwa.server.conversations import Parts
 from kaiwa.server.measures.conversations import ConversationMeasures, Door, Watch
 from kaiwa.server.metering import Meter, Totals
@@ -31,9 +32,12 @@ class Holding:
     """Every conversation of the process, whatever its door."""
 
     measures: ConversationMeasures
+    leaving: Leaving = field(default_factory=Leaving)
+    """When it is asked, each conversation ends after its turn."""
     live: int = 0
     totals: Totals = field(default_factory=Totals)
     """What all conversations cost since the process began."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextmanager
     def seat(self) -> Generator[None]:
@@ -43,6 +47,13 @@ class Holding:
             yield
         finally:
             self.live -= 1
+            self._changed.set()
+
+    async def empty(self) -> None:
+        """Wait until no conversation is left."""
+        while self.live:
+            self._changed.clear()
+            await self._changed.wait()
 
     def counting(self, door: Door, model: str, charge: Callable[[Usage], None] | None = None) -> Counting:
         """Return what counts a conversation; `charge` is told what each response used."""
@@ -62,6 +73,7 @@ class Holding:
                 parts.engine,
                 watch.tools(parts.tools),
                 servers=None if parts.servers is None else watch.servers(parts.servers),
+                leaving=self.leaving,
             )
         finally:
             elapsed_s = watch.over(reason, time.monotonic())

@@ -25,6 +25,12 @@ def new_id(kind: str) -> str:
     return f"{kind}_{letters[:size]}"
 
 
+def new_token() -> str:
+    """Return a secret that says, too, which process it is good at."""
+    return f"{MARK}.{secrets.token_urlsafe(24)}"
+
+
 def mark_of(named: str) -> str:
-    """Return the mark of the process that made an id; of what is none of ours, some letters or none."""
-    return named.rpartition("_")[2][: len(MARK)]
+    """Return the mark of the process that made an id or a token; "" of what can be none of ours."""
+    mark = named.partition(".")[0] if "." in named else named.rpartition("_")[2][: len(MARK)]
+    return mark if len(mark) == len(MARK) and mark.isascii() and mark.isalnum() else ""

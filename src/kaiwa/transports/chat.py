@@ -19,6 +19,8 @@ from kaiwa.transports.asking import Asking, Said
 
 MOST_UNANSWERED: Final = 8
 _GONE: Final = "conversation_over", "The conversation is over."
+_ENDED_BY_HOUSE: Final = "server_shutting_down", "The server is shutting down. Another one may answer."
+_GOING_AWAY: Final = 1001
 
 
 class Busy(Exception):
@@ -125,6 +127,8 @@ class ChatTransport:
         self._carry_out(self._asking.hear(event))
 
     async def close(self, code: int, reason: str) -> None:
+        if code == _GOING_AWAY and not self._over:
+            self._carry_out(self._asking.end(*_ENDED_BY_HOUSE))
         self.leave()
 
     def _carry_out(self, said: Said) -> None:
