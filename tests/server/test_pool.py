@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from tests.server.running import at_home, running
 
 from kaiwa.errors import ConfigError
+from kaiwa.server.reloading import Reloading
 from kaiwa.server.upstream_pool import UpstreamPool
 from kaiwa.upstream.pool.lease import Lease
 
@@ -108,8 +109,10 @@ async def test_sighup_reads_keys_anew_and_the_process_lives(tmp_path: Path) -> N
     (tmp_path / "key").write_text("first-key")
     entry: dict[str, Any] = {key: value for key, value in EAST.items() if key != "api_key"}
     written = json.dumps([entry | {"api_key_file": str(tmp_path / "key")}])
-    upstreams = UpstreamPool(at_home(tmp_path, upstreams=written), look_every_s=0.02)
-    async with upstreams.watched():
+    settings = at_home(tmp_path, upstreams=written)
+    upstreams = UpstreamPool(settings, look_every_s=0.02)
+    reloading = Reloading(settings, None, lambda _: lambda: None, upstreams.reload)
+    async with upstreams.watched(), reloading.running():
         lease = take(upstreams)
         lease.answered(401, {}, time.monotonic())
         lease.ended("refused", None, time.monotonic())

@@ -23,7 +23,7 @@ def serve_agent(file: Path | None = None, **options: Any) -> None:
     settings = read.demand()
     for finding in read.warnings:
         print(f"kaiwa: {finding}\n  {finding.japanese}", file=sys.stderr)
-    serve(settings)
+    serve(settings, lambda: read_configuration(options, file=file).demand())
 
 
 def database_setting() -> str:

@@ -84,6 +84,15 @@ class PriceTable:
         self.rates = lru_cache(maxsize=_KNOWN_MODELS)(self._rates)
         """Return the prices of a model; None: it has none."""
 
+    def become(self, other: PriceTable) -> None:
+        """Take the prices of another table, for all who hold this one."""
+        self.currency, self._usual, self._models, self.rates = (
+            other.currency,
+            other._usual,
+            other._models,
+            other.rates,
+        )
+
     def _rates(self, model: str) -> Rates | None:
         for name, rates in self._models:
             if fnmatchcase(model, name):

@@ -31,7 +31,7 @@ from kaiwa.server.gateway import House, RelayDoor, gateway_of
 from kaiwa.server.holding import Holding
 from kaiwa.server.listening import HouseServer, settle_memory
 from kaiwa.server.listing import Listing
-from kaiwa.server.logs import log_to_stderr
+from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared, require_local
@@ -41,7 +41,8 @@ from kaiwa.server.readiness import readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
-from kaiwa.server.relay import relay_from
+from kaiwa.server.relay import check_pins, relay_from
+from kaiwa.server.reloading import Reloading, Reread, outlive_a_hang_up
 from kaiwa.server.resuming import KeptSessions
 from kaiwa.server.routes import Entry, routes_of
 from kaiwa.server.seed_api import SeedApi
@@ -63,14 +64,17 @@ def create_app(
     keys: EphemeralKeys | None = None,
     speech: SpeechService | None = None,
     media: Callable[[], Awaitable[Media]] | None = None,
+    *,
+    reread: Reread | None = None,
 ) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
     `answerer` None: the one that the settings ask for, with the speech that goes with it; `keys`: where
-    ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house.
+    ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house; `reread`:
+    gives the settings anew on SIGHUP.
     Raises ConfigError for a wrong setting or agent.
     """
-    house = _Assembly(settings, answerer, keys, speech, media)
+    house = _Assembly(settings, answerer, keys, speech, media, reread)
     beside = house.beside
     app = Starlette(
         routes=[
@@ -97,6 +101,7 @@ class _Assembly:
         keys: EphemeralKeys | None,
         speech: SpeechService | None,
         media: Callable[[], Awaitable[Media]] | None,
+        reread: Reread | None,
     ) -> None:
         self._settings, self._given, self._media = settings, answerer, media
         self._directory = Directory(settings)
@@ -114,6 +119,9 @@ class _Assembly:
         self._speech = speech
         self._endpoint: RealtimeEndpoint | None = None
         self._chats: Chats | None = None
+        self._reloading = Reloading(settings, reread, self._prepared, self._upstreams.reload)
+        self._answers: tuple[Answerer, ...] = ()
+        self._console: Console | None = None
         self.beside = ChatPage(settings, keyed=self._doors.closed) if settings.chainlit else None
 
     def _measure(self) -> None:
@@ -155,7 +163,7 @@ class _Assembly:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._directory.close)
             closing.push_async_callback(self._pages.close)
-            answers, text = await self._answerers()
+            answers, text = self._answers = await self._answerers()
             closing.push_async_callback(answers.close)
             closing.push_async_callback(text.close)
             calls = LiveCalls(way_of(self._settings, answers, self._media), self._holding)
@@ -169,6 +177,7 @@ class _Assembly:
             async with (
                 self._doors.running(),
                 self._upstreams.watched(),
+                self._reloading.running(),
                 self.relaying.running(),
                 self.signalr.running(),
                 self._chats.running(),
@@ -185,6 +194,21 @@ class _Assembly:
             return CascadeAnswerer(settings, shared), TextAnswerer(settings, shared.chat)
         text = self._given or TextAnswerer(settings, load_chat(settings, self.relaying))
         return self._relay or text, text
+
+    def _prepared(self, settings: Settings) -> Callable[[], None]:
+        """Return what puts live settings in force. Raises ConfigError before anything has changed."""
+        check_pins(settings)
+        self._upstreams.check(settings)
+
+        def change() -> None:
+            self.gate.settings = self._admission.settings = settings
+            parts = (self._doors, self._upstreams, self.signalr, self._console, self.beside, *self._answers)
+            for part in parts:
+                if part is not None:
+                    part.adjust(settings)
+            change_log(settings.log_level, settings.log_format)
+
+        return change
 
     def table(self) -> list[Entry]:
         """Return every address and who answers there."""
@@ -204,20 +228,24 @@ class _Assembly:
             *entries.pool(gate, PoolView(self._upstreams)),
             *entries.signalr_page(SignalRPage(settings)),
         ]
-        console = Console(settings, directory, entries.carriers(table), keyed=doors.closed)
-        table += entries.console(console)
+        self._console = Console(settings, directory, entries.carriers(table), keyed=doors.closed)
+        table += entries.console(self._console)
         table += entries.reference(
             gate, Reference(lambda: table, self._pages.served, key_required=doors.closed)
         )
         return table
 
 
-def serve(settings: Settings) -> None:
-    """Serve until the process is told to end. Prints the addresses once they can be used."""
+def serve(settings: Settings, reread: Reread | None = None) -> None:
+    """Serve until the process is told to end. Prints the addresses once they can be used.
+
+    `reread` gives the settings anew on SIGHUP.
+    """
     log_to_stderr(settings.log_level, settings.log_format)
+    outlive_a_hang_up()
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
-    HouseServer(create_app(settings), settings, ready=_say_where).run()
+    HouseServer(create_app(settings, reread=reread), settings, ready=_say_where).run()
 
 
 def _say_where(server: HouseServer) -> None:

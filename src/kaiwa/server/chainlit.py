@@ -89,6 +89,9 @@ class ChatPage:
         environment = self._environment(_reachable(addresses[0]), path, authority)
         self._running = asyncio.create_task(self._keep_running(environment), name="chainlit")
 
+    def adjust(self, settings: Settings) -> None:
+        self._allowed = settings.allowed_origins
+
     async def close(self) -> None:
         if self._running is not None:
             self._running.cancel()

@@ -65,6 +65,10 @@ class Answerer(Protocol):
 
     async def open(self, admitted: Admitted) -> Parts: ...
 
+    def adjust(self, settings: Settings) -> None:
+        """From now on open conversations by these settings."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -104,6 +108,9 @@ class HostAnswerer:
             agent=agent.name,
             silence_ms=lambda: session.silence_ms,
         )
+
+    def adjust(self, settings: Settings) -> None:
+        self._settings = settings
 
     async def close(self) -> None:
         """Let calls that outlived their conversations come to their end."""

@@ -32,7 +32,7 @@ from kaiwa.policy.holds import Hold, Ledger, LimitReached
 from kaiwa.policy.jwt import Issuers
 from kaiwa.policy.keys import KeyRecord, KeyStore
 from kaiwa.policy.memory import MemoryLedger
-from kaiwa.policy.prices import FREE, PriceTable, table_of
+from kaiwa.policy.prices import PriceTable, table_of
 from kaiwa.policy.redis import RedisLedger
 from kaiwa.policy.watched import Watched
 from kaiwa.server.access import key_fits, offered_keys
@@ -65,11 +65,16 @@ class Doors:
         self.tokens = tokens or EphemeralKeys()
         self._store = None if settings.keys is None else KeyStore(settings.keys)
         self._policy = _Policies(settings.policy)
-        self.prices: PriceTable = FREE if settings.prices is None else table_of(settings.prices.model_dump())
+        self.prices = _price_table(settings)
         self.ledger: Ledger = _ledger(settings)
         if not self.closed and not is_loopback(settings.host):
             problem = "has no [[issuers]], and no key is set."
             raise ConfigError(SETTING, problem, "Set KAIWA_API_KEY or KAIWA_KEYS too, or name an issuer.")
+
+    def adjust(self, settings: Settings) -> None:
+        """Go by other prices and another key of the house from now on."""
+        self._master = settings.api_key
+        self.prices.become(_price_table(settings))
 
     @property
     def closed(self) -> bool:
@@ -190,6 +195,13 @@ class _Policies:
             self._callers.clear()
             self._anybody = document.caller(document.default, id=ANYBODY.id, label=ANYBODY.label)
         return document
+
+
+def _price_table(settings: Settings) -> PriceTable:
+    """Return a table of this house's own: it may become another one."""
+    if settings.prices is None:
+        return PriceTable(None, {})
+    return table_of(settings.prices.model_dump())
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -41,9 +41,9 @@ _LEFT = 499  # what nginx calls a client that left
 _ASKED = "authorization, content-type, api-key, openai-beta, x-openai-agents-sdk"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gate:
-    """Wraps what answers requests, so that it sees only those that may be made."""
+    """Wraps what answers requests, so that it sees only those that may be made. `settings` may change."""
 
     settings: Settings
     doors: Doors

@@ -45,6 +45,7 @@ class TextFacts(logging.Formatter):
         "tool",
         "call_id",
         "outcome",
+        "settings",
         "cause",
         "status",
         "code",
@@ -101,6 +102,15 @@ def log_to_stderr(level: str, form: LogFormat) -> None:
     handler.addFilter(OwnLines())
     handler.setFormatter(JsonFacts() if form == "json" else TextFacts())
     logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def change_log(level: str, form: LogFormat) -> None:
+    """Let what `log_to_stderr` began go on in another form, or tell more or less."""
+    log = logging.getLogger()
+    log.setLevel(level.upper())
+    for handler in log.handlers:
+        if isinstance(handler.formatter, JsonFacts | TextFacts):
+            handler.setFormatter(JsonFacts() if form == "json" else TextFacts())
 
 
 def _on_one_line(text: str) -> str:

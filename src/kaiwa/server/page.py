@@ -77,6 +77,9 @@ class Console:
         self._carriers = list(carriers)
         self._keyed = keyed
 
+    def adjust(self, settings: Settings) -> None:
+        self._settings = settings
+
     async def page(self, request: Request) -> Response:
         return send_static(request, self._page)
 

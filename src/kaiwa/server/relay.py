@@ -46,7 +46,7 @@ _OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
 
 def relay_from(settings: Settings) -> RelayAnswerer | None:
     """Return who relays conversations; None when this machine answers. Raises ConfigError."""
-    _check(settings)
+    check_pins(settings)
     if settings.engine in ("local", "text"):
         return None
     targets, remedies = _targets(settings)
@@ -75,7 +75,7 @@ class RelayAnswerer:
     def __init__(self, settings: Settings, upstreams: Upstreams, remedies: Remedies) -> None:
         self._settings = settings
         self._jobs = Jobs()
-        self._upstreams = upstreams
+        self.upstreams = self._upstreams = upstreams
         self._remedies = remedies
 
     @property
@@ -144,6 +144,9 @@ class RelayAnswerer:
             return None
         return config.model if config.model != admitted.agent.name else self._settings.openai_realtime_model
 
+    def adjust(self, settings: Settings) -> None:
+        self._settings = settings
+
     async def close(self) -> None:
         await self._jobs.finish()
         await self._upstreams.close()
@@ -198,7 +201,8 @@ def _difference(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
 # --- from settings to targets ------------------------------------------------------------------
 
 
-def _check(settings: Settings) -> None:
+def check_pins(settings: Settings) -> None:
+    """Raises ConfigError for what cannot be pinned."""
     for name in settings.pinned or ():
         if name not in PINNABLE:
             raise ConfigError(

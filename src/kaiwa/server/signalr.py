@@ -25,6 +25,7 @@ from kaiwa.hub.azure.service.hubs import ServedHub
 from kaiwa.hub.azure.service.local import Keys
 from kaiwa.hub.azure.service.upstream import NO_UPSTREAM, Template, Upstream, WebUpstream
 from kaiwa.hub.doors.mounting import HubRoute
+from kaiwa.hub.following import Follow
 from kaiwa.hub.redis import RedisBackplane
 from kaiwa.server.chats import Answering, Chats
 from kaiwa.server.settings import Settings
@@ -110,14 +111,16 @@ class AzureService:
 class SignalR:
     """Raises ConfigError for settings that are wrong. Works inside `running`."""
 
-    def __init__(self, settings: Settings, chats: Callable[[], Chats]) -> None:
+    def __init__(
+        self, settings: Settings, chats: Callable[[], Chats], follow: Follow | None = None
+    ) -> None:
         keys = _keys(settings.signalr_service_key)
         self.anonymous_to_all = settings.signalr_anonymous_to_all
         self._chats = chats
         self._open = keys is not None
         self._local = LocalService(
             keys or Keys(secrets.token_urlsafe(48)),
-            HubOptions(origins=(*settings.allowed_origins, *_LOCAL_PAGES)),
+            HubOptions(origins=_origins(settings), follow=follow),
             {settings.signalr_hub: self._hub},
             _upstream(settings.signalr_upstreams, keys),
         )
@@ -131,6 +134,10 @@ class SignalR:
             self._publisher = AzureSignalR(endpoint, settings.signalr_hub)
             self.service = AzureService(self._publisher, lifetime_s)
         self._tasks: asyncio.TaskGroup | None = None
+
+    def adjust(self, settings: Settings) -> None:
+        """Let pages of other origins in from now on."""
+        self._local.allow(_origins(settings))
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -201,6 +208,10 @@ async def _running(publisher: AzureSignalR | None) -> AsyncGenerator[None]:
     else:
         async with publisher.running():
             yield
+
+
+def _origins(settings: Settings) -> tuple[str, ...]:
+    return (*settings.allowed_origins, *_LOCAL_PAGES)
 
 
 def _keys(setting: SecretStr | None) -> Keys | None:

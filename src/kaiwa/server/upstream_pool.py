@@ -1,6 +1,6 @@
 """The deployments of this process: from settings to a pool, and read anew without dropping a stream.
 
-Knows settings, one file and SIGHUP; who is asked and what is relayed is decided elsewhere.
+Knows settings and one file; who is asked and what is relayed is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -48,9 +47,8 @@ class UpstreamPool:
         self._settings = settings
         self._look_every_s = look_every_s
         self._credentials = Credentials()
-        self._asked = asyncio.Event()
         self.trouble: str | None = None
-        read = self._read()
+        read = self._read(settings)
         self._files, self._seen = read.files, _stamp(read.files)
         self.pool = DeploymentPool(
             read.deployments, chance=random.random, wall=time.time, hedging=_hedging(settings)
@@ -59,7 +57,7 @@ class UpstreamPool:
     def reload(self) -> None:
         """Read the configuration anew. Streams that run go on where they are."""
         try:
-            read = self._read()
+            read = self._read(self._settings)
         except ConfigError as wrong:
             self.trouble = str(wrong)
             log.warning("the new upstreams are not used", extra={"cause": self.trouble})
@@ -70,36 +68,42 @@ class UpstreamPool:
         names = ", ".join(one.name for one in read.deployments)
         log.info("the upstreams were read anew", extra={"upstream": names})
 
+    def check(self, settings: Settings) -> None:
+        """See that other settings could be used. Raises ConfigError."""
+        self._read(settings)
+
+    def adjust(self, settings: Settings) -> None:
+        """Use the deployments of other settings. Streams that run go on where they are."""
+        if settings.upstreams != self._settings.upstreams:
+            self._settings = settings
+            self.reload()
+
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:
-        """Read anew on SIGHUP and when a file changes; at the end, give the credentials back."""
-        with _hung_up(self._asked):
-            watch = asyncio.create_task(self._watch())
-            try:
-                yield
-            finally:
-                watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
-                await self._credentials.close()
+        """Read anew when a file changes; at the end, give the credentials back."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await self._credentials.close()
 
     async def _watch(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._look_every_s):
-                    await self._asked.wait()
+            await asyncio.sleep(self._look_every_s)
             seen = await asyncio.to_thread(_stamp, self._files)
-            if self._asked.is_set() or seen != self._seen:
-                self._asked.clear()
+            if seen != self._seen:
                 self._seen = seen
                 self.reload()
 
     # --- reading -------------------------------------------------------------------------------
 
-    def _read(self) -> _Read:
-        written = self._settings.upstreams
+    def _read(self, settings: Settings) -> _Read:
+        written = settings.upstreams
         if written is None:
-            return _Read(_known_names(self._settings, self._credentials), [])
+            return _Read(_known_names(settings, self._credentials), [])
         text, form, files = _written(written.get_secret_value().strip())
         deployments = read_deployments(text, form, SETTING, self._credentials)
         return _Read(deployments, [*files, *key_files(text, form, SETTING)])
@@ -181,20 +185,3 @@ def _stamp(files: Sequence[Path]) -> _Stamp:
         else:
             stamps.append((str(file), facts.st_mtime_ns, facts.st_size, facts.st_ino))
     return tuple(stamps)
-
-
-@contextmanager
-def _hung_up(asked: asyncio.Event) -> Generator[None]:
-    """Set the event on SIGHUP, where there is such a signal and this is the thread that gets it."""
-    loop = asyncio.get_running_loop()
-    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)
-    try:
-        if hang_up is not None:
-            loop.add_signal_handler(hang_up, asked.set)
-    except (NotImplementedError, RuntimeError, ValueError):
-        hang_up = None
-    try:
-        yield
-    finally:
-        if hang_up is not None:
-            loop.remove_signal_handler(hang_up)

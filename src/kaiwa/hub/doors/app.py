@@ -19,7 +19,7 @@ from kaiwa.hub.doors.exchange import UNCACHED, ClientGone, Exchange, Receive, Sc
 from kaiwa.hub.doors.origins import cors_headers, is_allowed, preflight_headers
 from kaiwa.hub.doors.web_socket import serve_web_socket
 from kaiwa.hub.identity import Asking, Identity
-from kaiwa.hub.options import Transport
+from kaiwa.hub.options import HubOptions, Transport
 
 if TYPE_CHECKING:
     from kaiwa.hub.switchboard import Switchboard
@@ -42,7 +42,11 @@ class Refusal(Exception):
 class Doors:
     def __init__(self, board: Switchboard) -> None:
         self._board = board
-        self._options = board.options
+
+    @property
+    def _options(self) -> HubOptions:
+        """As they are now: origins may change."""
+        return self._board.options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -59,6 +59,13 @@ class LocalService:
         self._upstream = upstream
         self._hubs: dict[str, ServedHub] = {}
 
+    def allow(self, origins: tuple[str, ...]) -> None:
+        """Let pages of these origins in from now on, and of no others."""
+        self._options = replace(self._options, origins=origins)
+        for hub in self._hubs.values():
+            board = hub.switchboard
+            board.options = replace(board.options, origins=origins)
+
     def hub(self, name: str) -> ServedHub:
         """Return the hub of this name; made when it is first asked for. Raises TooManyHubs."""
         name = name.lower()
