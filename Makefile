@@ -38,6 +38,7 @@ test-clients: ## Let the other official clients call: frameworks, browsers, whol
 	@scripts/setup-clients.sh
 	@$(BIN)/python -m pytest --clients $(ARGS)
 	@$(BIN)/python -m tests.clients.outcomes
+	@$(BIN)/python -m tests.interaction.outcomes
 
 check: ## Lint, formatting, types and the rooms' import rules
 	@scripts/setup.sh dev

@@ -53,13 +53,16 @@ async def running(
     keys: EphemeralKeys | None = None,
     speech: SpeechService | None = None,
     media: Media | None = None,
+    as_configured: bool = False,
     change: Callable[[InThisLoop], None] | None = None,
 ) -> AsyncIterator[InThisLoop]:
     """Serve until the block is left. Without an answerer: host sessions over a scripted engine.
 
-    `media` carries calls; None: the house's own, once there is one. `change` may alter the server before it begins.
+    `as_configured`: whoever the settings name answers. `media` carries calls; None: the house's own, once there is one. `change` may alter the server before it begins.
     """
-    answers = answerer or HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
+    answers = answerer
+    if answers is None and not as_configured:
+        answers = HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
     listens = asyncio.Event()
     start = None if media is None else partial(_given, media)
     app = create_app(settings, answers, keys, speech, start)
