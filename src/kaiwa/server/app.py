@@ -219,7 +219,7 @@ class _Assembly:
             *entries.chats(gate, self._upstreams.pool, self._door, LocalChat(directory, settings.time_zone)),
             *entries.health(gate, self._alive, self._readiness, self._measures),
             *entries.models(gate, Listing(directory, self._upstreams.pool)),
-            *entries.minting(gate, self._minting, Tokens(doors.tokens)),
+            *entries.minting(gate, self._minting, Tokens(doors.tokens, doors.shared)),
             *entries.calls(gate, Calls(self._minting, self._holding, self._calls)),
             *entries.own_pages(gate, self._pages),
             *entries.streams(gate, stream, self._door),

@@ -36,7 +36,7 @@ from kaiwa.policy.prices import PriceTable, table_of
 from kaiwa.policy.redis import RedisLedger
 from kaiwa.policy.watched import Watched
 from kaiwa.server.access import key_fits, offered_keys
-from kaiwa.server.ephemeral import EphemeralKeys, Minted
+from kaiwa.server.ephemeral import EphemeralKeys, Minted, SharedKeys
 from kaiwa.server.metering import tokens_used
 from kaiwa.server.settings import Settings, is_loopback
 
@@ -63,6 +63,7 @@ class Doors:
     def __init__(self, settings: Settings, tokens: EphemeralKeys | None = None) -> None:
         self._master = settings.api_key
         self.tokens = tokens or EphemeralKeys()
+        self.shared = SharedKeys(self.tokens)
         self._store = None if settings.keys is None else KeyStore(settings.keys)
         self._policy = _Policies(settings.policy)
         self.prices = _price_table(settings)
@@ -84,7 +85,7 @@ class Doors:
     async def visitor(self, connection: HTTPConnection) -> Visitor | None:
         """Return who asks; None: none of what they offer is good."""
         keys = offered_keys(connection)
-        minted = self.tokens.find(keys)
+        minted = await self.shared.find(keys)
         if minted is not None:
             return Visitor(minted.caller, minted) if self._is_known(minted.parent) else None
         caller = await self.caller(keys)

@@ -1,7 +1,7 @@
 """Ephemeral keys: short-lived credentials that a page may hold, for a session or for some scopes.
 
-Knows how they are made, kept and forgotten; nothing of requests. Only their hashes are kept. A key is never
-good for more than its parent, whose limits it spends.
+Knows how they are made, kept, shared with other processes and forgotten; nothing of requests. Only their
+hashes are kept. A key is never good for more than its parent, whose limits it spends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,9 +17,11 @@ import msgspec
 
 from kaiwa.events.config import SessionConfig
 from kaiwa.policy.caller import ANYBODY, Caller, Scope
+from kaiwa.server.cluster.directory import Directory
 
 PREFIX = "ek_"
 MOST_KEYS = 10_000
+_KIND: Final = "key"
 # What a page may not be given: keys beget no keys.
 _NEVER: Final[frozenset[Scope]] = frozenset({"tokens", "admin"})
 
@@ -64,6 +66,11 @@ class EphemeralKeys:
                 return minted
         return None
 
+    def adopt(self, key: str, minted: Minted) -> None:
+        """Know a key that another process made, while there is room."""
+        if len(self._minted) < self._most:
+            self._minted.setdefault(_digest(key), minted)
+
     def _keep(
         self, config: SessionConfig | None, lifetime_s: int, parent: Caller, scopes: frozenset[Scope]
     ) -> tuple[str, Minted] | None:
@@ -85,6 +92,32 @@ class EphemeralKeys:
     def _forget_expired(self) -> None:
         now = self._now()
         self._minted = {name: minted for name, minted in self._minted.items() if now < minted.expires_at}
+
+
+class SharedKeys:
+    """Those that any process of the house made. `directory` None: there is one process."""
+
+    def __init__(self, own: EphemeralKeys, directory: Directory | None = None) -> None:
+        self._own = own
+        self._directory = directory
+
+    async def share(self, key: str, minted: Minted) -> None:
+        """Make a key that was minted here good everywhere."""
+        if self._directory is not None:
+            lifetime_s = minted.expires_at - time.time()
+            await self._directory.keep(_KIND, _digest(key).hex(), msgspec.json.encode(minted), lifetime_s)
+
+    async def find(self, keys: Sequence[str]) -> Minted | None:
+        """Return what the first living key among `keys` opens."""
+        minted = self._own.find(keys)
+        if minted is not None or self._directory is None:
+            return minted
+        for key in keys:
+            if key.startswith(PREFIX):
+                kept = await self._directory.kept(_KIND, _digest(key).hex())
+                if kept is not None:
+                    self._own.adopt(key, msgspec.json.decode(kept, type=Minted))
+        return self._own.find(keys)
 
 
 def _digest(key: str) -> bytes:

@@ -70,7 +70,7 @@ class Minting:
         if wanted.session is not None:
             update = read_session("ga", "session.update", wanted.session)
         lifetime_s = USUAL_S if wanted.expires_after is None else wanted.expires_after.seconds
-        minted = self._mint(update, lifetime_s, request.state.caller)
+        minted = await self._mint(update, lifetime_s, request.state.caller)
         if minted is None:
             return _too_many()
         session = _shown("ga", minted.config)
@@ -78,19 +78,20 @@ class Minting:
 
     async def preview_session(self, request: Request) -> Response:
         """`POST …/realtime/sessions` of the preview: a flat session that carries its secret."""
-        return self._preview(request, await read_json(request), "session.update")
+        return await self._preview(request, await read_json(request), "session.update")
 
     async def preview_transcription(self, request: Request) -> Response:
         """`POST …/realtime/transcription_sessions` of the preview."""
-        return self._preview(request, await read_json(request), "transcription_session.update")
+        return await self._preview(request, await read_json(request), "transcription_session.update")
 
-    def _preview(self, request: Request, body: dict[str, Any], event: str) -> Response:
+    async def _preview(self, request: Request, body: dict[str, Any], event: str) -> Response:
         lifetime_s = PREVIEW_S
         if (given := body.pop("client_secret", None)) is not None:
             secret = fitted(given, WantedSecret, "client_secret")
             lifetime_s = PREVIEW_S if secret.expires_after is None else secret.expires_after.seconds
         try:
-            minted = self._mint(read_session("preview", event, body), lifetime_s, request.state.caller)
+            update = read_session("preview", event, body)
+            minted = await self._mint(update, lifetime_s, request.state.caller)
         except PeerError as error:
             raise _flat(error) from None
         if minted is None:
@@ -98,10 +99,13 @@ class Minting:
         secret = {"value": minted.key, "expires_at": minted.expires_at}
         return JSONResponse({**_shown("preview", minted.config), "client_secret": secret})
 
-    def _mint(self, update: SessionUpdate, lifetime_s: int, caller: Caller) -> _Made | None:
+    async def _mint(self, update: SessionUpdate, lifetime_s: int, caller: Caller) -> _Made | None:
         config = structs.replace(self.begun(update, caller), expires_at=0)
         minted = self.admission.keys.mint(config, lifetime_s, caller)
-        return None if minted is None else _Made(minted[0], minted[1].expires_at, config)
+        if minted is None:
+            return None
+        await self.admission.doors.shared.share(*minted)
+        return _Made(minted[0], minted[1].expires_at, config)
 
     def begun(self, update: SessionUpdate, caller: Caller) -> SessionConfig:
         """Return the session that begins with these settings."""

@@ -59,6 +59,7 @@ class SeedApi:
         if minted is None:
             text = "Too many ephemeral keys are alive. Try again when some have expired."
             return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+        await self.admission.doors.shared.share(*minted)
         key, what = minted
         body = {
             "client_secret": key,

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from kaiwa.events.value import Value
 from kaiwa.policy.caller import Caller, Scope
 from kaiwa.server.bodies import fitted, read_json
-from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
 from kaiwa.server.failures import failure
 from kaiwa.server.operations import JSON, Operation
 
@@ -48,6 +48,7 @@ class Tokens:
     """Answers `POST /api/tokens`."""
 
     keys: EphemeralKeys
+    shared: SharedKeys
 
     async def mint(self, request: Request) -> Response:
         wanted = fitted(await read_json(request), Wanted)
@@ -60,6 +61,7 @@ class Tokens:
         if minted is None:
             text = "Too many ephemeral keys are alive. Try again when some have expired."
             return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+        await self.shared.share(*minted)
         key, what = minted
         body = {"token": key, "expires_at": what.expires_at, "scopes": sorted(what.caller.scopes)}
         return JSONResponse(body, headers={"cache-control": "no-store"})
