@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from kaiwa.cli import chainlit, config, functions, keys, rentacar
+from kaiwa.cli import chainlit, config, functions, keys, rehearsal, rentacar
 from kaiwa.errors import ConfigError
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app.add_typer(rentacar.app, name="rentacar")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 app.add_typer(functions.app, name="functions")
+app.command()(rehearsal.record)
+app.command()(rehearsal.replay)
 app.add_typer(chainlit.app, name="chainlit")
 
 
