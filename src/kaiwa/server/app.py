@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
@@ -52,6 +53,9 @@ from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.signalr_page import SignalRPage
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import Tokens
+from kaiwa.server.traces.exporting import address_of
+from kaiwa.server.traces.house import traces_of
+from kaiwa.server.traces.incoming import TracedPeers, TraceIds
 from kaiwa.server.upstream_pool import UpstreamPool
 
 SWITCH_S = 0.0005
@@ -82,11 +86,13 @@ def create_app(
             *house.signalr.routes,
             *(beside.routes() if beside else ()),
         ],
+        middleware=[Middleware(TracedPeers)] if house.traces else None,
         lifespan=house.running,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = house.relaying.drain
     app.state.reception = house.reception
+    app.state.reloading = house.reloading
     app.state.beside = beside
     return app
 
@@ -115,11 +121,14 @@ class _Assembly:
         if self._relay is None:
             require_local(settings, self._upstreams.pool)
         self.relaying = gateway_of(settings, self._upstreams.pool, self._doors.prices)
+        self.traces = traces_of(settings)
+        if self.traces is not None:
+            self.traces.follow(self.relaying, self._relay)
         self._measure()
         self._speech = speech
         self._endpoint: RealtimeEndpoint | None = None
         self._chats: Chats | None = None
-        self._reloading = Reloading(settings, reread, self._prepared, self._upstreams.reload)
+        self.reloading = Reloading(settings, reread, self._prepared, self._upstreams.reload)
         self._answers: tuple[Answerer, ...] = ()
         self._console: Console | None = None
         self.beside = ChatPage(settings, keyed=self._doors.closed) if settings.chainlit else None
@@ -133,9 +142,9 @@ class _Assembly:
         streams = self.relaying.streams
         self._measures = Measures(settings, self._directory, doors.prices, pool, streams)
         uncounted, doors.ledger = doors.ledger, self._measures.counted(doors.ledger)
-        self._holding = Holding(self._measures.conversations)
+        self._holding = Holding(self._measures.conversations, traces=self.traces)
         self._readiness = readiness_of(pool, streams, self._relay)
-        self.signalr = SignalR(settings, self.chats)
+        self.signalr = SignalR(settings, self.chats, None if self.traces is None else self.traces.hubs)
         self._measures.watch(lambda: self.signalr.hubs)
         most_bytes = settings.chat_request_mb * _MEGABYTE
         self._door = RelayDoor(self.relaying, House(doors.ledger, doors.prices), most_bytes)
@@ -161,6 +170,8 @@ class _Assembly:
     async def running(self, app: Starlette) -> AsyncGenerator[None]:
         """Load what is needed, let peers in, and close it all again in the opposite order."""
         async with AsyncExitStack() as closing:
+            if self.traces is not None:
+                await closing.enter_async_context(self.traces.running())
             closing.push_async_callback(self._directory.close)
             closing.push_async_callback(self._pages.close)
             answers, text = self._answers = await self._answerers()
@@ -177,7 +188,7 @@ class _Assembly:
             async with (
                 self._doors.running(),
                 self._upstreams.watched(),
-                self._reloading.running(),
+                self.reloading.running(),
                 self.relaying.running(),
                 self.signalr.running(),
                 self._chats.running(),
@@ -241,7 +252,7 @@ def serve(settings: Settings, reread: Reread | None = None) -> None:
 
     `reread` gives the settings anew on SIGHUP.
     """
-    log_to_stderr(settings.log_level, settings.log_format)
+    log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)

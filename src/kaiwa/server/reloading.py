@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from kaiwa.errors import ConfigError
 from kaiwa.server.configuration.findings import WrongConfiguration, told_of
 from kaiwa.server.configuration.names import shown_name
-from kaiwa.server.settings import Settings, disagreements
+from kaiwa.server.settings import GROUPS, Settings, disagreements
 from kaiwa.server.settings_words import is_live
 
 log = logging.getLogger("kaiwa.server")
@@ -81,7 +81,8 @@ class Reloading:
 
 
 def _differences(before: Settings, after: Settings) -> list[str]:
-    return [name for name in Settings.model_fields if getattr(before, name) != getattr(after, name)]
+    names = [name for group in GROUPS for name in group.model_fields]
+    return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 
 def _may_change(name: str, before: Settings, after: Settings) -> bool:
