@@ -48,6 +48,8 @@ class HubOptions:
     upload_items: int = 10
     """How many items of an upload wait for the method before the client does."""
     min_negotiate_version: int = 0
+    prefix: str = ""
+    """What ids and tokens of connections begin with: who made them, where several processes serve a hub."""
 
     def __post_init__(self) -> None:
         for name in ("handshake_s", "keep_alive_s", "client_timeout_s", "disconnect_s", "poll_s", "send_s"):

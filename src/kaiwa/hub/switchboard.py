@@ -119,9 +119,8 @@ class Switchboard:
 
     def open(self, asking: Asking, identity: Identity, stateful: bool = False) -> Connection:
         """Make a connection for a client that is to come with its token within the disconnect time."""
-        made = Connection(
-            self, secrets.token_urlsafe(16), secrets.token_urlsafe(16), asking, identity, stateful
-        )
+        name, token = (f"{self.options.prefix}{secrets.token_urlsafe(16)}" for _ in range(2))
+        made = Connection(self, name, token, asking, identity, stateful)
         self._tokens[made.token] = made
         made.keep_until(self.now() + self.options.disconnect_s)
         return made

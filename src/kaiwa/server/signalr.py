@@ -28,6 +28,7 @@ from kaiwa.hub.doors.mounting import HubRoute
 from kaiwa.hub.following import Follow
 from kaiwa.hub.redis import RedisBackplane
 from kaiwa.server.chats import Answering, Chats
+from kaiwa.server.ids import MARK
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr_hub import OWNER, ChatHub, words_of
 
@@ -120,7 +121,7 @@ class SignalR:
         self._open = keys is not None
         self._local = LocalService(
             keys or Keys(secrets.token_urlsafe(48)),
-            HubOptions(origins=_origins(settings), follow=follow),
+            HubOptions(prefix=f"{MARK}.", origins=_origins(settings), follow=follow),
             {settings.signalr_hub: self._hub},
             _upstream(settings.signalr_upstreams, keys),
         )
@@ -138,6 +139,15 @@ class SignalR:
     def adjust(self, settings: Settings) -> None:
         """Let pages of other origins in from now on."""
         self._local.allow(_origins(settings))
+
+    def share(self, secret: str | None) -> None:
+        """Let the tokens of pages be good at every process that knows this secret. Before `running`."""
+        if secret is not None and not self._open:
+            self._local.keys = Keys(secret)
+
+    async def leave(self) -> None:
+        """Send all clients away, with leave to come back: to another process."""
+        await asyncio.gather(*(hub.switchboard.stop() for hub in list(self._local.hubs)))
 
     @property
     def routes(self) -> list[BaseRoute]:
