@@ -1,47 +1,15 @@
-"""The pages say what is so: links lead somewhere, code runs, every figure is explained."""
+"""The pages say what is so: targets, figures and settings. Their code and links are `tests/docs`."""
 
 from __future__ import annotations
 
 import json
 import re
 from fnmatch import fnmatch
-from pathlib import Path
 
-import pytest
+from tests.docs.pages import PAGES, ROOT
 
-from kaiwa import Agent, Settings
+from kaiwa import Settings
 from kaiwa.server.settings_words import environment_names
-
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
-CODE = [
-    pytest.param(block, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S))
-]
-
-
-def test_every_link_to_a_file_leads_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert "://" in target or (page.parent / target).is_file(), f"{page.name}: {target}"
-
-
-@pytest.mark.parametrize("block", CODE)
-def test_the_code_of_the_pages_runs(block: str) -> None:
-    if "await" in block and "@tool" not in block:
-        compile(block, "page", "exec", flags=0x2000)  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return
-    names: dict[str, object] = {"__name__": "page"}
-    exec(compile(block, "page", "exec", dont_inherit=True), names)
-    if "Agent(" in block:
-        assert isinstance(names["agent"], Agent)
-        assert names["agent"].tools
 
 
 def test_every_target_named_in_a_page_exists() -> None:
