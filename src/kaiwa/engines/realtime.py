@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -40,6 +40,7 @@ _MAX_FRAME_BYTES: Final = 24 * 1024 * 1024
 _CLOSE_S: Final = 1.0
 _ABNORMAL: Final = 1006
 _SMALL_BYTES: Final = 512
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 _ENDS: Final = (
     aiohttp.WSMsgType.CLOSE,
@@ -47,6 +48,20 @@ _ENDS: Final = (
     aiohttp.WSMsgType.CLOSED,
     aiohttp.WSMsgType.ERROR,
 )
+
+
+class Dialling(Protocol):
+    """Who follows one try to connect. `headers` go with the request."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def over(self, code: str | None) -> None:
+        """It has ended; None: well."""
+        ...
+
+
+Follow = Callable[[RealtimeTarget], Dialling]
 
 
 class Upstreams:
@@ -57,6 +72,8 @@ class Upstreams:
         self.connect_s = connect_s
         self._ping_s = ping_s
         self._http: aiohttp.ClientSession | None = None
+        self.follow: Follow | None = None
+        """Hears of every try to connect; None: nobody does."""
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -67,10 +84,12 @@ class Upstreams:
             self._http = aiohttp.ClientSession(connector=connector, trust_env=True, trace_configs=[traces])
         return self._http
 
-    async def dial(self, target: RealtimeTarget, model: str | None) -> aiohttp.ClientWebSocketResponse:
+    async def dial(
+        self, target: RealtimeTarget, model: str | None, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> aiohttp.ClientWebSocketResponse:
         return await self.http.ws_connect(
             target.url(model),
-            headers=await target.credential.headers(),
+            headers={**headers, **await target.credential.headers()},
             heartbeat=self._ping_s,
             max_msg_size=_MAX_FRAME_BYTES,
             timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),  # pyright: ignore[reportCallIssue]
@@ -165,10 +184,21 @@ class RealtimeEngine:
         return trouble
 
     async def _try(self, target: RealtimeTarget) -> RelayEvent | None:
+        if self._upstreams.follow is None:
+            return await self._tried(target, _NO_HEADERS)
+        dialling, code = self._upstreams.follow(target), "cancelled"
+        try:
+            trouble = await self._tried(target, dialling.headers)
+            code = _word_for(trouble)
+        finally:
+            dialling.over(code)
+        return trouble
+
+    async def _tried(self, target: RealtimeTarget, headers: Mapping[str, str]) -> RelayEvent | None:
         self._take(target)
         try:
             async with asyncio.timeout(self._upstreams.connect_s):
-                self._socket = await self._upstreams.dial(target, self._model)
+                self._socket = await self._upstreams.dial(target, self._model, headers)
                 trouble = await self._greeted(self._socket, target)
         except TimeoutError:
             trouble = UpstreamUnreachable(cause="timeout")
@@ -234,6 +264,17 @@ class RealtimeEngine:
             log.info("the service takes no more frames")  # the reader tells how it ended
         finally:
             self._room.set()
+
+
+def _word_for(trouble: RelayEvent | None) -> str | None:
+    """Return the code of what kept a connection from coming about."""
+    match trouble:
+        case UpstreamRefused():
+            return trouble.code or str(trouble.status)
+        case UpstreamUnreachable():
+            return trouble.cause
+        case _:
+            return None
 
 
 async def _stay(*_: object) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,8 @@ from msgspec import UNSET
 from kaiwa.hub import wording
 from kaiwa.hub.context import CURRENT, Context
 from kaiwa.hub.errors import HubException
-from kaiwa.hub.methods import HubMethod
+from kaiwa.hub.following import Following
+from kaiwa.hub.methods import HubMethod, key_of
 from kaiwa.hub.uploads import Upload
 from kaiwa.protocol.signalr.happenings import Called, Cancelled, ClientAnswered, UploadEnded, UploadItem
 
@@ -41,6 +43,8 @@ class _Running:
         self.uploads: dict[str, Upload] = {}
         self.settled = False
         self.items = 0
+        self.following: Following | None = None
+        self.error: str | None = "cancelled"
 
 
 class Calls:
@@ -58,8 +62,17 @@ class Calls:
         uploads = method.uploads if method is not None else ()
         for upload, stream_id in zip(uploads, called.stream_ids, strict=False):
             running.uploads[stream_id] = self._upload(called.call, stream_id, upload.item)
-        running.task = hub.spawn(self._run(running, method))
+        with self._followed(running, method):
+            running.task = hub.spawn(self._run(running, method))
         running.task.add_done_callback(lambda _: self._over(running))
+
+    def _followed(self, running: _Running, method: HubMethod | None) -> AbstractContextManager[object]:
+        board = self._connection.switchboard
+        if board.options.follow is None:
+            return nullcontext()
+        known = method is not None and board.methods.get(key_of(running.called.target)) is method
+        running.following = board.options.follow(board.label, method.name if method and known else "")
+        return running.following.entered()
 
     def _upload(self, call: int, stream_id: str, kind: Any) -> Upload:
         return Upload(kind, lambda: self._connection.upload_taken(call, stream_id))
@@ -98,16 +111,16 @@ class Calls:
         try:
             result = await self._answer(running, method)
             connection.finish(called.call, result=result)
-            running.settled = True
+            running.settled, running.error = True, None
             return
         except _Refused as refused:
-            error = str(refused)
+            error, running.error = str(refused), "refused"
         except HubException as refused:
-            error = self._words(running, refused)
+            error, running.error = self._words(running, refused), "hub_exception"
         except Exception as fault:  # the edge of a hub method
             facts = {"target": called.target, "connection_id": connection.id}
             log.exception("a hub method failed", extra=facts)
-            error = self._words(running, fault)
+            error, running.error = self._words(running, fault), "failed"
         running.settled = True
         connection.finish(called.call, error=error)
 
@@ -160,6 +173,8 @@ class Calls:
     def _over(self, running: _Running) -> None:
         """Settle a call that was cancelled, perhaps before its first step (rule S-39)."""
         self._running.pop(running.called.call, None)
+        if running.following is not None:
+            running.following.over(running.error)
         if not running.settled:
             called = running.called
             error = None if called.streams else wording.canceled(called.target)

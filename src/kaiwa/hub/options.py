@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kaiwa.errors import ConfigError
+from kaiwa.hub.following import Follow
 from kaiwa.hub.identity import Authenticate, Redirecting, anybody, nowhere
 
 Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
@@ -48,6 +49,8 @@ class HubOptions:
     upload_items: int = 10
     """How many items of an upload wait for the method before the client does."""
     min_negotiate_version: int = 0
+    follow: Follow | None = None
+    """Hears of every call of a method; None: nobody does."""
     prefix: str = ""
     """What ids and tokens of connections begin with: who made them, where several processes serve a hub."""
 

@@ -46,6 +46,11 @@ class Registry(Generic[M]):
         self._groups: dict[str, dict[str, M]] = {}
         self._users: dict[str, dict[str, M]] = {}
 
+    @property
+    def groups(self) -> int:
+        """How many groups have a member here."""
+        return len(self._groups)
+
     def add(self, member: M) -> list[Audience]:
         """Return the audiences that somebody here belongs to now, and nobody did before."""
         self.connections[member.id] = member

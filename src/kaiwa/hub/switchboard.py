@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 class Switchboard:
     def __init__(self, hub: Hub, base: type, options: HubOptions, backplane: Backplane) -> None:
         self.hub = hub
+        self.label = type(hub).__name__
+        """What the hub is called where somebody looks at it."""
         self.options = options
         self.methods = methods_of(type(hub), base)
         self.otherwise: Callable[[str], HubMethod | None] = _nothing_else

@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Transport
 from kaiwa.runner import Leaving, converse
 from kaiwa.server.conversations import Parts
-from kaiwa.server.measures.conversations import ConversationMeasures, Door, Watch
+from kaiwa.server.measures.conversations import ConversationMeasures, Door, Opened, Watch
 from kaiwa.server.metering import Meter, Totals
+from kaiwa.server.traces.house import Traces
 
 log = logging.getLogger("kaiwa.server")
 
@@ -34,6 +35,7 @@ class Holding:
     measures: ConversationMeasures
     leaving: Leaving = field(default_factory=Leaving)
     """When it is asked, each conversation ends after its turn."""
+    traces: Traces | None = None
     live: int = 0
     totals: Totals = field(default_factory=Totals)
     """What all conversations cost since the process began."""
@@ -62,10 +64,27 @@ class Holding:
 
     async def hold(self, parts: Parts, transport: Transport, session_id: str, counting: Counting) -> None:
         """Run a conversation to its end."""
+        watch = counting.watch
+        opened = Opened(session_id, watch.door, parts.agent, watch.model, time.monotonic())
+        with self._traced(parts, opened, watch) as traced:
+            await self._hold(traced, transport, opened, counting)
+
+    @contextmanager
+    def _traced(self, parts: Parts, opened: Opened, watch: Watch) -> Generator[Parts]:
+        """Give the parts as a trace needs them, where there is one."""
+        if self.traces is None:
+            yield parts
+            return
+        trace = self.traces.conversation(opened, parts.silence_ms)
+        watch.follow(trace)
+        with trace.current():
+            yield replace(parts, engine=trace.engine(parts.engine), tools=trace.tools(parts.tools))
+
+    async def _hold(self, parts: Parts, transport: Transport, opened: Opened, counting: Counting) -> None:
         watch, reason = counting.watch, "internal error"
-        facts = {"session_id": session_id, "door": watch.door}
+        facts = {"session_id": opened.session_id, "door": opened.door}
         log.info("session opened", extra=facts)
-        watch.began(time.monotonic())
+        watch.began(opened.began)
         try:
             reason = await converse(
                 parts.session,

@@ -30,6 +30,8 @@ class TextFacts(logging.Formatter):
     _FIELDS = (
         "request_id",
         "client_request_id",
+        "trace_id",
+        "span_id",
         "session_id",
         "stream_id",
         "door",
@@ -96,10 +98,11 @@ class OwnLines:
         )
 
 
-def log_to_stderr(level: str, form: LogFormat) -> None:
-    """Let the whole process log this way."""
+def log_to_stderr(level: str, form: LogFormat, *filters: logging.Filter) -> None:
+    """Let the whole process log this way; `filters` may add facts."""
     handler = logging.StreamHandler()
-    handler.addFilter(OwnLines())
+    for one in (OwnLines(), *filters):
+        handler.addFilter(one)
     handler.setFormatter(JsonFacts() if form == "json" else TextFacts())
     logging.basicConfig(level=level.upper(), handlers=[handler])
 

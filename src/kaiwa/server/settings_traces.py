@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
 
 from kaiwa.server.settings_words import Group, Names
+
+# What OpenTelemetry's instrumentations take besides true and false.
+_MODES: Final = {"SPAN_ONLY": True, "SPAN_AND_EVENT": True, "EVENT_ONLY": False, "NO_CONTENT": False}
+
+
+def _captures(value: object) -> object:
+    return _MODES.get(value.upper(), value) if isinstance(value, str) else value
 
 
 class TraceSettings(Group):
@@ -14,11 +23,11 @@ class TraceSettings(Group):
     variables by itself, from the environment only: headers, time-outs, sampling, queues (docs/traces.md)."""
 
     otel_exporter_otlp_endpoint: Annotated[str | None, Names("OTEL_EXPORTER_OTLP_ENDPOINT")] = None
-    """Where the collector takes OTLP over HTTP: `http://host:4318`. With it, traces are sent (docs/traces.md);
-    needs `kaiwa[otel]`."""
-    otel_exporter_otlp_traces_endpoint: Annotated[
-        str | None, Names("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    ] = None
+    """Where the collector takes OTLP over HTTP: `http://host:4318`. With it, traces are sent
+    (docs/traces.md); needs `kaiwa[otel]`."""
+    otel_exporter_otlp_traces_endpoint: Annotated[str | None, Names("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")] = (
+        None
+    )
     """The whole address for traces, where it is another one."""
     otel_exporter_otlp_protocol: Annotated[str | None, Names("OTEL_EXPORTER_OTLP_PROTOCOL")] = None
     """`http/protobuf` is the one that kaiwa speaks."""
@@ -29,7 +38,7 @@ class TraceSettings(Group):
     otel_sdk_disabled: Annotated[bool, Names("OTEL_SDK_DISABLED")] = False
     """No traces, whatever else is set."""
     otel_capture_content: Annotated[
-        bool, Names("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
+        bool, BeforeValidator(_captures), Names("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
     ] = False
     """Words of callers and agents, arguments and results of tools become attributes of traces. Without it
     none do."""

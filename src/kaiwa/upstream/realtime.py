@@ -28,6 +28,11 @@ class RealtimeTarget:
     models: tuple[str, ...] = ()
     call_id: str | None = None
 
+    @property
+    def provider(self) -> str:
+        """Whose service it is, in the words of OpenTelemetry's conventions."""
+        return "azure.ai.openai" if "/openai/" in self.address else "openai"
+
     def serves(self, model: str | None) -> bool:
         return not self.models or model in self.models
 

@@ -61,6 +61,7 @@ class ServedHub(Hub):
         self._name = name
         self._upstream = upstream
         self._users: dict[str, dict[str, float | None]] = {}
+        self.switchboard.label = name
         self.switchboard.otherwise = _forwarded
 
     async def on_connected(self) -> None:
