@@ -128,13 +128,17 @@ def managed_source(client_id: str | None) -> TokenSource:
     return cast(TokenSource, ManagedIdentityCredential(client_id=client_id))
 
 
+def has_identity() -> bool:
+    """Say whether tokens of Microsoft Entra ID can be had here."""
+    try:
+        return find_spec("azure.identity") is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def entra_token(setting: str, source: Callable[[], TokenSource] | None = None) -> EntraToken:
     """Return tokens of Entra ID in place of a key. Raises MissingPackage naming the key that is missing."""
-    try:
-        found = find_spec("azure.identity") is not None
-    except ModuleNotFoundError:
-        found = False
-    if not found:
+    if not has_identity():
         raise MissingPackage(setting, _IDENTITY, "azure", otherwise=_SET_THE_KEY)
     return EntraToken(source)
 

@@ -19,7 +19,7 @@ import aiohttp
 from kaiwa.errors import MissingPackage, UpstreamError
 from kaiwa.hub.azure.connection_string import SETTING, Endpoint, Entra
 from kaiwa.hub.azure.tokens import signed
-from kaiwa.upstream.credentials import EntraToken, TokenSource, default_source
+from kaiwa.upstream.credentials import EntraToken, TokenSource, default_source, has_identity
 
 log = logging.getLogger("kaiwa.hub")
 SCOPE: Final = "https://signalr.azure.com/.default"
@@ -121,14 +121,15 @@ class ServiceRequests:
 
 
 def entra_token(entra: Entra) -> EntraToken:
+    """Return tokens for the service. Raises MissingPackage."""
+    if not has_identity():
+        raise MissingPackage(SETTING, "azure-identity", "azure")
     return EntraToken(lambda: _source(entra), scope=SCOPE)
 
 
 def _source(entra: Entra) -> TokenSource:
-    try:
-        from azure.identity import aio as identity
-    except ImportError as missing:
-        raise MissingPackage(SETTING, "azure-identity", "azure") from missing
+    from azure.identity import aio as identity
+
     made: Any
     if entra.client_id and entra.tenant_id and entra.secret:
         made = identity.ClientSecretCredential(entra.tenant_id, entra.client_id, entra.secret)
