@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +12,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.websockets import WebSocket
 
 from kaiwa.engines.speech_service import SpeechService
+from kaiwa.hub.doors.mounting import HubRoute
 from kaiwa.server import entries
 from kaiwa.server.admission import Admission
 from kaiwa.server.calls import Calls
@@ -23,10 +26,12 @@ from kaiwa.server.chainlit import ChatPage
 from kaiwa.server.chat_local import LocalChat
 from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.chats import Chats
+from kaiwa.server.cluster.house import ALONE, Cluster, Place
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
 from kaiwa.server.doors import Doors
-from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.server.draining import Draining
+from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.gateway import House, RelayDoor, gateway_of
 from kaiwa.server.holding import Holding
@@ -34,6 +39,7 @@ from kaiwa.server.listening import HouseServer, settle_memory
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
+from kaiwa.server.measures.workers import WorkersMeasures
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import load_chat, load_shared, require_local
 from kaiwa.server.page import Console
@@ -70,27 +76,29 @@ def create_app(
     media: Callable[[], Awaitable[Media]] | None = None,
     *,
     reread: Reread | None = None,
+    place: Place = ALONE,
 ) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
     `answerer` None: the one that the settings ask for, with the speech that goes with it; `keys`: where
     ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house; `reread`:
-    gives the settings anew on SIGHUP.
+    gives the settings anew on SIGHUP; `place`: which of several workers this is.
     Raises ConfigError for a wrong setting or agent.
     """
-    house = _Assembly(settings, answerer, keys, speech, media, reread)
+    house = _Assembly(settings, answerer, keys, speech, media, reread, place)
     beside = house.beside
     app = Starlette(
         routes=[
             *routes_of(house.table(), house.realtime, house.gate.preflight),
-            *house.signalr.routes,
+            *house.hub_routes(),
             *(beside.routes() if beside else ()),
         ],
         middleware=[Middleware(TracedPeers)] if house.traces else None,
         lifespan=house.running,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
-    app.state.drain = house.relaying.drain
+    app.state.drain = house.drain
+    app.state.cluster = house.cluster
     app.state.reception = house.reception
     app.state.reloading = house.reloading
     app.state.beside = beside
@@ -108,10 +116,15 @@ class _Assembly:
         speech: SpeechService | None,
         media: Callable[[], Awaitable[Media]] | None,
         reread: Reread | None,
+        place: Place,
     ) -> None:
+        self.cluster = Cluster(settings, place)
+        self._draining = Draining(settings.drain_s, settings.drain_notice_s)
         self._settings, self._given, self._media = settings, answerer, media
         self._directory = Directory(settings)
         self._doors = Doors(settings, keys)
+        if self.cluster.is_shared:
+            self._doors.shared = SharedKeys(self._doors.tokens, self.cluster.directory)
         self._admission = Admission(settings, self._directory, self._doors)
         self.gate = Gate(settings, self._doors)
         self._minting, self._pages = Minting(self._admission), SeedApi(self._admission)
@@ -142,7 +155,9 @@ class _Assembly:
         streams = self.relaying.streams
         self._measures = Measures(settings, self._directory, doors.prices, pool, streams)
         uncounted, doors.ledger = doors.ledger, self._measures.counted(doors.ledger)
-        self._holding = Holding(self._measures.conversations, traces=self.traces)
+        self._holding = Holding(
+            self._measures.conversations, traces=self.traces, leaving=self._draining.leaving
+        )
         self._readiness = readiness_of(pool, streams, self._relay)
         self.signalr = SignalR(settings, self.chats, None if self.traces is None else self.traces.hubs)
         self._measures.watch(lambda: self.signalr.hubs)
@@ -161,7 +176,22 @@ class _Assembly:
 
     async def realtime(self, socket: WebSocket) -> None:
         assert self._endpoint is not None, "the house runs"
-        await self._endpoint(socket)
+        named = (socket.query_params.get(name) for name in ("call_id", "resume"))
+        if not await self.cluster.crossing.serves(socket, *filter(None, named)):
+            await self._endpoint(socket)
+
+    def hub_routes(self) -> list[BaseRoute]:
+        """Return the doors of hubs: their clients come to the process that they negotiated with."""
+        routes = self.signalr.routes
+        for route in routes:
+            if isinstance(route, HubRoute):
+                route.app = self.cluster.crossing.by_query("id", self._draining.hub(route.app))
+        return routes
+
+    async def drain(self) -> None:
+        """End in order: take nothing new, let finish what runs, and send the clients of hubs away."""
+        draining = self._draining
+        await draining.run(self._holding.empty, self.relaying.drain, last=self.signalr.leave)
 
     async def _alive(self, request: Request) -> Response:
         return JSONResponse({"status": "ok", "sessions": self._holding.live})
@@ -172,19 +202,22 @@ class _Assembly:
         async with AsyncExitStack() as closing:
             if self.traces is not None:
                 await closing.enter_async_context(self.traces.running())
+            await closing.enter_async_context(self.cluster.running())
+            self.signalr.share(await self.cluster.directory.secret("signalr"))
             closing.push_async_callback(self._directory.close)
             closing.push_async_callback(self._pages.close)
             answers, text = self._answers = await self._answerers()
             closing.push_async_callback(answers.close)
             closing.push_async_callback(text.close)
-            calls = LiveCalls(way_of(self._settings, answers, self._media), self._holding)
+            way = way_of(self._settings, answers, self._media)
+            calls = LiveCalls(way, self._holding, self.cluster.directory)
             closing.push_async_callback(calls.close)
             if self.beside is not None:
                 closing.push_async_callback(self.beside.close)
             kept = KeptSessions(self._settings, self._holding)
             closing.push_async_callback(kept.close)
             self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls, kept)
-            self._chats = Chats(self._admission, text, self._holding)
+            self._chats = Chats(self._admission, text, self._holding, released=self.cluster.crossing.release)
             async with (
                 self._doors.running(),
                 self._upstreams.watched(),
@@ -224,11 +257,13 @@ class _Assembly:
     def table(self) -> list[Entry]:
         """Return every address and who answers there."""
         settings, gate, directory, doors = self._settings, self.gate, self._directory, self._doors
-        stream = ChatStream(self.chats, directory, doors, settings.chat_pace_ms / 1000)
-        hubs = SignalREndpoints(self.signalr, self.chats, directory, doors)
+        crossing = self.cluster.crossing
+        stream = ChatStream(self.chats, directory, doors, settings.chat_pace_ms / 1000, crossing)
+        hubs = SignalREndpoints(self.signalr, self.chats, directory, doors, crossing)
+        measures = WorkersMeasures(self._measures, self.cluster)
         table = [
             *entries.chats(gate, self._upstreams.pool, self._door, LocalChat(directory, settings.time_zone)),
-            *entries.health(gate, self._alive, self._readiness, self._measures),
+            *entries.health(gate, self._alive, self._readiness, measures.page),
             *entries.models(gate, Listing(directory, self._upstreams.pool)),
             *entries.minting(gate, self._minting, Tokens(doors.tokens, doors.shared)),
             *entries.calls(gate, Calls(self._minting, self._holding, self._calls)),
@@ -244,23 +279,36 @@ class _Assembly:
         table += entries.reference(
             gate, Reference(lambda: table, self._pages.served, key_required=doors.closed)
         )
-        return table
+        return [crossing.around(self._draining.guarded(entry)) for entry in table]
 
 
-def serve(settings: Settings, reread: Reread | None = None) -> None:
+def serve(
+    settings: Settings,
+    reread: Reread | None = None,
+    *,
+    place: Place = ALONE,
+    sockets: list[socket.socket] | None = None,
+    ready: Callable[[HouseServer], None] | None = None,
+) -> None:
     """Serve until the process is told to end. Prints the addresses once they can be used.
 
-    `reread` gives the settings anew on SIGHUP.
+    `reread` gives the settings anew on SIGHUP. Workers have their `place`, sockets that were made for them,
+    and somebody who wants to know when they are `ready`.
     """
     log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
-    HouseServer(create_app(settings, reread=reread), settings, ready=_say_where).run()
+    app = create_app(settings, reread=reread, place=place)
+
+    def listens(server: HouseServer) -> None:
+        settle_memory()
+        (ready or _say_where)(server)
+
+    HouseServer(app, settings, ready=listens).run(sockets)
 
 
 def _say_where(server: HouseServer) -> None:
-    settle_memory()
     for address in server.addresses:
         sys.stdout.write(f"kaiwa 会話  {address}   ws{address[4:]}/v1/realtime?model=gpt-realtime\n")
     if server.authority is not None:

@@ -18,6 +18,8 @@ from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.admission import Observing, Refusal, no_call
 from kaiwa.server.calls_media import CallWay, PlacedCall
+from kaiwa.server.cluster.crossing import CALL
+from kaiwa.server.cluster.directory import Directory, is_from_here
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.ephemeral import Minted
 from kaiwa.server.holding import Counting, Holding
@@ -54,7 +56,9 @@ class LiveCall:
 class LiveCalls:
     """Begins calls by one way, and holds their conversations until they end."""
 
-    def __init__(self, way: CallWay, holding: Holding) -> None:
+    def __init__(self, way: CallWay, holding: Holding, directory: Directory | None = None) -> None:
+        """`directory`: where other processes find calls whose ids do not say who holds them."""
+        self._directory = directory
         self._way = way
         self._holding = holding
         self._calls: dict[str, LiveCall] = {}
@@ -78,6 +82,8 @@ class LiveCalls:
             )
             call = LiveCall(placed, shared, minted)
             self._calls[placed.id] = call
+            if self._directory is not None and not is_from_here(placed.id):
+                await self._directory.claim(CALL, placed.id)
             task = asyncio.create_task(self._hold(call, admitted, counting, stack.pop_all()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -128,6 +134,8 @@ class LiveCalls:
                 await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, counting)
             finally:
                 self._calls.pop(call.placed.id, None)
+                if self._directory is not None and not is_from_here(call.placed.id):
+                    await self._directory.release(CALL, call.placed.id)
                 call.shared.dismiss(reason="The call ended.")
                 await self._part(call)
 

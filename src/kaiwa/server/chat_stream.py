@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.json import encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -25,6 +26,7 @@ from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import SHOWN_LETTERS
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.chats import Answering, Chats, NoRoom
+from kaiwa.server.cluster.crossing import Crossing
 from kaiwa.server.directory import Directory
 from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure, failure_of
@@ -73,6 +75,7 @@ class ChatStream:
     directory: Directory
     doors: Doors
     pace_s: float
+    crossing: Crossing
 
     async def ask(self, request: Request) -> Response:
         """`POST /api/chat-stream`."""
@@ -83,8 +86,13 @@ class ChatStream:
             agent = agent_asked(self.directory, asked, caller)
         except PeerError as unknown:
             return failure_of(unknown, 404)
+        if name is not None and (
+            elsewhere := await self.crossing.conversation(request, caller.id, name, encode(asked))
+        ):
+            return elsewhere
         hold = await self.doors.enter(caller)
         if isinstance(hold, LimitReached):
+            await self.crossing.release_unless(name and self.chats().keeps(caller.id, name), caller.id, name)
             return limit_reached(hold)
         account = Account(hold, self.doors.prices, agent.name, letters_of(items))
         try:
@@ -93,6 +101,7 @@ class ChatStream:
             )
         except NoRoom as full:
             hold.release()
+            await self.crossing.release_unless(name and self.chats().keeps(caller.id, name), caller.id, name)
             response = failure_of(full, full.status)
             response.headers["retry-after"] = "5"
             return response

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import structs
 
@@ -28,6 +28,7 @@ from kaiwa.tools.agent import Agent
 from kaiwa.transports.chat import Busy, ChatTransport, Turn
 
 T = TypeVar("T")
+Released = Callable[[str, str], Coroutine[Any, Any, None]]
 log = logging.getLogger("kaiwa.server")
 MOST_KEPT: Final = 512
 
@@ -85,8 +86,16 @@ class Chats:
     """Every text conversation of the process. They live inside `running`."""
 
     def __init__(
-        self, admission: Admission, answerer: Answerer, holding: Holding, keeping: Keeping = USUAL
+        self,
+        admission: Admission,
+        answerer: Answerer,
+        holding: Holding,
+        keeping: Keeping = USUAL,
+        *,
+        released: Released | None = None,
     ) -> None:
+        """`released` is told the owner and the name of a conversation that is kept no longer."""
+        self._released = released
         self._admission = admission
         self._answerer = answerer
         self._holding = holding
@@ -140,6 +149,10 @@ class Chats:
         self._make_room()
         self._task_group.create_task(self._see_to_its_end(answering))
         return answering
+
+    def keeps(self, owner: str, name: str) -> bool:
+        """Say whether there is a conversation under this name."""
+        return (owner, name) in self._kept
 
     def find(self, turn_id: str, owner: str = "") -> Answering | None:
         """Return an answer that runs or is still kept, if it is this owner's."""
@@ -199,6 +212,8 @@ class Chats:
             chat.expiry.cancel()
         if chat.key is not None and self._kept.get(chat.key) is chat:
             del self._kept[chat.key]
+            if self._released is not None and self._group is not None:
+                self._group.create_task(self._released(*chat.key))
         chat.transport.leave()
 
     def _drop_an_idle_one(self) -> bool:

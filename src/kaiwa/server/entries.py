@@ -16,7 +16,7 @@ from kaiwa.server.chat_stream import ChatStream
 from kaiwa.server.gate import Gate
 from kaiwa.server.gateway import RelayDoor, first_found, relayed_if
 from kaiwa.server.listing import Listing
-from kaiwa.server.measures.house import METRICS, Measures
+from kaiwa.server.measures.house import METRICS
 from kaiwa.server.minting import Minting
 from kaiwa.server.openapi import FUNCTION_PATH
 from kaiwa.server.own_pages import keyed_or_own
@@ -46,11 +46,11 @@ from kaiwa.server.transcribing import Transcribing
 from kaiwa.upstream.pool.pool import DeploymentPool
 
 
-def health(gate: Gate, alive: Answer, readiness: Readiness, measures: Measures) -> list[Entry]:
+def health(gate: Gate, alive: Answer, readiness: Readiness, measures: Answer) -> list[Entry]:
     return [
         Entry("GET", ("/healthz",), alive, described.HEALTH),
         Entry("GET", ("/readyz",), readiness.answer, READY),
-        Entry("GET", ("/metrics",), gate.keyed(measures.page), METRICS),
+        Entry("GET", ("/metrics",), gate.keyed(measures), METRICS),
     ]
 
 

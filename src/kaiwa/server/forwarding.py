@@ -54,7 +54,7 @@ class Forwarding:
             yield
         self._http = None
 
-    async def answer(self, request: Request, address: str, body: bytes | None = None) -> Response:
+    async def answer(self, request: Request, address: str, body: bytes | None = None) -> Passed:
         """Ask the process at an address; `body`: that of the request, if it was read. Raises Unreachable."""
         told = [*_told(request), (FORWARDED, "1")]
         reads = body is None and request.method in ("POST", "PUT", "PATCH")
@@ -68,7 +68,7 @@ class Forwarding:
             )
         except (aiohttp.ClientError, TimeoutError) as gone:
             raise Unreachable from gone
-        return _Passed(answer)
+        return Passed(answer)
 
     async def serve(self, socket: WebSocket, address: str) -> None:
         """Let the process at an address serve a socket that nobody accepted yet. Raises Unreachable."""
@@ -96,7 +96,7 @@ class Forwarding:
         return self._http
 
 
-class _Passed(StreamingResponse):
+class Passed(StreamingResponse):
     """An answer as it came."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
@@ -105,6 +105,11 @@ class _Passed(StreamingResponse):
         self.raw_headers = [
             (name.lower(), value) for name, value in answer.raw_headers if name.lower().decode() not in _HOP
         ]
+
+    async def read(self) -> bytes:
+        """Return the whole body instead of passing it on."""
+        async with self._answer:
+            return await self._answer.read()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -19,13 +19,15 @@ from starlette.applications import Starlette
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
 from kaiwa.server.chainlit import ChatPage
+from kaiwa.server.cluster.house import Cluster
 from kaiwa.server.direct import DirectConnection
 from kaiwa.server.handshake import AnsweredUpgrade
 from kaiwa.server.settings import Settings
 
 MAX_FRAME_BYTES = 24 * 1024 * 1024
 PING_S = 20.0
-GRACE_S = 3
+# A client has five seconds to answer a close frame; who does not is cut off then.
+GRACE_S = 7
 LOOK_EVERY_S = 0.1
 # Python's usual 700 has the collector look at every second request.
 YOUNG_OBJECTS = 10_000
@@ -63,6 +65,8 @@ class HouseServer(uvicorn.Server):
         self._ready = ready
         self._drain: Callable[[], Awaitable[None]] | None = getattr(app.state, "drain", None)
         self._beside: ChatPage | None = getattr(app.state, "beside", None)
+        self._cluster: Cluster | None = getattr(app.state, "cluster", None)
+        self._peers: asyncio.Server | None = None
         super().__init__(_config(app, settings))
         self.config.load()
         if self._tls_port is None:
@@ -70,8 +74,8 @@ class HouseServer(uvicorn.Server):
 
     @property
     def addresses(self) -> list[str]:
-        """Where it listens, as http(s)://host:port, the plain one first."""
-        ports = [server.sockets[0].getsockname()[1] for server in self.servers]
+        """Where it listens for clients, as http(s)://host:port, the plain one first."""
+        ports = [server.sockets[0].getsockname()[1] for server in self.servers if server is not self._peers]
         secure = [False, True] if len(ports) == 2 else [self._context is not None]
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
         return [f"http{'s' * tls}://{host}:{port}" for tls, port in zip(secure, ports, strict=True)]
@@ -85,6 +89,8 @@ class HouseServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._tls_port is not None and self._context is not None:
             self.servers.append(await self._listen_by_tls(self._tls_port, self._context))
+        if self.started and self._cluster is not None and self._cluster.door is not None:
+            self.servers.append(await self._listen_for_peers(self._cluster.door))
         if self.started and self._ready is not None:
             self._ready(self)
         if self.started and self._beside is not None:
@@ -99,14 +105,22 @@ class HouseServer(uvicorn.Server):
             draining.cancel()
         await super().shutdown(sockets)
 
-    async def _listen_by_tls(self, port: int, context: ssl.SSLContext) -> asyncio.Server:
-        def connection() -> asyncio.Protocol:
-            protocol: Any = self.config.http_protocol_class
-            return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _connection(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
+    async def _listen_for_peers(self, door: socket.socket) -> asyncio.Server:
+        """Take what other processes of the house pass on; plain, whatever clients speak."""
+        self._peers = await asyncio.get_running_loop().create_server(self._connection, sock=door)
+        return self._peers
+
+    async def _listen_by_tls(self, port: int, context: ssl.SSLContext) -> asyncio.Server:
         loop = asyncio.get_running_loop()
+        together = True if self.config.workers > 1 else None
         try:
-            return await loop.create_server(connection, self.config.host, port, ssl=context)
+            return await loop.create_server(
+                self._connection, self.config.host, port, ssl=context, reuse_port=together
+            )
         except OSError as error:
             for server in self.servers:
                 server.close()
@@ -129,4 +143,5 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_S,
+        workers=settings.workers,
     )

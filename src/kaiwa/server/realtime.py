@@ -19,6 +19,7 @@ from kaiwa.server.access import subprotocols
 from kaiwa.server.admission import Admission, Observing, Refusal
 from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.conversations import Admitted, Answerer, Parts
+from kaiwa.server.draining import SHUTTING_DOWN
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_id
 from kaiwa.server.request_ids import RequestIds, ids_of
@@ -56,6 +57,8 @@ class RealtimeEndpoint:
         answer = await self.admission.judge(socket, dialect, self.holding.live)
         if isinstance(answer, Observing):
             answer = await self.calls.observe(answer, socket, dialect)
+        if isinstance(answer, Admitted) and self.holding.leaving.asked.is_set():
+            answer = SHUTTING_DOWN
         if isinstance(answer, Refusal):
             ids.log(code=answer.code)
             await _refuse(socket, answer, dialect)

@@ -28,6 +28,7 @@ from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.chat_stream import ChatStreamRequest, agent_asked, items_of, letters_of
 from kaiwa.server.chats import Answering, Chats, NoRoom
+from kaiwa.server.cluster.crossing import Crossing
 from kaiwa.server.directory import Directory
 from kaiwa.server.doors import Doors
 from kaiwa.server.failures import failure, failure_of
@@ -86,6 +87,7 @@ class SignalREndpoints:
     chats: Callable[[], Chats]
     directory: Directory
     doors: Doors
+    crossing: Crossing
 
     async def negotiate(self, request: Request) -> Response:
         """`GET` and `POST /api/negotiate`."""
@@ -123,6 +125,13 @@ class SignalREndpoints:
         if connection_id is not None and not self.signalr.service.has(connection_id):
             text = "There is no such connection. Connect again, and name the new one."
             return failure(404, "connection_not_found", text, param="connectionId")
+        name = asked.conversation_id or None
+        if name is not None and (
+            elsewhere := await self.crossing.conversation(
+                request, caller.id, name, msgspec.json.encode(asked)
+            )
+        ):
+            return elsewhere
         return await self._answer(asked, caller, connection_id)
 
     async def _answer(self, asked: TokensRequest, caller: Caller, connection_id: str | None) -> Response:
@@ -133,6 +142,7 @@ class SignalREndpoints:
             return failure_of(unknown, 404)
         hold = await self.doors.enter(caller)
         if isinstance(hold, LimitReached):
+            await self._keep_if_begun(caller, asked)
             return limit_reached(hold)
         items = items_of(question)
         account = Account(hold, self.doors.prices, agent.name, letters_of(items))
@@ -143,6 +153,7 @@ class SignalREndpoints:
             )
         except NoRoom as full:
             hold.release()
+            await self._keep_if_begun(caller, asked)
             return failure_of(full, full.status)
         clients = self.signalr.service.clients
         target = one_of(clients, connection_id, asked.user_id or None, asked.group or None)
@@ -150,6 +161,10 @@ class SignalREndpoints:
         headers = {**_UNCACHED, **limit_headers(hold.standing), "x-stream-id": answering.turn.id}
         told = self._told(answering, telling, agent.name)
         return StreamingResponse(told, media_type="application/json", headers=headers)
+
+    async def _keep_if_begun(self, caller: Caller, asked: TokensRequest) -> None:
+        name = asked.conversation_id or None
+        await self.crossing.release_unless(name and self.chats().keeps(caller.id, name), caller.id, name)
 
     async def _told(
         self, answering: Answering, telling: asyncio.Task[None], model: str

@@ -21,13 +21,17 @@ from kaiwa.server.cluster.directory import PROCESS, Directory, Holder, is_from_h
 from kaiwa.server.failures import failure
 from kaiwa.server.forwarding import FORWARDED, Forwarding, Unreachable
 from kaiwa.server.ids import mark_of
-from kaiwa.server.routes import Answer
+from kaiwa.server.routes import Answer, Entry
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 CONVERSATION: Final = "conversation"
+CALL: Final = "call"
+"""Calls whose id is a service's: they are claimed, since it does not say who began them."""
+_OF_A_SERVICE: Final = "rtc_"
 REMEMBERED_S: Final = 2.0
 """So long it is taken for true where a process is, and that there is none."""
 _MOST_REMEMBERED: Final = 1000
+_RELAYED: Final = ("/chat/completions", "/responses")
 _TRY_AGAIN_S: Final = "2"
 
 
@@ -109,6 +113,30 @@ class Crossing:
         """Hold a conversation no longer."""
         await self.directory.release(CONVERSATION, key_of(owner, name))
 
+    async def release_unless(self, kept: object, owner: str, name: str | None) -> None:
+        """Hold a name no longer that was claimed for a conversation which did not begin."""
+        if name is not None and not kept:
+            await self.release(owner, name)
+
+    async def text_of(self, request: Request, holder: Holder) -> str | None:
+        """Ask a process the same, and return what it says; None: it does not answer, or refuses."""
+        try:
+            answer = await self._forwarding.answer(request, holder.address)
+        except Unreachable:
+            return None
+        said = await answer.read()
+        return said.decode() if answer.status_code == 200 else None
+
+    def around(self, entry: Entry) -> Entry:
+        """Return the entry, answered by the process that made what its address or its reader names."""
+        path = entry.paths[0]
+        for parameter in ("call_id", "stream_id"):
+            if f"{{{parameter}}}" in path:
+                return entry._replace(answer=self.by_path(parameter, entry.answer))
+        if entry.method == "POST" and path.endswith(_RELAYED):
+            return entry._replace(answer=self.by_last_event(entry.answer))
+        return entry
+
     async def _elsewhere(self, request: Request, named: str) -> Response | None:
         if FORWARDED in request.headers:
             return None
@@ -135,6 +163,9 @@ class Crossing:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[mark] = holder, now + REMEMBERED_S
+        if holder is None and named.startswith(_OF_A_SERVICE):
+            holder = await self.directory.find(CALL, named)
+            return None if holder == self.directory.here else holder
         return holder
 
 

@@ -67,6 +67,11 @@ class RedisDirectory:
         self._held: set[tuple[str, str]] = {(PROCESS, mark)}
         self._away_until = 0.0
 
+    def announce(self, address: str) -> None:
+        """Say where this process can be asked. Before `running`."""
+        self.here = msgspec.structs.replace(self.here, address=address)
+        self._us = msgspec.json.encode(self.here)
+
     @property
     def is_away(self) -> bool:
         """Whether Redis failed a moment ago."""
