@@ -23,7 +23,7 @@ class Streams:
         self._changed = asyncio.Event()
         self.ended: Counter[Reason] = Counter()
         self.draining = False
-        self._hear: Callable[[StreamEnded], None] | None = None
+        self._hear: list[Callable[[StreamEnded], None]] = []
 
     @property
     def running(self) -> int:
@@ -31,7 +31,7 @@ class Streams:
 
     def tell(self, hear: Callable[[StreamEnded], None]) -> None:
         """Let somebody hear of every stream when it is over."""
-        self._hear = hear
+        self._hear.append(hear)
 
     def hold(self, stream: Stream) -> None:
         """Know a stream until it is over."""
@@ -67,8 +67,8 @@ class Streams:
         del self._running[stream.asked.id]
         assert stream.ended is not None, "it tells when it is over"
         self.ended[stream.ended.reason] += 1
-        if self._hear is not None:
-            self._hear(stream.ended)
+        for hear in self._hear:
+            hear(stream.ended)
         self._changed.set()
 
 

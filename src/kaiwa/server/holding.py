@@ -84,7 +84,7 @@ class Holding:
         watch, reason = counting.watch, "internal error"
         facts = {"session_id": opened.session_id, "door": opened.door}
         log.info("session opened", extra=facts)
-        watch.began(opened.began)
+        watch.began(opened)
         try:
             reason = await converse(
                 parts.session,

@@ -53,12 +53,17 @@ class Follower(Protocol):
     def over(self, reason: str, now: float) -> None: ...
 
 
+Follow = Callable[[Opened], Follower]
+
+
 class ConversationMeasures:
     """What `Holding` counts with."""
 
     def __init__(self, registry: CollectorRegistry, models: Names, prices: PriceTable) -> None:
         self._models = models
         self._prices = prices
+        self.followers: list[Follow] = []
+        """Who follows every conversation from its beginning."""
         self._turns = TurnMeasures(registry)
         self._open = Gauge(
             "kaiwa_sessions_open", "Conversations that are held now.", ["door"], registry=registry
@@ -158,9 +163,11 @@ class Watch:
         for follower in self._followers:
             follower.used(usage)
 
-    def began(self, now: float) -> None:
-        self._began_at = now
+    def began(self, opened: Opened) -> None:
+        self._began_at = opened.began
         self._measures.began(self.door)
+        for follow in self._measures.followers:
+            self.follow(follow(opened))
 
     def over(self, reason: str, now: float) -> float:
         """Return how long it was, in seconds."""

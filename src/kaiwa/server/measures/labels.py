@@ -33,6 +33,8 @@ _CODES: Final = frozenset(
         "upstream_unreachable",
     }
 )
+GOOD_ENDINGS: Final = frozenset({"peer_gone", "hung_up", "session_expired"})
+"""Nobody is to blame for these."""
 _EXPIRED: Final = "Your session hit the maximum duration"
 SESSION_ENDINGS: Final = frozenset({*_ENDINGS.values(), *_CODES, OTHER})
 

@@ -19,7 +19,7 @@ from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Engine, ToolBox
 from kaiwa.server.measures.conversations import Opened, outcome_of
-from kaiwa.server.measures.labels import ending_of
+from kaiwa.server.measures.labels import GOOD_ENDINGS, ending_of
 from kaiwa.server.measures.turns import Step, status_of
 from kaiwa.server.metering import usage_of
 from kaiwa.server.traces import names
@@ -33,7 +33,6 @@ MOST_LETTERS: Final = 16 * 1024
 # Answers that are remembered, for the tools they called and the sound that still plays.
 _MOST_ANSWERS: Final = 64
 _MOST_CALLS: Final = 256
-_GOOD_ENDINGS: Final = frozenset({"peer_gone", "hung_up", "session_expired"})
 
 
 @dataclass(slots=True, eq=False)
@@ -187,7 +186,7 @@ class ConversationTrace:
             now,
             attributes,
             kind="server",
-            error=None if ending in _GOOD_ENDINGS else ending,
+            error=None if ending in GOOD_ENDINGS else ending,
         )
 
     # Turns.
