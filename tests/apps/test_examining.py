@@ -11,8 +11,10 @@ import pytest
 from kaiwa.apps.rentacar.examining import examine_database
 from kaiwa.apps.rentacar.schema import NEWEST, VERSION_TABLE
 from kaiwa.apps.rentacar.stores import open_store
-from kaiwa.cli.doctor import check_database
+from kaiwa.cli.doctor import Finding, examine
+from kaiwa.cli.doctor_checks import checks_for
 from kaiwa.errors import ConfigError
+from kaiwa.server.configuration import read_configuration
 
 
 async def used(where: str) -> None:
@@ -50,10 +52,14 @@ async def test_the_schema_of_a_newer_kaiwa_is_a_failure_with_its_remedy(tmp_path
         await examine_database(str(path))
 
 
-def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+async def doctor_of(folder: Path, database: str) -> Finding:
+    """Return what the doctor says of the database where this is the setting."""
+    read = read_configuration({"database": database}, environ={}, folder=folder)
+    (check,) = [check for check in checks_for(read) if check.id == "database"]
+    return (await examine([check]))[0]
+
+
+async def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database at all, but long enough to have a head" * 4)
     for setting, problem, remedy in (
@@ -62,12 +68,10 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
         ("AccountEndpoint=https://127.0.0.1:1/;AccountKey=aHVzaA==", "no Cosmos DB answers", "address"),
         ("mongodb://x", "no kind of database", "postgresql"),
     ):
-        monkeypatch.setenv("KAIWA_DATABASE", setting)
-        (found,) = check_database()
-        assert found.state == "failed" and problem in found.detail and remedy in found.remedy, found
+        found = await doctor_of(tmp_path, setting)
+        assert found.state == "failure" and problem in found.detail and remedy in found.remedy, found
         assert "hush" not in str(found)
-    monkeypatch.setenv("KAIWA_DATABASE", str(tmp_path / "desk.db"))
-    assert check_database()[0].state == "ok"
+    assert (await doctor_of(tmp_path, str(tmp_path / "desk.db"))).state == "ok"
 
 
 async def test_a_database_that_is_not_there_is_told_apart_from_a_silent_server(postgres: str) -> None:

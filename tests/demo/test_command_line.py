@@ -44,4 +44,4 @@ def test_doctor_names_the_models_and_how_to_mend_what_fails() -> None:
     names = [finding["name"] for finding in findings]
     assert {"Python", "Recognition model", "Voice activity model", "Database", "Audio devices"} <= set(names)
     assert all(finding["remedy"] for finding in findings if finding["state"] != "ok")
-    assert done.returncode == int(any(finding["state"] == "failed" for finding in findings))
+    assert done.returncode == int(any(finding["state"] == "failure" for finding in findings))

@@ -147,11 +147,16 @@ def talk(
 @app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+    patience_s: Annotated[float, typer.Option("--timeout", help="Seconds for each check.", min=0.1)] = 10,
+    file: config.File = None,
 ) -> None:
-    """Say what works on this machine and how to mend what does not."""
+    """Say what works on this machine and with its services, and how to mend what does not (診断)."""
     from kaiwa.cli.doctor import examine, print_findings
+    from kaiwa.cli.doctor_checks import checks_for
+    from kaiwa.server.configuration import read_configuration
 
-    findings = examine()
+    checks = checks_for(read_configuration(file=file))
+    findings = asyncio.run(examine(checks, patience_s=patience_s))
     raise typer.Exit(print_findings(findings, as_json=as_json))
 
 

@@ -1,168 +1,192 @@
-"""What works on this machine, what does not, and how to mend it. Looks; changes nothing."""
+"""`kaiwa doctor`: runs every check at once, each for a bounded time, and shows what they found.
+
+Knows how checks are run and shown; what is checked stands in `doctor_checks`, how in the rooms that know it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import socket
-import sys
-from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Literal
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import Final, cast
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, UpstreamError
+from kaiwa.events.examined import Examined, State, Words, failure
 
-State = Literal["ok", "warning", "failed"]
-MARKS: dict[State, str] = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+MARKS: Final[dict[State, str]] = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failure": "[red]✗[/]"}
+PATIENCE_S: Final = 10.0
+VERSION: Final = 1
+
+Look = Callable[[], Examined] | Callable[[], Awaitable[Examined]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """`id` names the check for programs, `subject` what of several it is about. `last`: after all others."""
+
+    id: str
+    name: Words
+    look: Look
+    subject: str = ""
+    last: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """`warning`: kaiwa runs without it. `remedy` is empty when nothing has to be done."""
+    """One check and what came of it: what `--json` shows, whose fields stay."""
 
+    check: str
+    subject: str
     name: str
+    name_ja: str
     state: State
     detail: str
-    remedy: str = ""
+    detail_ja: str
+    remedy: str
+    remedy_ja: str
+    elapsed_ms: int
 
 
-def examine() -> list[Finding]:
-    """Run every check; none of them raises for what it looks for."""
-    checks: tuple[Callable[[], list[Finding]], ...] = (
-        check_python,
-        check_packages,
-        check_models,
-        check_voices,
-        check_settings,
-        check_database,
-        check_audio,
-        check_key,
+async def examine(checks: Sequence[Check], *, patience_s: float = PATIENCE_S) -> list[Finding]:
+    """Run the checks beside each other; none of them raises for what it looks for, or holds up the rest."""
+    logging.disable(logging.CRITICAL)  # what went wrong is a finding, not a line between them
+    try:
+        first = await asyncio.gather(*(_run(check, patience_s) for check in checks if not check.last))
+        then = [await _run(check, patience_s) for check in checks if check.last]
+    finally:
+        logging.disable(logging.NOTSET)
+    order = [check for check in checks if not check.last] + [check for check in checks if check.last]
+    found = dict(zip((id(check) for check in order), [*first, *then], strict=True))
+    return [found[id(check)] for check in checks]
+
+
+async def _run(check: Check, patience_s: float) -> Finding:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(patience_s):
+            found = await _looked(check.look)
+    except TimeoutError:
+        found = _no_answer(patience_s)
+    except ConfigError as wrong:
+        found = failure((f"{wrong.setting}: {wrong.problem}", ""), (wrong.remedy, ""))
+    except UpstreamError as error:
+        found = failure((error.message, ""), ("See docs/doctor.md.", "docs/doctor.md を参照してください。"))
+    except Exception as bug:  # noqa: BLE001 - one check that breaks must not hide what the others found
+        found = failure((f"the check itself failed ({type(bug).__name__})", "検査に失敗しました"), _REPORT)
+    return _finding(check, found, round((time.monotonic() - began) * 1000))
+
+
+async def _looked(look: Look) -> Examined:
+    """Await what is asynchronous; what blocks gets a thread that is waited for no longer than the check."""
+    if iscoroutinefunction(look):
+        return await look()
+    blocking = cast(Callable[[], Examined], look)
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Examined] = loop.create_future()
+
+    def settle(found: Examined | None, error: Exception | None) -> None:
+        if outcome.done():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        elif found is not None:
+            outcome.set_result(found)
+
+    def work() -> None:
+        try:
+            found = blocking()
+        except Exception as error:  # noqa: BLE001 - carried to whoever awaits
+            _hand_over(loop, settle, None, error)
+        else:
+            _hand_over(loop, settle, found, None)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await outcome
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *given: object) -> None:
+    try:
+        loop.call_soon_threadsafe(settle, *given)
+    except RuntimeError:  # the loop is over: nobody waits any more
+        return
+
+
+def _no_answer(patience_s: float) -> Examined:
+    return failure(
+        (f"no answer within {patience_s:g} s", f"{patience_s:g} 秒以内に応答がありません"),
+        ("Check address and network.", "アドレスとネットワークを確認してください。"),
     )
-    return [finding for check in checks for finding in check()]
 
 
-def print_findings(findings: list[Finding], *, as_json: bool) -> int:
+def _finding(check: Check, found: Examined, elapsed_ms: int) -> Finding:
+    return Finding(
+        check=check.id,
+        subject=check.subject,
+        name=check.name.english,
+        name_ja=check.name.japanese,
+        state=found.state,
+        detail=found.detail.english,
+        detail_ja=found.detail.japanese,
+        remedy=found.remedy.english,
+        remedy_ja=found.remedy.japanese,
+        elapsed_ms=elapsed_ms,
+    )
+
+
+def print_findings(findings: Sequence[Finding], *, as_json: bool) -> int:
     """Show the findings; return the exit code: 1 when something failed."""
-    failed = any(finding.state == "failed" for finding in findings)
+    failed = any(finding.state == "failure" for finding in findings)
     if as_json:
-        document = {"ok": not failed, "findings": msgspec.to_builtins(findings)}
-        print(json.dumps(document, ensure_ascii=False, indent=1))
+        print(json.dumps(_document(findings, failed), ensure_ascii=False, indent=1))
         return int(failed)
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
-        console.print(f"{MARKS[finding.state]} [bold]{escape(finding.name)}[/]  {escape(finding.detail)}")
-        if finding.remedy:
-            console.print(f"    → {escape(finding.remedy)}")
+        _print(console, finding)
+    counts = _counts(findings)
+    console.print(
+        f"\n{counts['ok']} ok, {counts['warning']} warnings, {counts['failure']} failures   "
+        f"正常 {counts['ok']}、警告 {counts['warning']}、異常 {counts['failure']}"
+    )
     return int(failed)
 
 
-def check_python() -> list[Finding]:
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    return [Finding(name="Python", state="ok", detail=f"{version} at {sys.executable}")]
+def _print(console: Console, finding: Finding) -> None:
+    title = f"{finding.name} {finding.name_ja}".strip()
+    subject = f" ({escape(finding.subject)})" if finding.subject else ""
+    console.print(f"{MARKS[finding.state]} [bold]{escape(title)}[/]{subject}  {escape(finding.detail)}")
+    if finding.state == "ok":
+        return
+    if finding.detail_ja:
+        console.print(f"    {escape(finding.detail_ja)}")
+    if finding.remedy:
+        console.print(f"    → {escape(finding.remedy)}")
+    if finding.remedy_ja and finding.remedy_ja != finding.remedy:
+        console.print(f"    → {escape(finding.remedy_ja)}")
 
 
-def check_packages() -> list[Finding]:
-    """The packages of kaiwa[local]; without them only remote engines can answer."""
-    needed = ("ctranslate2", "onnxruntime", "pyopenjtalk", "tokenizers")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        detail = f"missing: {', '.join(missing)}"
-        return [
-            Finding(name="Local speech", state="failed", detail=detail, remedy="pip install 'kaiwa[local]'")
-        ]
-    return [Finding(name="Local speech", state="ok", detail="all packages of kaiwa[local]")]
+def _document(findings: Sequence[Finding], failed: bool) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "ok": not failed,
+        "counts": _counts(findings),
+        "findings": msgspec.to_builtins(list(findings)),
+    }
 
 
-def check_models() -> list[Finding]:
-    """Every model file is there and is the one that was measured, byte for byte."""
-    from kaiwa.engines.speech import catalogue
-
-    def whisper() -> str:
-        folder = catalogue.whisper_directory(catalogue.default_cache_directory())
-        catalogue.verify_directory(folder)
-        return str(folder)
-
-    def carried(file: catalogue.ModelFile) -> str:
-        return f"{len(catalogue.carried_model(file)):,} bytes, genuine"
-
-    return [
-        _genuine("Voice activity model", lambda: carried(catalogue.SILERO_VAD)),
-        _genuine("Turn end model", lambda: carried(catalogue.SMART_TURN)),
-        _genuine("Recognition model", whisper),
-    ]
+def _counts(findings: Sequence[Finding]) -> dict[State, int]:
+    states: tuple[State, ...] = ("ok", "warning", "failure")
+    return {state: sum(finding.state == state for finding in findings) for state in states}
 
 
-def _genuine(name: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name=name, state="ok", detail=look())
-    except ConfigError as error:
-        return Finding(name=name, state="failed", detail=error.problem, remedy=error.remedy)
-
-
-def check_voices() -> list[Finding]:
-    """English voices are programs; the Japanese one comes with pyopenjtalk-plus."""
-    program = shutil.which("flite") or shutil.which("espeak-ng")
-    if program:
-        return [Finding(name="English voice", state="ok", detail=program)]
-    remedy = "apt-get install flite (or espeak-ng)"
-    return [Finding(name="English voice", state="warning", detail="no flite, no espeak-ng", remedy=remedy)]
-
-
-def check_settings() -> list[Finding]:
-    """The settings can be read, and their port is free."""
-    from kaiwa.cli.serving import read_settings
-
-    try:
-        settings = read_settings()
-    except ConfigError as error:
-        detail = f"{error.setting}: {error.problem}"
-        return [Finding(name="Settings", state="failed", detail=detail, remedy=error.remedy)]
-    found = [Finding(name="Settings", state="ok", detail=f"serves on {settings.host}:{settings.port}")]
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            remedy = "End the program that uses it, or choose another: kaiwa serve --port N."
-            found.append(Finding(name="Port", state="failed", detail=str(error), remedy=remedy))
-        else:
-            found.append(Finding(name="Port", state="ok", detail=f"{settings.port} is free"))
-    return found
-
-
-def check_database() -> list[Finding]:
-    """The database of reservations answers, and its schema is one that this kaiwa knows."""
-    from kaiwa.apps.rentacar.examining import examine_database
-    from kaiwa.cli.serving import database_setting
-
-    try:
-        found = asyncio.run(examine_database(database_setting()))
-    except ConfigError as wrong:
-        return [Finding(name="Database", state="failed", detail=wrong.problem, remedy=wrong.remedy)]
-    remedy = "Make a copy before the first use." if found.state == "older" else ""
-    state: State = "warning" if found.state == "older" else "ok"
-    return [Finding(name="Database", state=state, detail=f"{found.kind}: {found.detail}", remedy=remedy)]
-
-
-def check_audio() -> list[Finding]:
-    """Microphone and loudspeaker, for `kaiwa talk` only; browsers bring their own."""
-    from kaiwa.cli.audio_devices import problem_with_devices
-
-    problem = problem_with_devices()
-    if problem is None:
-        return [Finding(name="Audio devices", state="ok", detail="microphone and loudspeaker for kaiwa talk")]
-    return [Finding(name="Audio devices", state="warning", detail=problem.detail, remedy=problem.remedy)]
-
-
-def check_key() -> list[Finding]:
-    """Whether an account is configured; none is needed for the local engine."""
-    names = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY", "OPENAI_API_KEY")
-    given = [name for name in names if os.environ.get(name)]
-    if not given:
-        return [Finding(name="Account", state="ok", detail="none set; the local engine needs none")]
-    return [Finding(name="Account", state="ok", detail=f"set: {', '.join(given)}")]
+_REPORT: Final = (
+    "Please report it, with the output of `kaiwa doctor --json`.",
+    "`kaiwa doctor --json` の出力を添えて報告してください。",
+)

@@ -17,15 +17,18 @@ from msgspec.structs import replace
 from kaiwa.engines.realtime import RealtimeEngine, Upstreams
 from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events.config import SessionConfig
+from kaiwa.interfaces import Session
 from kaiwa.protocol.realtime.passing import client_side
 from kaiwa.server.conversations import Admitted, Parts
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings, UpstreamEntry
 from kaiwa.session.policy import FILLERS
+from kaiwa.session.relay import unbroken
 from kaiwa.session.relay.offered_tools import OfferedTools, offered
 from kaiwa.session.relay.pins import PINNABLE
 from kaiwa.session.relay.profile import RelayProfile, Remedies
 from kaiwa.session.relay.session import RelaySession, looks_at
+from kaiwa.session.relay.unbroken import Renewal, UnbrokenSession
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.toolbox import AgentToolBox
@@ -49,7 +52,7 @@ def relay_from(settings: Settings) -> RelayAnswerer | None:
     check_pins(settings)
     if settings.engine in ("local", "text"):
         return None
-    targets, remedies = _targets(settings)
+    targets, remedies = realtime_targets(settings)
     if not targets:
         if settings.engine == "relay":
             raise ConfigError(
@@ -127,7 +130,10 @@ class RelayAnswerer:
         box = AgentToolBox(agent, language=agent.language, jobs=self._jobs)
         specs = () if profile.type == "transcription" else box.specs
         heard, said = looks_at(profile, specs)
-        session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
+        session: Session = RelaySession(profile, ids=new_id, tools=specs, now=time.monotonic())
+        if call is None and self._settings.realtime_reopen_s > 0:
+            renewal = Renewal(within_s=self._settings.realtime_reopen_s)
+            session, said = UnbrokenSession(session, said, renewal, ids=new_id), said | unbroken.TYPES
         engine = RealtimeEngine(self._upstreams, self._model(admitted), said, call=call)
         return Parts(
             session,
@@ -210,7 +216,11 @@ def check_pins(settings: Settings) -> None:
             )
 
 
-def _targets(settings: Settings) -> tuple[list[RealtimeTarget], Remedies]:
+def realtime_targets(settings: Settings) -> tuple[list[RealtimeTarget], Remedies]:
+    """Return the services that conversations may be relayed to, and the settings that name them.
+
+    Raises ConfigError.
+    """
     if settings.realtime_upstreams:
         setting = "KAIWA_REALTIME_UPSTREAMS"
         targets = [_entered(entry, number) for number, entry in enumerate(settings.realtime_upstreams, 1)]

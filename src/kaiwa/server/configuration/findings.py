@@ -11,23 +11,23 @@ from typing import Literal
 import msgspec
 
 from kaiwa.errors import ConfigError
+from kaiwa.events.examined import NOTHING, Words
 from kaiwa.server.settings import Disagreement
 
 Place = Literal["option", "environment", ".env", "file", "default"]
 Weight = Literal["failure", "warning"]
 
-
-class Words(msgspec.Struct, frozen=True):
-    """The same in English and Japanese; what has no Japanese is said in English alone."""
-
-    english: str
-    japanese: str = ""
-
-    def __add__(self, other: Words) -> Words:
-        return Words(f"{self.english} {other.english}".strip(), f"{self.japanese} {other.japanese}".strip())
-
-
-NOTHING = Words("")
+__all__ = [
+    "DEFAULT",
+    "NOTHING",
+    "Finding",
+    "Origin",
+    "Place",
+    "Weight",
+    "Words",
+    "WrongConfiguration",
+    "told_of",
+]
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -47,6 +47,8 @@ class Configuration:
     """What was read. `settings` None: something is wrong with it; `origins`: of what is no default."""
 
     settings: Settings | None
+    usable: Settings
+    """What is right of it, for who looks further; it may break rules between settings."""
     origins: Mapping[str, Origin]
     findings: tuple[Finding, ...]
     file: Path | None = None
@@ -106,7 +108,10 @@ def _judged(sources: list[Source], path: Path | None) -> Configuration:
     findings += [told_of(rule, _origin_of(rule.setting, origins)) for rule in disagreements(right)]
     failed = any(finding.weight == "failure" for finding in findings)
     settings = None if failed else Settings.model_validate(values)
-    return Configuration(settings, origins, tuple(findings), path, hidden)
+    usable = settings or Settings.model_construct(
+        **{name: getattr(right, name) for name in Settings.model_fields}
+    )
+    return Configuration(settings, usable, origins, tuple(findings), path, hidden)
 
 
 def _effective(sources: list[Source]) -> tuple[dict[str, Written], dict[str, tuple[Origin, ...]]]:
