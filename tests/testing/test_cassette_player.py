@@ -206,3 +206,17 @@ def test_blackening_keeps_a_frame_json_and_takes_every_letter_of_its_words(
     assert kept["type"] == "session.update"
     hidden = "words" in kinds and name != "x"
     assert ("秘密" in kept[name]) is not hidden
+
+
+def test_a_caller_of_a_recording_that_was_cut_ends_with_it_and_its_service_stays() -> None:
+    cut = exchange((1.0, "server", HELLO), (2.0, "client", ASK))
+    cut.entries.pop()
+    cut.cut = True
+    caller, service = Player(cut, plays="client"), Player(cut, plays="server")
+    for player in (caller, service):
+        player.start(0.0)
+        player.due(0.0)
+        player.receive(HELLO if player is caller else ASK, 0.0)
+        player.due(0.0)
+    assert caller.finished
+    assert not service.finished

@@ -108,7 +108,7 @@ def _kinds(named: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _advice(url: str, upstream: Upstream, file: Path) -> str:
-    whose = "with the key of the settings" if upstream.key else "with the key that the client sends"
+    whose = "with a key of ours" if upstream.key else "with the key that the client sends"
     return "\n".join(
         [
             f"kaiwa 会話  {file} に記録中 / recording {urlsplit(upstream.url).netloc}, {whose}",

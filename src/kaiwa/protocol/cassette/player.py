@@ -91,8 +91,9 @@ class Player:
 
     @property
     def finished(self) -> bool:
-        """Everything recorded has happened, or something else has. What was cut short goes on in silence."""
-        over = not self._steps and not self._exchange.cut
+        """Everything recorded has happened, or something else has. A service that was cut short stays."""
+        stays = self._plays == "server" and self._exchange.cut
+        over = not self._steps and not stays
         return over or self.mismatch is not None or self.left
 
     @property
