@@ -169,6 +169,9 @@ def test_a_named_file_must_be_there_and_the_usual_one_need_not(place: Place) -> 
     assert "there is no such file" in str(found)
     (place.folder / "other.toml").write_text("port = 9")
     assert place.settings().port == 9
+    place.environ = {}
+    place.dotenv(f"KAIWA_CONFIG={place.folder / 'other.toml'}\n")
+    assert place.settings().port == 9
     (place.folder / "option.toml").write_text("port = 10")
     read = read_configuration(file=place.folder / "option.toml", environ=place.environ, folder=place.folder)
     assert read.demand().port == 10

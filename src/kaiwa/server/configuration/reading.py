@@ -24,7 +24,7 @@ from kaiwa.server.configuration.findings import (
     told_of,
 )
 from kaiwa.server.configuration.lines import line_of
-from kaiwa.server.configuration.names import ENVIRONMENT, FILE_SETTING, meant, shown_name
+from kaiwa.server.configuration.names import ENVIRONMENT, meant, shown_name
 from kaiwa.server.configuration.sources import (
     Source,
     Written,
@@ -83,12 +83,12 @@ def read_configuration(
     """Read all places once. `file` None: what KAIWA_CONFIG names, else the folder's `kaiwa.toml` if there."""
     environ = os.environ if environ is None else environ
     folder = Path() if folder is None else folder
-    dotenv = from_dotenv(folder / DOTENV)
-    named = file or environ.get(FILE_SETTING)
+    variables, dotenv = from_environment(environ), from_dotenv(folder / DOTENV)
+    named = file or variables.file or dotenv.file
     path = Path(named) if named else folder / USUAL_FILE
     sources = [
         from_options(options or {}),
-        from_environment(environ),
+        variables,
         dotenv,
         from_file(path, required=bool(named)),
     ]

@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 from kaiwa.server.configuration.findings import Finding, Origin, Weight, Words
 from kaiwa.server.configuration.lines import Path as KeyPath
 from kaiwa.server.configuration.lines import line_of, lines_of
-from kaiwa.server.configuration.names import ENVIRONMENT, FILE, is_group, is_strange, meant
+from kaiwa.server.configuration.names import ENVIRONMENT, FILE, FILE_SETTING, is_group, is_strange, meant
 
 MOST_BYTES: Final = 1024 * 1024
 # Of these a table is the value itself.
@@ -39,8 +39,9 @@ class Written:
 
 @dataclass
 class Source:
-    """What one place says."""
+    """What one place says. `file`: the configuration file that it names."""
 
+    file: str | None = None
     written: list[Written] = field(default_factory=list[Written])
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -49,7 +50,7 @@ def from_options(options: Mapping[str, object]) -> Source:
     """Take what the command line says; None: nothing."""
     given = {name: value for name, value in options.items() if value is not None}
     return Source(
-        [
+        written=[
             Written(name, value, Origin("option", f"--{name.replace('_', '-')}"))
             for name, value in given.items()
         ]
@@ -118,8 +119,8 @@ def _flat(table: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tu
 
 def _variables(values: Mapping[str, str], origin: Callable[[str], Origin]) -> Source:
     """Take variables in the order in which a setting's names are known: the first one that is set counts."""
-    source = Source()
     given = {name.upper(): name for name in values}
+    source = Source(file=values.get(given.get(FILE_SETTING, "")) or None)
     taken: set[str] = set()
     for known, setting in ENVIRONMENT.items():
         name = given.get(known)
