@@ -10,7 +10,7 @@ import pytest
 from kaiwa.cli.serving import read_settings
 from kaiwa.errors import ConfigError
 from kaiwa.events.config import AudioInput, FunctionTool, SessionAudio, SessionConfig
-from kaiwa.server.relay import RelayAnswerer, _wishes, merged, relay_from
+from kaiwa.server.relay import RelayAnswerer, _wishes, check_relay, merged, relay_from
 from kaiwa.server.settings import Settings
 
 AZURE = {"azure_openai_endpoint": "https://me.openai.azure.com", "azure_openai_api_key": "k"}
@@ -114,3 +114,27 @@ def test_a_first_session_tells_only_what_differs_from_the_services_own() -> None
     assert _wishes(SessionConfig(id="sess_1", model="x", expires_at=9)) == {}
     assert _wishes(config) == {"instructions": "Hi", "tools": [{"type": "function", "name": "dance"}]}
     assert _wishes(quiet)["audio"] == {"input": {"turn_detection": None}}
+
+
+async def test_another_key_or_service_is_used_from_the_next_conversation_on() -> None:
+    relay = answerer(**DEPLOYED)
+    assert relay is not None
+    pool = relay._upstreams.pool
+    (first,) = pool.candidates("voice")
+    pool.take(first)
+    relay.adjust(Settings(**DEPLOYED | {"azure_openai_api_key": "another"}))  # type: ignore[arg-type]
+    (second,) = pool.candidates("voice")
+    assert await first.credential.headers() == {"api-key": "k"}
+    assert await second.credential.headers() == {"api-key": "another"}
+    assert pool.live == {"azure": 1}
+    entries = [{"name": "west", "endpoint": "https://west", "deployment": "voice", "api_key": "w"}]
+    relay.adjust(Settings(realtime_upstreams=entries))  # type: ignore[arg-type]
+    assert [target.name for target in pool.candidates("voice")] == ["west"]
+    pool.give_back(first)
+    assert pool.live == {"azure": 0, "west": 0}
+    await relay.close()
+
+
+def test_services_that_cannot_be_used_are_told_before_they_are_taken_up() -> None:
+    with pytest.raises(ConfigError, match="KAIWA_REALTIME_UPSTREAMS"):
+        check_relay(Settings(realtime_upstreams=[{"name": "half"}]))  # type: ignore[arg-type]

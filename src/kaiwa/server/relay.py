@@ -44,6 +44,14 @@ _SOUND: Final = {
     "realtime": {"audio": {"input": _PCM, "output": _PCM}},
     "transcription": {"audio": {"input": _PCM}},
 }
+# What `realtime_targets` goes by, as far as it may change while the server runs.
+_OF_TARGETS: Final = (
+    "realtime_upstreams",
+    "azure_openai_endpoint",
+    "azure_openai_api_key",
+    "openai_api_key",
+    "openai_base_url",
+)
 _OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
 
 
@@ -151,7 +159,11 @@ class RelayAnswerer:
         return config.model if config.model != admitted.agent.name else self._settings.openai_realtime_model
 
     def adjust(self, settings: Settings) -> None:
-        self._settings = settings
+        """Go by other settings from the next conversation on, and ask other services if those changed."""
+        before, self._settings = self._settings, settings
+        if any(getattr(before, name) != getattr(settings, name) for name in _OF_TARGETS):
+            targets, self._remedies = realtime_targets(settings)
+            self._upstreams.pool.become(targets)
 
     async def close(self) -> None:
         await self._jobs.finish()
@@ -205,6 +217,13 @@ def _difference(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- from settings to targets ------------------------------------------------------------------
+
+
+def check_relay(settings: Settings) -> None:
+    """See that conversations could be relayed by these settings. Raises ConfigError."""
+    check_pins(settings)
+    if settings.engine not in ("local", "text"):
+        realtime_targets(settings)
 
 
 def check_pins(settings: Settings) -> None:

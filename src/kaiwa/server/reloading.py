@@ -15,7 +15,7 @@ from kaiwa.errors import ConfigError
 from kaiwa.server.configuration.findings import WrongConfiguration, told_of
 from kaiwa.server.configuration.names import shown_name
 from kaiwa.server.settings import GROUPS, Settings, disagreements
-from kaiwa.server.settings_words import is_live
+from kaiwa.server.settings_words import live_of
 
 log = logging.getLogger("kaiwa.server")
 
@@ -86,10 +86,11 @@ def _differences(before: Settings, after: Settings) -> list[str]:
 
 
 def _may_change(name: str, before: Settings, after: Settings) -> bool:
-    """Whether the house is open to all or to keys alone is decided when it starts."""
-    if name == "api_key" and (before.api_key is None or after.api_key is None):
-        return False
-    return is_live(Settings.model_fields[name])
+    """Whether the house is open to all, or relays, is decided when it starts: not the last key may go."""
+    live = live_of(Settings.model_fields[name])
+    if live is None or not live.while_set:
+        return live is not None
+    return bool(getattr(before, name)) and bool(getattr(after, name))
 
 
 def _named(names: Sequence[str]) -> str:

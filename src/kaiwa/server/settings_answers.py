@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from kaiwa.server.settings_values import FROM_JSON, Listed, TextOfTables
-from kaiwa.server.settings_words import LIVE, Group, Names
+from kaiwa.server.settings_words import LIVE, LIVE_WHILE_SET, Group, Names
 
 
 class UpstreamEntry(BaseModel):
@@ -36,17 +36,19 @@ class AnswerSettings(Group):
     on relaying to a service.
     """
 
-    chat_base_url: str | None = None
+    chat_base_url: Annotated[str | None, LIVE_WHILE_SET] = None
     """An OpenAI-compatible endpoint up to `/v1`: OpenAI, Ollama, llama.cpp, vLLM."""
     chat_model: str | None = None
     """Its model; required with the above. With `KAIWA_UPSTREAMS` (docs/pool.md): which of their models
     agents speak with, the first one unless told otherwise."""
-    chat_api_key: SecretStr | None = None
+    chat_api_key: Annotated[SecretStr | None, LIVE_WHILE_SET] = None
     """Its key, where it wants one."""
-    azure_openai_endpoint: Annotated[str | None, Names("AZURE_OPENAI_ENDPOINT")] = None
+    azure_openai_endpoint: Annotated[str | None, Names("AZURE_OPENAI_ENDPOINT"), LIVE_WHILE_SET] = None
     """`https://NAME.openai.azure.com`."""
     azure_openai_api_key: Annotated[
-        SecretStr | None, Names("AZURE_OPENAI_API_KEY", "KAIWA_AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY")
+        SecretStr | None,
+        Names("AZURE_OPENAI_API_KEY", "KAIWA_AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"),
+        LIVE_WHILE_SET,
     ] = None
     """Its key; without one, a token of Microsoft Entra ID."""
     azure_openai_chat_deployment: Annotated[
@@ -105,11 +107,14 @@ class RelaySettings(Group):
     Microsoft Entra ID."""
     realtime_api_version: str | None = None
     """Speak the preview protocol of this version to it; None: GA."""
-    realtime_upstreams: Annotated[tuple[UpstreamEntry, ...], FROM_JSON] = ()
+    realtime_upstreams: Annotated[tuple[UpstreamEntry, ...], FROM_JSON, LIVE_WHILE_SET] = ()
     """Several deployments that stand in for each other, as JSON; wins over the single ones."""
-    openai_api_key: Annotated[SecretStr | None, Names("OPENAI_API_KEY")] = None
+    realtime_reopen_s: Annotated[float, Field(ge=0)] = 15
+    """So long another session at the service is tried for when the one of a conversation breaks; it is told
+    what was said, and the client notices nothing. 0: the conversation ends with it."""
+    openai_api_key: Annotated[SecretStr | None, Names("OPENAI_API_KEY"), LIVE_WHILE_SET] = None
     """OpenAI or a compatible service; only with `KAIWA_ENGINE=relay`."""
-    openai_base_url: Annotated[str, Names("OPENAI_BASE_URL")] = "https://api.openai.com/v1"
+    openai_base_url: Annotated[str, Names("OPENAI_BASE_URL"), LIVE] = "https://api.openai.com/v1"
     """Its address up to `/v1`."""
     openai_realtime_model: str = "gpt-realtime"
     """What OpenAI is asked for when a client names an agent."""

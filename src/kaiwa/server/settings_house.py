@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, SecretStr, field_validator
 
 from kaiwa.server.settings_values import Listed, TextOfTables
-from kaiwa.server.settings_words import LIVE, Group, Names, Option
+from kaiwa.server.settings_words import LIVE, LIVE_WHILE_SET, Group, Names, Option
 
 
 class ModelPrices(BaseModel):
@@ -111,10 +111,9 @@ class ServerSettings(Group):
 class CallerSettings(Group):
     """Callers"""
 
-    api_key: Annotated[SecretStr | None, LIVE] = None
+    api_key: Annotated[SecretStr | None, LIVE_WHILE_SET] = None
     """When set, every WebSocket and every request must offer it or, for a session, an ephemeral key
-    (docs/endpoints.md#keys). `/`, `/healthz` and `/v1/models` need no key. It can be changed live; the
-    first key and none need a restart."""
+    (docs/endpoints.md#keys). `/`, `/healthz` and `/v1/models` need no key."""
     keys: Path | None = None
     """The file of API keys that `kaiwa keys` writes (docs/policy.md#api-keys); with it everybody needs a
     key. The file itself is read anew when it changes."""

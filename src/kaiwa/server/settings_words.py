@@ -33,10 +33,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Live:
-    """The setting can change while the server runs: on SIGHUP (`server/reloading.py`)."""
+    """The setting can change while the server runs: on SIGHUP (`server/reloading.py`).
+
+    `while_set`: from one value to another; that there is one, or none, is decided when the server starts.
+    """
+
+    while_set: bool = False
 
 
 LIVE: Final = Live()
+LIVE_WHILE_SET: Final = Live(while_set=True)
 
 
 class Group(BaseModel):
@@ -58,5 +64,9 @@ def option_of(field: FieldInfo) -> str | None:
     return next((mark.flag for mark in field.metadata if isinstance(mark, Option)), None)
 
 
+def live_of(field: FieldInfo) -> Live | None:
+    return next((mark for mark in field.metadata if isinstance(mark, Live)), None)
+
+
 def is_live(field: FieldInfo) -> bool:
-    return any(isinstance(mark, Live) for mark in field.metadata)
+    return live_of(field) is not None

@@ -25,6 +25,16 @@ from kaiwa.upstream.pool.pool import DeploymentPool
 log = logging.getLogger(__name__)
 
 SETTING: Final = "KAIWA_UPSTREAMS"
+# What deployments are made of, as far as it may change while the server runs.
+_OF_DEPLOYMENTS: Final = (
+    "upstreams",
+    "chat_base_url",
+    "chat_api_key",
+    "azure_openai_endpoint",
+    "azure_openai_api_key",
+    "openai_api_key",
+    "openai_base_url",
+)
 LOOK_EVERY_S: Final = 1.0
 _MOST_BYTES: Final = 1024 * 1024
 
@@ -74,8 +84,9 @@ class UpstreamPool:
 
     def adjust(self, settings: Settings) -> None:
         """Use the deployments of other settings. Streams that run go on where they are."""
-        if settings.upstreams != self._settings.upstreams:
-            self._settings = settings
+        changed = any(getattr(settings, name) != getattr(self._settings, name) for name in _OF_DEPLOYMENTS)
+        self._settings = settings
+        if changed:
             self.reload()
 
     @asynccontextmanager

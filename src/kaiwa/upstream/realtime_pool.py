@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from kaiwa.upstream.credentials import Credential
 from kaiwa.upstream.pool.breaker import Breaker, BreakerRules
 from kaiwa.upstream.realtime import RealtimeTarget
 
@@ -22,13 +23,24 @@ class RealtimePool:
     def __init__(
         self, targets: Sequence[RealtimeTarget], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._targets: tuple[RealtimeTarget, ...] = ()
+        self._clock = clock
+        self._live: dict[str, int] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._turn = 0
+        self._used_in: dict[str, int] = {}
+        self._credentials: dict[int, Credential] = {}
+        self.become(targets)
+
+    def become(self, targets: Sequence[RealtimeTarget]) -> None:
+        """Ask these from now on. Sessions that run stay where they are; who failed gets another chance."""
         assert len({target.name for target in targets}) == len(targets), "names tell targets apart"
         self._targets = tuple(targets)
-        self._clock = clock
-        self._live = {target.name: 0 for target in targets}
-        self._breakers = {target.name: Breaker(_RULES) for target in targets}
-        self._turn = 0
-        self._used_in = {target.name: 0 for target in targets}
+        for target in targets:
+            self._live.setdefault(target.name, 0)
+            self._used_in.setdefault(target.name, 0)
+            self._breakers[target.name] = Breaker(_RULES)
+            self._credentials[id(target.credential)] = target.credential
 
     @property
     def targets(self) -> tuple[RealtimeTarget, ...]:
@@ -45,7 +57,7 @@ class RealtimePool:
     def is_well(self) -> bool:
         """Whether there is a target that did not fail just now."""
         now = self._clock()
-        return any(breaker.state(now) != "open" for breaker in self._breakers.values())
+        return any(self._breakers[target.name].state(now) != "open" for target in self._targets)
 
     def candidates(self, model: str | None) -> list[RealtimeTarget]:
         """Return who may be asked, in order. Those that failed just now come last, for want of better."""
@@ -80,5 +92,5 @@ class RealtimePool:
         self._breakers[target.name].failed(now, begun=now, probe=True)
 
     async def close(self) -> None:
-        for credential in {id(target.credential): target.credential for target in self._targets}.values():
+        for credential in self._credentials.values():
             await credential.close()

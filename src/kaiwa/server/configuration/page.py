@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from kaiwa.server.configuration.allowed import allowed
 from kaiwa.server.settings import GROUPS
-from kaiwa.server.settings_words import Group, environment_names, is_live, option_of
+from kaiwa.server.settings_words import Group, environment_names, live_of, option_of
 
 PAGE: Final = Path("docs/configuration.md")
 BEGIN: Final = "<!-- settings: written by `python -m kaiwa.server.configuration.page` -->"
@@ -76,10 +76,17 @@ def _row(name: str, field: FieldInfo) -> str:
         ", ".join(shown).replace(", or ", " or "),
         allowed(field).english,
         f"`{default}`" if default else "none",
-        "yes" if is_live(field) else "",
+        _live(field),
         _linked(field.description or ""),
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _live(field: FieldInfo) -> str:
+    live = live_of(field)
+    if live is None:
+        return ""
+    return "while set" if live.while_set else "yes"
 
 
 def _linked(meaning: str) -> str:
