@@ -57,6 +57,8 @@ from kaiwa.server.settings import Settings
 from kaiwa.server.signalr import SignalR
 from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.signalr_page import SignalRPage
+from kaiwa.server.status.board import board_of
+from kaiwa.server.status.view import StatusView, Watched
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import Tokens
 from kaiwa.server.traces.exporting import address_of
@@ -161,6 +163,7 @@ class _Assembly:
         self._readiness = readiness_of(pool, streams, self._relay)
         self.signalr = SignalR(settings, self.chats, None if self.traces is None else self.traces.hubs)
         self._measures.watch(lambda: self.signalr.hubs)
+        self._board = board_of(self._measures.conversations, streams)
         most_bytes = settings.chat_request_mb * _MEGABYTE
         self._door = RelayDoor(self.relaying, House(doors.ledger, doors.prices), most_bytes)
         first = RelayDoor(self.relaying, House(uncounted, doors.prices), most_bytes)
@@ -254,6 +257,18 @@ class _Assembly:
 
         return change
 
+    def _watched(self) -> Watched:
+        return Watched(
+            settings=lambda: self._admission.settings,
+            board=self._board,
+            registry=self._measures.registry,
+            readiness=self._readiness,
+            upstreams=self._upstreams,
+            streams=self.relaying.streams,
+            hubs=lambda: self.signalr.hubs,
+            traces=self.traces,
+        )
+
     def table(self) -> list[Entry]:
         """Return every address and who answers there."""
         settings, gate, directory, doors = self._settings, self.gate, self._directory, self._doors
@@ -272,6 +287,7 @@ class _Assembly:
             *entries.speech(gate, lambda: self._speech),
             *entries.hubs(gate, hubs),
             *entries.pool(gate, PoolView(self._upstreams)),
+            *entries.status(gate, StatusView(self._watched())),
             *entries.signalr_page(SignalRPage(settings)),
         ]
         self._console = Console(settings, directory, entries.carriers(table), keyed=doors.closed)

@@ -41,6 +41,7 @@ from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.signalr_page import SignalRPage
 from kaiwa.server.speaking import Speaking
+from kaiwa.server.status.view import STATUS, StatusView
 from kaiwa.server.tokens import TOKEN, Tokens
 from kaiwa.server.transcribing import Transcribing
 from kaiwa.upstream.pool.pool import DeploymentPool
@@ -89,6 +90,14 @@ def pool(gate: Gate, view: PoolView) -> list[Entry]:
         Entry("GET", ("/api/pool",), gate.keyed(view.state), POOL),
         Entry("GET", ("/pool",), view.page),
         Entry("GET", ("/pool/{name}",), view.part),
+    ]
+
+
+def status(gate: Gate, view: StatusView) -> list[Entry]:
+    return [
+        Entry("GET", ("/api/status",), gate.keyed(view.state), STATUS),
+        Entry("GET", ("/status",), view.page),
+        Entry("GET", ("/status/{name}",), view.part),
     ]
 
 
