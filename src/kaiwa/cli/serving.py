@@ -23,6 +23,12 @@ def serve_agent(file: Path | None = None, **options: Any) -> None:
     settings = read.demand()
     for finding in read.warnings:
         print(f"kaiwa: {finding}\n  {finding.japanese}", file=sys.stderr)
+    if settings.workers > 1:
+        from kaiwa.server.logs import log_to_stderr
+        from kaiwa.server.workers import supervise
+
+        log_to_stderr(settings.log_level, settings.log_format)
+        raise SystemExit(supervise(settings, options, None if file is None else str(file)))
     serve(settings, lambda: read_configuration(options, file=file).demand())
 
 

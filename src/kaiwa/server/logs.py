@@ -49,6 +49,7 @@ class TextFacts(logging.Formatter):
         "outcome",
         "settings",
         "cause",
+        "worker",
         "status",
         "code",
     )
