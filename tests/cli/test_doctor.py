@@ -149,6 +149,15 @@ async def test_what_is_wrong_with_a_deployment_is_told_apart(
     assert found.state == "failure" and detail in found.detail and remedy in found.remedy
 
 
+async def test_a_transcription_model_that_the_resource_lacks_is_found(tmp_path: Path) -> None:
+    faults = Faults(fail_transcription="DeploymentNotFound")
+    async with running_service(faults=faults) as service:
+        found = await doctor(tmp_path, setup(service, tmp_path))
+    assert of(found, "upstream.realtime").state == "ok"
+    missing = of(found, "upstream.transcription", "gpt-4o-mini-transcribe")
+    assert missing.state == "failure" and "KAIWA_RELAY_SESSION" in missing.remedy
+
+
 async def test_every_deployment_of_the_pool_is_asked_under_its_own_name(tmp_path: Path) -> None:
     async with running_service() as service:
         entries = [
