@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run chainlit demo bench test test-clients check format setup console lock clean
+.PHONY: help run chainlit demo bench test test-clients check format setup console lock audit site clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -40,12 +40,14 @@ test-clients: ## Let the other official clients call: frameworks, browsers, whol
 	@$(BIN)/python -m tests.clients.outcomes
 	@$(BIN)/python -m tests.interaction.outcomes
 
-check: ## Lint, formatting, types and the rooms' import rules
+check: ## Lint, formatting, types, the rooms' import rules, dependencies, and the documentation
 	@scripts/setup.sh dev
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --check; exit 1; }
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest --quiet --no-header tests/security/test_dependencies.py tests/docs/test_links.py
+	@scripts/site.sh
 
 format: ## Format the code and sort its imports
 	@scripts/setup.sh dev
@@ -58,6 +60,14 @@ setup: ## Install everything that development needs
 console: ## Build the web console from web/ into the package
 	@scripts/setup.sh dev
 	@cd web && npm run --silent check && npm run --silent build
+
+audit: ## Ask the index and advisory services about every locked package (needs a network)
+	@scripts/setup.sh dev
+	@scripts/audit.sh
+
+site: ## Build the documentation into build/site
+	@scripts/setup.sh dev
+	@scripts/site.sh
 
 lock: ## Renew the lock files (ARGS=--upgrade for newer versions)
 	@scripts/setup.sh dev

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from tests.docs.pages import PAGES, ROOT, anchors_of, links_of, text_of
+from tests.docs.pages import PAGES, ROOT, anchors_of, blocks_of, links_of, text_of
 
 SITE = ROOT / "docs"
 
@@ -44,3 +44,5 @@ def test_pages_in_two_languages_have_the_same_chapters() -> None:
         english = japanese.with_name(japanese.name.replace(".ja.md", ".md"))
         levels = [re.findall(r"^(#+) ", text_of(page), re.M) for page in (english, japanese)]
         assert levels[0] == levels[1], f"{japanese.name}: other headings than {english.name}"
+        code = [[block.text for block in blocks_of(page)] for page in (english, japanese)]
+        assert code[0] == code[1], f"{japanese.name}: other code than {english.name}"
