@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.settings_answers import AnswerSettings, ChatSettings, RelaySettings, UpstreamEntry
+from kaiwa.server.settings_cluster import ClusterSettings, about_peers, about_processes
 from kaiwa.server.settings_doors import CallSettings, HubSettings
 from kaiwa.server.settings_house import CallerSettings, ModelPrices, Prices, ServerSettings
 from kaiwa.server.settings_traces import TraceSettings
@@ -22,6 +23,7 @@ __all__ = ["GROUPS", "ModelPrices", "Prices", "Settings", "UncheckedSettings", "
 
 GROUPS: Final[tuple[type[Group], ...]] = (
     ServerSettings,
+    ClusterSettings,
     CallerSettings,
     CallSettings,
     AnswerSettings,
@@ -34,6 +36,7 @@ GROUPS: Final[tuple[type[Group], ...]] = (
 
 class UncheckedSettings(
     ServerSettings,
+    ClusterSettings,
     CallerSettings,
     CallSettings,
     AnswerSettings,
@@ -89,6 +92,9 @@ def disagreements(settings: UncheckedSettings) -> Iterator[Disagreement]:
                 "KAIWA_API_KEY か KAIWA_KEYS を設定するか、127.0.0.1 で待ち受けてください。",
             ),
         )
+    loopback = settings.peer_host is None or is_loopback(settings.peer_host)
+    for wrong in (*about_processes(settings), *about_peers(settings, keyed, loopback)):
+        yield Disagreement(*wrong)
     yield from _about_tls(settings)
 
 
