@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run chainlit demo bench test test-clients check format setup console lock audit site clean
+.PHONY: help run chainlit demo bench test test-clients check format setup console wheel lock audit site clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ check: ## Lint, formatting, types, the rooms' import rules, dependencies, and th
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest --quiet --no-header tests/security/test_dependencies.py tests/docs/test_links.py
 	@scripts/site.sh
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 format: ## Format the code and sort its imports
 	@scripts/setup.sh dev
@@ -60,6 +63,10 @@ setup: ## Install everything that development needs
 console: ## Build the web console from web/ into the package
 	@scripts/setup.sh dev
 	@cd web && npm run --silent check && npm run --silent build
+
+wheel: ## Build the wheel and the source archive into dist/
+	@scripts/setup.sh run
+	@$(BIN)/hatchling build -d dist
 
 audit: ## Ask the index and advisory services about every locked package (needs a network)
 	@scripts/setup.sh dev
