@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from tests.docs.pages import BLOCKS, ROOT, Block
 from tests.docs.running import Place
+from tests.packaging.shown import SHOWN
 from tests.server.live_server import live_server
 
 from kaiwa import Agent
@@ -47,6 +48,8 @@ MOST_NOT_RUN = 11
 def kind_of(block: Block) -> str:
     if block.first in NOT_RUN:
         return "not run"
+    if block.first in SHOWN:
+        return "installation"
     if block.language == "python":
         return "talking python" if _awaits_at_its_top(block.text) else "python"
     if block.language in ("js", "json", "toml"):
@@ -100,7 +103,7 @@ async def before_a_service(folder: Path) -> AsyncIterator[str]:
 
 def test_what_is_not_run_is_known_and_few() -> None:
     assert len(NOT_RUN) <= MOST_NOT_RUN
-    assert set(NOT_RUN) <= {block.first for block in BLOCKS}, "a block that is gone needs no excuse"
+    assert {*NOT_RUN, *SHOWN} <= {block.first for block in BLOCKS}, "a block that is gone needs no excuse"
     assert [block.place for block in BLOCKS if kind_of(block) == "unknown"] == [], (
         "nothing is known to run this"
     )

@@ -40,7 +40,7 @@ def test_every_image_is_shown_somewhere_and_says_what_it_shows() -> None:
 
 def test_pages_in_two_languages_have_the_same_chapters() -> None:
     """A translation that lags behind shows by its headings, its code and its links."""
-    for japanese in SITE.rglob("*.ja.md"):
+    for japanese in (ROOT / "README.ja.md", *SITE.rglob("*.ja.md")):
         english = japanese.with_name(japanese.name.replace(".ja.md", ".md"))
         levels = [re.findall(r"^(#+) ", text_of(page), re.M) for page in (english, japanese)]
         assert levels[0] == levels[1], f"{japanese.name}: other headings than {english.name}"
