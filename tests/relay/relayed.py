@@ -27,6 +27,7 @@ def settings_for(service: Service, **settings: Any) -> Settings:
         "azure_openai_endpoint": service.url,
         "azure_openai_api_key": service.key,
         "azure_openai_realtime_deployment": "voice",
+        "realtime_reopen_s": 0,
     }
     return Settings(_env_file=None, **usual | settings)  # type: ignore[call-arg]
 
@@ -67,6 +68,13 @@ class Peer:
                 self.heard.append(event)
                 if event["type"] == event_type:
                     return event
+
+    async def until_any(self) -> dict[str, Any]:
+        """Return the next event."""
+        async with asyncio.timeout(PATIENCE_S):
+            event: dict[str, Any] = json.loads(await self.socket.recv())
+        self.heard.append(event)
+        return event
 
     async def end(self) -> tuple[int, str]:
         """Hear everything until the connection is closed; return the close."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, cast
 
 import aiohttp
 import msgspec
@@ -21,7 +22,9 @@ from kaiwa.events.relay import (
     Forward,
     PassedFrame,
     RelayEvent,
+    Reopen,
     UpstreamClosed,
+    UpstreamOpened,
     UpstreamRefused,
     UpstreamSaid,
     UpstreamUnreachable,
@@ -128,8 +131,14 @@ class RealtimeEngine:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._writer: asyncio.Task[None] | None = None
         self._first: list[UpstreamSaid] = []
+        self._wanted = asyncio.Event()
+        self._failed = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     def ask(self, command: EngineCommand) -> None:
+        if isinstance(command, Reopen):
+            self._begin_again(command)
+            return
         assert isinstance(command, Forward), "a relay session only forwards"
         self._backlog.append(command.frame)
         self._backlog_bytes += _size(command.frame)
@@ -142,25 +151,60 @@ class RealtimeEngine:
         await self._room.wait()
 
     async def events(self) -> AsyncIterator[RelayEvent]:
-        trouble = await self._connect()
-        if trouble is not None:
-            yield trouble
-            return
+        while True:
+            trouble = await self._connect()
+            if trouble is not None:
+                yield trouble
+            else:
+                async for said in self._said():
+                    yield said
+            await self._wanted.wait()
+            self._wanted.clear()
+            self._leave()
+
+    async def _said(self) -> AsyncIterator[RelayEvent]:
+        """Yield what one session says until it ends, or another is wanted."""
         socket, target = self._socket, self._target
         assert socket is not None and target is not None, "connected"
         self._writer = asyncio.create_task(self._write(socket, upstream_writer(target.dialect)))
+        yield UpstreamOpened(lives_s=_life_of(self._first))
         for said in self._first:
             yield said
         read = self._read
         while (message := await socket.receive()).type not in _ENDS:
-            if message.type is aiohttp.WSMsgType.TEXT:
+            if message.type is aiohttp.WSMsgType.TEXT and not self._wanted.is_set():
                 for said in read(message.data):
                     yield said
-        yield _closed(socket, message)
+        if not self._wanted.is_set():
+            yield _closed(socket, message)
+
+    def _begin_again(self, wish: Reopen) -> None:
+        """Drop what waits for the session that is given up, and let the reader begin another."""
+        self._failed = wish.failed
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        self._room.set()
+        self._wanted.set()
+        if self._socket is not None:
+            self._close_behind(self._socket)
+
+    def _leave(self) -> None:
+        """Let go of the session that is given up; nobody waits for its last words."""
+        if self._writer is not None:
+            self._writer.cancel()
+        self._socket = None
+        self._let_go(failed=self._failed)
+
+    def _close_behind(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        task = asyncio.create_task(_closed_quietly(socket))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         if self._writer is not None:
             self._writer.cancel()
+        for task in self._closing:
+            task.cancel()
         try:
             if self._socket is not None:
                 await self._socket.close()
@@ -290,6 +334,23 @@ def _closed(socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage)
     if message.type is aiohttp.WSMsgType.CLOSE:
         return UpstreamClosed(code=message.data or _ABNORMAL, reason=message.extra or "")
     return UpstreamClosed(code=socket.close_code or _ABNORMAL)
+
+
+async def _closed_quietly(socket: aiohttp.ClientWebSocketResponse) -> None:
+    try:
+        await socket.close()
+    except (aiohttp.ClientError, ConnectionError):
+        log.info("the service had closed the connection already")
+
+
+def _life_of(said: Sequence[UpstreamSaid]) -> float | None:
+    """Return how many seconds a session lives that begins with these words, if it says so."""
+    for one in said:
+        session: Any = None if one.body is None else one.body.get("session")
+        ends = cast(dict[str, Any], session).get("expires_at") if isinstance(session, dict) else None
+        if isinstance(ends, int) and ends > 0:
+            return ends - time.time()
+    return None
 
 
 def _code(body: dict[str, Any] | None) -> str:

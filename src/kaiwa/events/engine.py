@@ -9,7 +9,7 @@ from typing import Literal
 from kaiwa.events.config import MaxTokens, Modality, ToolChoice
 from kaiwa.events.items import Item
 from kaiwa.events.logprobs import TokenLogprob
-from kaiwa.events.relay import Forward, RelayEvent
+from kaiwa.events.relay import Forward, RelayEvent, Reopen
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolProgress, ToolSpec
 from kaiwa.events.usage import TranscriptionUsage, Usage
@@ -148,6 +148,7 @@ EngineCommand = (
     | Abandon
     | Stop
     | Forward
+    | Reopen
 )
 
 # --- events -----------------------------------------------------------------------------------

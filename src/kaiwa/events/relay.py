@@ -32,11 +32,26 @@ class Forward(Value, kw_only=True):
     frame: PassedFrame
 
 
+class Reopen(Value, kw_only=True):
+    """Begin another session at the service, and drop what waits for the present one.
+
+    `failed`: the present one broke, so its deployment is asked last.
+    """
+
+    failed: bool = False
+
+
 # --- events -----------------------------------------------------------------------------------
 
 
 class UpstreamSaid(PassedFrame, kw_only=True):
     """The service said this."""
+
+
+class UpstreamOpened(Value, kw_only=True):
+    """A session has begun, and what the service says from now on is its. `lives_s`: how long it may last."""
+
+    lives_s: float | None = None
 
 
 class UpstreamRefused(Value, kw_only=True):
@@ -59,4 +74,4 @@ class UpstreamClosed(Value, kw_only=True):
     reason: str = ""
 
 
-RelayEvent = UpstreamSaid | UpstreamRefused | UpstreamUnreachable | UpstreamClosed
+RelayEvent = UpstreamOpened | UpstreamSaid | UpstreamRefused | UpstreamUnreachable | UpstreamClosed

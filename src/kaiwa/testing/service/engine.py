@@ -12,6 +12,8 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from msgspec import structs
+
 from kaiwa.events import engine
 from kaiwa.events.config import ForcedFunction
 from kaiwa.events.items import FunctionCallOutput, Item, Message
@@ -19,7 +21,7 @@ from kaiwa.events.response import FailureDetail
 from kaiwa.events.usage import DurationUsage, TokenTranscriptionUsage, TranscriptionTokenDetails
 from kaiwa.testing.service.faults import Faults
 from kaiwa.testing.service.schedule import Schedule
-from kaiwa.testing.service.script import Answer, Call, Fail, Say, Script
+from kaiwa.testing.service.script import Answer, Call, Fail, Say, Script, rest_of
 from kaiwa.testing.service.sound import LevelEar, ToneVoice
 
 _PIECE: Final = re.compile(r"\s*\S{1,12}\s*")
@@ -122,6 +124,10 @@ class ServiceEngine:
 
     def _answers(self, command: engine.Generate) -> tuple[Answer, ...]:
         newest = command.history[-1] if command.history else None
+        if isinstance(newest, Message) and newest.role == "assistant" and len(command.history) > 1:
+            whole = self._answers(structs.replace(command, history=command.history[:-1]))
+            if rest := rest_of(whole, self._said(newest)):
+                return rest
         if isinstance(newest, FunctionCallOutput):
             return self._script.answers_to_result(newest.output)
         forced = _forced_call(command)

@@ -107,3 +107,13 @@ def _fill(answer: Answer, match: Match[str]) -> Answer:
             return Fail(
                 code=match.expand(answer.code) or "server_error", type=answer.type, message=answer.message
             )
+
+
+def rest_of(answers: tuple[Answer, ...], said: str) -> tuple[Answer, ...]:
+    """Return what is left of answers that were cut off after these words; nothing when they were not."""
+    first = answers[0] if answers else None
+    words = said.strip()
+    if not isinstance(first, Say) or not words or not first.text.strip().startswith(words):
+        return ()
+    rest = first.text.strip()[len(words) :].strip()
+    return (Say(text=rest, pace_ms=first.pace_ms), *answers[1:]) if rest else answers[1:]

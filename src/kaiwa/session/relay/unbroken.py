@@ -1,0 +1,493 @@
+"""A service whose sessions end before the conversation does, made to look like one whose sessions do not.
+
+Stands between a relay session and its engine: when the service's session ends (its time is over, it broke, it
+failed), another is asked for, told the conversation so far, and the answer under way goes on in it. The relay
+session and its peer see one session with the ids they know. Knows GA frames as JSON objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, cast
+
+from kaiwa.events import client, relay
+from kaiwa.events.actions import Action, Ask
+from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
+from kaiwa.events.value import Value
+from kaiwa.interfaces import Session
+from kaiwa.session.absence import GO_ON
+from kaiwa.session.outbox import Ids
+from kaiwa.session.relay import pending, splice, transcript
+from kaiwa.session.relay.aliases import Aliases, body_of, part_of
+from kaiwa.session.relay.hidden import HiddenItems
+from kaiwa.session.relay.pending import Pending
+from kaiwa.session.relay.splice import SOUND, Answer, Splice, closing
+from kaiwa.session.relay.transcript import Transcript, spoken_item
+
+TYPES: Final = (
+    transcript.TYPES
+    | pending.TYPES
+    | splice.TYPES
+    | {
+        "session.created",
+        "session.updated",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+    }
+)
+"""The server frames whose body this has to see."""
+_GOING: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014})
+_OWN_KEYS: Final = frozenset({"id", "object", "expires_at", "model"})
+_CLEARABLE: Final = frozenset({"turn_detection", "transcription", "noise_reduction"})
+_RETRIES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+class Renewal(Value, kw_only=True):
+    """`within_s`: how long another session is tried for. `before_s`: so long before the end of a session it
+    is renewed at a quiet moment, and `latest_s` before it at any moment. `answers`: how often one answer is
+    asked for again."""
+
+    within_s: float = 15.0
+    before_s: float = 180.0
+    latest_s: float = 10.0
+    answers: int = 2
+
+
+class UnbrokenSession:
+    """Fits `kaiwa.interfaces.Session` over a relay session. `looks`: the types whose body that one sees."""
+
+    def __init__(self, inner: Session, looks: frozenset[str], renewal: Renewal, *, ids: Ids) -> None:
+        self._inner = inner
+        self._looks = looks
+        self._renewal = renewal
+        self._ids = ids
+        self._state: Literal["first", "open", "waiting", "greeting"] = "first"
+        self._transcript = Transcript()
+        self._pending = Pending()
+        self._aliases = Aliases()
+        self._parts = HiddenItems()
+        self._effective: Mapping[str, Any] = {}
+        self._session_id: object = None
+        self._answer: Answer | None = None
+        self._splice: Splice | None = None
+        self._asked: Mapping[str, Any] = {}
+        self._answer_due = False
+        self._again = 0
+        self._speech: str | None = None
+        self._rejoins_speech: str | None = None
+        self._committed: set[str] = set()
+        self._own: set[str] = set()
+        self._seeded: set[str] = set()
+        self._hidden_update = False
+        self._broken_at = 0.0
+        self._tries = 0
+        self._try_at: float | None = None
+        self._renew_at: float | None = None
+        self._renew_latest: float | None = None
+        self._actions: list[Action] = []
+
+    # --- the contract of a session -------------------------------------------------------------
+
+    def receive(self, event: Any, now: float) -> None:
+        match event:
+            case UpstreamSaid():
+                self._hear(event, now)
+            case relay.UpstreamOpened():
+                self._open(event, now)
+            case relay.UpstreamClosed() if self._can_go_on(event):
+                self._break(now, failed=True)
+            case relay.UpstreamRefused() | relay.UpstreamUnreachable() if self._may_try_again(now):
+                delay_s = _RETRIES_S[min(self._tries, len(_RETRIES_S) - 1)]
+                self._try_at = now + delay_s
+            case client.PeerReturned(retell=True):
+                self._inner.receive(event, now)
+                self._collect(now)
+                self._retell(now)
+            case _:
+                self._inner.receive(event, now)
+        self._collect(now)
+        self._renew_if_due(now)
+
+    def next_timer(self) -> float | None:
+        moments = (self._inner.next_timer(), self._try_at, self._renew_due())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        if self._try_at is not None and now >= self._try_at:
+            self._try_at = None
+            self._reopen(failed=True)
+        self._inner.handle_timer(now)
+        self._collect(now)
+        self._renew_if_due(now)
+
+    def actions(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _collect(self, now: float) -> None:
+        """Take what the relay session wants done; what it tells the service goes by way of here."""
+        for action in self._inner.actions():
+            if isinstance(action, Ask) and isinstance(action.command, Forward):
+                self._tell(action.command.frame)
+            else:
+                self._actions.append(action)
+
+    # --- what goes to the service --------------------------------------------------------------
+
+    def _tell(self, frame: PassedFrame) -> None:
+        if self._state == "first":
+            self._forward(frame)
+            return
+        self._pending.add(frame)
+        if frame.type == "response.create":
+            self._asked = body_of(frame)
+        if frame.type == "response.cancel" and self._state != "open":
+            self._give_up_answer()
+        elif self._state == "open":
+            self._forward(frame)
+
+    def _forward(self, frame: PassedFrame) -> None:
+        self._actions.append(Ask(command=Forward(frame=self._aliases.outward(frame))))
+
+    def _say(self, kind: str, **fields: Any) -> None:
+        event_id = self._ids("event")
+        self._own.add(event_id)
+        body = {"type": kind, "event_id": event_id, **fields}
+        frame = PassedFrame(type=kind, event_id=event_id, body=body)
+        self._actions.append(Ask(command=Forward(frame=frame)))
+
+    # --- what the service says -----------------------------------------------------------------
+
+    def _hear(self, said: UpstreamSaid, now: float) -> None:
+        if self._state == "waiting":
+            return  # of the session that is given up
+        if said.type == "session.created":
+            self._greeted(said, now)
+            return
+        seen = self._without_parts(self._aliases.inward(said))
+        if seen is None:
+            return
+        said = seen
+        if said.type == "error":
+            self._hear_error(said, now)
+            return
+        for one in self._joined(said):
+            if self._is_lost_answer(one):
+                self._break(now, failed=True)
+                return
+            if not self._is_echo(one):
+                self._note(one)
+                self._show(one, now)
+
+    def _without_parts(self, said: UpstreamSaid) -> UpstreamSaid | None:
+        """Return the frame as if no parts of answers had been put into the conversation again."""
+        if said.body is None:
+            return said
+        shown = self._parts.shown(said.body)
+        if shown is None or shown is said.body:
+            return None if shown is None else said
+        return UpstreamSaid(type=said.type, event_id=said.event_id, body=dict(shown))
+
+    def _joined(self, said: UpstreamSaid) -> list[UpstreamSaid]:
+        if self._splice is None:
+            return [said]
+        shown = self._splice.hear(said, _sound_ms(said, self._effective) if said.type == SOUND else 0.0)
+        if said.type in ("response.created", "response.output_item.added"):
+            shown = [self._aliases.inward(one) for one in shown]
+        if said.type == "response.done":
+            self._splice = None
+        return shown
+
+    def _show(self, said: UpstreamSaid, now: float) -> None:
+        if said.body is not None and said.frame is not None and said.type not in self._looks:
+            said = UpstreamSaid(type=said.type, event_id=said.event_id, frame=said.frame)
+        self._inner.receive(said, now)
+        self._collect(now)
+
+    def _is_echo(self, said: UpstreamSaid) -> bool:
+        """Whether this only answers what the peer knows nothing of."""
+        match said.type:
+            case "session.updated" if self._hidden_update:
+                self._hidden_update = False
+                return True
+            case "conversation.item.added" | "conversation.item.done" | "conversation.item.created":
+                return part_of(said.body, "item").get("id") in self._seeded
+            case "input_audio_buffer.speech_started" if self._rejoins_speech is not None:
+                self._aliases.add((said.body or {}).get("item_id"), self._rejoins_speech)
+                self._rejoins_speech = None
+                return True
+            case _:
+                return False
+
+    def _note(self, said: UpstreamSaid) -> None:
+        """Keep in mind what the conversation comes to."""
+        body = said.body
+        if said.type == SOUND:
+            self._note_sound(said)
+        if said.type != "conversation.item.added" or self._is_wish(part_of(body, "item")):
+            self._pending.answered(said.type)
+        if body is None:
+            return
+        self._transcript.hear(said.type, body)
+        match said.type:
+            case "session.updated":
+                self._remember(part_of(body, "session"))
+            case "input_audio_buffer.speech_started":
+                self._speech = str(body.get("item_id"))
+                self._pending.keeps_bytes = pending.SPEECH_BYTES
+            case "input_audio_buffer.speech_stopped":
+                self._speech = None
+            case "input_audio_buffer.committed":
+                self._committed.add(str(body.get("item_id")))
+                self._answer_due = self._answers_turns()
+                self._bound_sound()
+            case kind if kind.startswith("response."):
+                self._note_answer(kind, body)
+            case _:
+                pass
+
+    def _note_answer(self, kind: str, body: Mapping[str, Any]) -> None:
+        answer = self._answer
+        if kind == "response.created":
+            response = part_of(body, "response")
+            if self._is_apart(response):
+                return
+            self._answer, self._answer_due = Answer(response, self._asked), False
+            self._asked = {}
+        elif answer is None or _response_id(body) != answer.id:
+            return
+        elif kind == "response.output_item.added":
+            answer.open, answer.has_part, answer.told_ms = part_of(body, "item"), False, 0.0
+        elif kind == "response.content_part.added":
+            answer.has_part = True
+        elif kind == "response.output_item.done":
+            answer.done.append(part_of(body, "item"))
+            answer.open = None
+        elif kind == "response.done":
+            self._answer, self._again = None, 0
+
+    def _note_sound(self, said: UpstreamSaid) -> None:
+        answer = self._answer
+        if answer is None or answer.open is None or answer.id not in (said.frame or str(said.body)):
+            return
+        audio_ms = _sound_ms(said, self._effective)
+        answer.told_ms += audio_ms
+        self._transcript.sounded(str(answer.open.get("id")), audio_ms)
+
+    def _hear_error(self, said: UpstreamSaid, now: float) -> None:
+        error = part_of(said.body, "error")
+        event_id = error.get("event_id")
+        if error.get("code") == "session_expired":
+            self._break(now, failed=False)
+            return
+        if isinstance(event_id, str):
+            self._pending.refused(event_id)
+            if event_id in self._own:
+                self._own.discard(event_id)
+                return
+        self._show(said, now)
+
+    def _is_wish(self, item: Mapping[str, Any]) -> bool:
+        """Whether somebody asked for this item; it came not out of a turn or an answer."""
+        item_id = item.get("id")
+        of_answer = self._answer is not None and self._answer.open is not None
+        spoken = of_answer and self._answer is not None and part_of(
+            {"item": self._answer.open}, "item"
+        ).get("id") == item_id  # fmt: skip
+        return not spoken and item_id not in self._committed and item_id not in self._seeded
+
+    def _is_apart(self, response: Mapping[str, Any]) -> bool:
+        """Whether a response is outside the conversation."""
+        return response.get("conversation_id") is None and (
+            part_of(self._asked, "response").get("conversation") == "none"
+        )
+
+    def _is_lost_answer(self, said: UpstreamSaid) -> bool:
+        """Whether an answer failed through no fault of the peer's, and may be asked for again."""
+        if said.type != "response.done" or self._answer is None or self._again >= self._renewal.answers:
+            return False
+        response = part_of(said.body, "response")
+        if response.get("id") != self._answer.id or response.get("status") != "failed":
+            return False
+        error = part_of(part_of(response, "status_details"), "error")
+        return error.get("type") == "server_error" or error.get("code") == "server_error"
+
+    # --- sessions at the service ---------------------------------------------------------------
+
+    def _open(self, opened: relay.UpstreamOpened, now: float) -> None:
+        if self._state == "waiting":
+            self._state = "greeting"
+        lives_s, renewal = opened.lives_s, self._renewal
+        self._renew_at = self._renew_latest = None
+        if lives_s is not None:
+            self._renew_at = now + max(lives_s - renewal.before_s, lives_s / 2)
+            self._renew_latest = now + max(lives_s - renewal.latest_s, lives_s * 0.8)
+
+    def _greeted(self, said: UpstreamSaid, now: float) -> None:
+        session = part_of(said.body, "session")
+        if self._state == "first":
+            self._state, self._session_id = "open", session.get("id")
+            self._remember(session)
+            self._show(said, now)
+            return
+        self._aliases.add(session.get("id"), self._session_id)
+        self._state, self._tries = "open", 0
+        self._seed()
+        self._go_on()
+
+    def _remember(self, session: Mapping[str, Any]) -> None:
+        self._effective = session
+        self._bound_sound()
+
+    def _bound_sound(self) -> None:
+        quiet = self._speech is None and self._detection() is not None
+        self._pending.keeps_bytes = pending.QUIET_BYTES if quiet else pending.SPEECH_BYTES
+
+    def _can_go_on(self, closed: relay.UpstreamClosed) -> bool:
+        return self._state in ("open", "greeting") and closed.code in _GOING
+
+    def _may_try_again(self, now: float) -> bool:
+        if self._state != "waiting":
+            return False
+        self._tries += 1
+        return now - self._broken_at < self._renewal.within_s
+
+    def _break(self, now: float, *, failed: bool) -> None:
+        """Begin another session: the present one is over, or of no more use."""
+        if self._state == "open":
+            self._broken_at = now
+        self._state, self._renew_at, self._renew_latest = "waiting", None, None
+        if self._speech is not None:
+            self._give_up_answer()
+        if self._answer is not None and self._answer.open is None and self._answer.done:
+            self._end_answer(self._answer, "completed", now)
+        self._tries += 1
+        if self._tries == 1:
+            self._reopen(failed=failed)
+        else:
+            self._try_at = now + _RETRIES_S[min(self._tries, len(_RETRIES_S) - 1)]
+
+    def _reopen(self, *, failed: bool) -> None:
+        self._actions.append(Ask(command=relay.Reopen(failed=failed)))
+
+    def _renew_due(self) -> float | None:
+        if self._state != "open":
+            return None
+        quiet = self._answer is None and self._speech is None and not self._pending.wishes
+        return self._renew_at if quiet and not self._answer_due else self._renew_latest
+
+    def _renew_if_due(self, now: float) -> None:
+        due = self._renew_due()
+        if due is not None and now >= due:
+            self._break(now, failed=False)
+
+    # --- telling a new session -----------------------------------------------------------------
+
+    def _seed(self) -> None:
+        """Tell the new session its settings and the conversation so far."""
+        settings = {
+            key: value
+            for key, value in _without_nulls(self._effective).items()
+            if key not in _OWN_KEYS
+        }  # fmt: skip
+        self._hidden_update = True
+        self._say("session.update", session=settings)
+        for item in self._transcript.seeds():
+            self._seeded.add(str(item["id"]))
+            self._say("conversation.item.create", item=item)
+        self._rejoins_speech = self._speech
+
+    def _go_on(self) -> None:
+        """Ask for what was under way when the session before ended."""
+        answer, asked_again = self._answer, False
+        if answer is not None:
+            self._ask_again(answer)
+            asked_again = True
+        for frame in self._pending.take():
+            self._pending.add(frame)
+            self._forward(frame)
+            asked_again = asked_again or frame.type == "response.create"
+        if self._answer_due and not asked_again:
+            self._say("response.create")
+
+    def _ask_again(self, answer: Answer) -> None:
+        self._again += 1
+        told = None if answer.open is None else self._transcript.find(str(answer.open.get("id")))
+        words = "" if told is None else told.words
+        kept = told.sounded if told is not None and answer.open is not None else ""
+        params = dict(part_of(answer.asked, "response"))
+        if kept.strip() and answer.open is not None and answer.open.get("type") == "message":
+            item_id = self._ids("item")
+            self._parts.hide(item_id)
+            self._say("conversation.item.create", item=spoken_item(item_id, kept))
+            usual = params.get("instructions") or self._effective.get("instructions") or ""
+            params["instructions"] = f"{usual}\n\n{GO_ON}".strip()
+        else:
+            kept = ""
+        self._splice = Splice(answer, words, kept, self._aliases)
+        self._say("response.create", **({"response": params} if params else {}))
+
+    def _give_up_answer(self) -> None:
+        """The peer does not want the rest of the answer that was under way."""
+        if self._answer is not None:
+            self._end_answer(self._answer, "cancelled", 0.0)
+
+    def _end_answer(self, answer: Answer, status: str, now: float) -> None:
+        """Tell the peer that an answer is over, in place of the session that would have told it."""
+        told = None if answer.open is None else self._transcript.find(str(answer.open.get("id")))
+        self._answer = self._splice = None
+        for said in closing(answer, "" if told is None else told.words, status, self._ids):
+            self._transcript.hear(said.type, said.body or {})
+            self._show(said, now)
+
+    def _retell(self, now: float) -> None:
+        """Tell the peer of every item again."""
+        previous: object = None
+        for item in self._transcript.items():
+            kinds = ["conversation.item.added"]
+            kinds += ["conversation.item.done"] if item.get("status") != "in_progress" else []
+            for kind in kinds:
+                event_id = self._ids("event")
+                body = {"type": kind, "event_id": event_id, "previous_item_id": previous, "item": item}
+                self._show(UpstreamSaid(type=kind, event_id=event_id, body=body), now)
+            previous = item.get("id")
+
+    # --- settings ------------------------------------------------------------------------------
+
+    def _detection(self) -> Any:
+        return part_of(part_of(self._effective, "audio"), "input").get("turn_detection")
+
+    def _answers_turns(self) -> bool:
+        detection: Any = self._detection()
+        if not isinstance(detection, dict):
+            return False
+        return cast(dict[str, Any], detection).get("create_response", True) is not False
+
+
+def _without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that are not set; null says something of a few only."""
+    kept: dict[str, Any] = {}
+    for key, given in value.items():
+        if isinstance(given, dict):
+            kept[key] = _without_nulls(cast(dict[str, Any], given))
+        elif given is not None or key in _CLEARABLE:
+            kept[key] = given
+    return kept
+
+
+def _response_id(body: Mapping[str, Any]) -> str:
+    return str(body.get("response_id") or part_of(body, "response").get("id"))
+
+
+def _sound_ms(said: UpstreamSaid, session: Mapping[str, Any]) -> float:
+    """Return how long the sound in a delta lasts, from the length of its base64."""
+    if said.body is not None:
+        letters = len(str(said.body.get("delta") or ""))
+    else:
+        text = said.frame or ""
+        begins = text.find('"', text.find('"delta"') + 7) + 1
+        letters = text.find('"', begins) - begins
+    output = part_of(part_of(session, "audio"), "output")
+    g711 = str(part_of(output, "format").get("type", "")).startswith("audio/pcm") is False
+    return letters * 3 / 4 / (8 if g711 and output.get("format") else 48)
