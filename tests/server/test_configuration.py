@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kaiwa.errors import ConfigError
 from kaiwa.server.configuration import Configuration, Finding, WrongConfiguration, read_configuration
 from kaiwa.server.configuration.checking import checked
 from kaiwa.server.configuration.example import example
+from kaiwa.server.configuration.names import FILE_SETTING
 from kaiwa.server.configuration.page import PAGE, tables, with_tables
 from kaiwa.server.configuration.showing import MASK, shown
 from kaiwa.server.settings import Settings
@@ -154,6 +156,17 @@ def test_a_strange_variable_is_a_warning_since_others_share_the_environment(plac
         "Did you mean AZURE_OPENAI_ENDPOINT?",
     }
     assert place.settings().port == 8000
+
+
+def test_what_other_commands_read_is_no_strange_variable(place: Place) -> None:
+    sources = [*(ROOT / "src/kaiwa").rglob("*.py"), *(ROOT / "ui").rglob("*.py"), ROOT / "Makefile"]
+    read = {
+        name
+        for file in sources
+        for name in re.findall(r"\bKAIWA_[A-Z]+(?:_[A-Z]+)*\b", file.read_text("utf-8"))
+    }
+    place.environ = dict.fromkeys(read - {"KAIWA_PORT", FILE_SETTING}, "")
+    assert place.read().warnings == ()
 
 
 def test_the_port_that_kubernetes_writes_is_told_apart_from_a_slip(place: Place) -> None:

@@ -15,9 +15,12 @@ from kaiwa.server.settings_words import PREFIX, environment_names
 FILE_SETTING: Final = "KAIWA_CONFIG"
 # Of other commands and programs; and what Kubernetes adds for a service that is called kaiwa.
 _OTHERS: Final = frozenset(
-    (FILE_SETTING, "KAIWA_DEMO_API_KEY", "KAIWA_TALK_API_KEY", "KAIWA_URL", "KAIWA_FUNCTIONS_KEY")
+    (
+        *(FILE_SETTING, "KAIWA_DEMO_API_KEY", "KAIWA_TALK_API_KEY", "KAIWA_CALL_KEY", "KAIWA_RECORD_KEY"),
+        *("KAIWA_URL", "KAIWA_FUNCTIONS_KEY", "KAIWA_PICTURES"),
+    )
 )
-_OF_OTHERS: Final = ("KAIWA_CHAINLIT_", "KAIWA_BENCH_", "KAIWA_SERVICE_", "KAIWA_PORT_", "KAIWA_TEST_")
+_OF_OTHERS: Final = ("KAIWA_CHAINLIT_", "KAIWA_BENCH_", "KAIWA_SERVICE_", "KAIWA_PORT_", "KAIWA_FUZZ_")
 _WATCHED: Final = (PREFIX, "AZURE_OPENAI_")
 _ALIKE: Final = 0.75
 

@@ -68,7 +68,7 @@ def own_fields(group: type[BaseModel]) -> list[str]:
 
 def _row(name: str, field: FieldInfo) -> str:
     first, *others = environment_names(name, field)
-    shown = [f"`{first}`", *(f"or `{other}`" for other in others if not other.startswith("KAIWA_AZURE"))]
+    shown = [f"`{first}`", *(f"or `{other}`" for other in others if not other.startswith("KAIWA_AZURE_"))]
     if option := option_of(field):
         shown.append(f"`{option}`" if option.startswith("-") else option)
     default = plain_default(field)
