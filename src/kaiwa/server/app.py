@@ -48,7 +48,7 @@ from kaiwa.server.readiness import readiness_of
 from kaiwa.server.realtime import RealtimeEndpoint
 from kaiwa.server.reception import Reception
 from kaiwa.server.reference import Reference
-from kaiwa.server.relay import check_pins, relay_from
+from kaiwa.server.relay import check_relay, relay_from
 from kaiwa.server.reloading import Reloading, Reread, outlive_a_hang_up
 from kaiwa.server.resuming import KeptSessions
 from kaiwa.server.routes import Entry, routes_of
@@ -244,7 +244,7 @@ class _Assembly:
 
     def _prepared(self, settings: Settings) -> Callable[[], None]:
         """Return what puts live settings in force. Raises ConfigError before anything has changed."""
-        check_pins(settings)
+        check_relay(settings)
         self._upstreams.check(settings)
 
         def change() -> None:
