@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.testing.recorded import typed_talk
 
 from kaiwa.testing.cassettes import load_cassette, replay_as_caller
@@ -60,6 +61,7 @@ async def test_a_killed_recorder_leaves_a_cassette_that_can_be_replayed(
     assert report.problems == []
 
 
+@pytest.mark.clients
 async def test_replay_ends_with_0_when_all_was_as_recorded_and_with_1_when_not() -> None:
     cassette = str(EXAMPLE / "weather_line.jsonl")
     with started("replay", cassette, "--virtual", "--port", "0", until="Ctrl-C") as (process, printed):

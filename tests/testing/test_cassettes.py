@@ -6,10 +6,12 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from openai import AsyncOpenAI
+from tests.relay.relayed import peer_of, relaying, settings_for
 from tests.testing.dialled import Dialled
 from tests.testing.recorded import PATH, lines_of, record, typed_talk
 from websockets.asyncio.client import connect
@@ -422,3 +424,24 @@ async def test_a_refused_upgrade_is_recorded_and_refused_again(tmp_path: Path) -
         await talk(replay.url)
         assert replay.problems() == []
     assert statuses == [404, 404]
+
+
+async def test_a_kaiwa_before_a_recorded_service_does_what_it_did_before_the_real_one(
+    service: Service, tmp_path: Path
+) -> None:
+    async def talk(url: str) -> None:
+        words: Any = {"output_modalities": ["text"]}
+        settings = settings_for(service, azure_openai_endpoint=url, agent="weather", relay_session=words)
+        async with relaying(settings) as address, peer_of(address, "/v1/realtime?model=weather") as peer:
+            await peer.until("session.created")
+            await peer.say('call get_weather {"city": "東京"}')
+            told.append((await peer.until("response.output_text.done"))["text"])
+            await peer.until("response.done")
+
+    told: list[str] = []
+    await record(service, tmp_path / "relay.jsonl", talk)
+    async with replaying(load_cassette(tmp_path / "relay.jsonl")) as replay:
+        await talk(replay.url)
+        assert replay.problems() == []
+    assert told[0] == told[1]
+    assert "東京" in told[0]

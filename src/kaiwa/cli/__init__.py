@@ -32,6 +32,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(functions.app, name="functions")
 app.command()(rehearsal.record)
 app.command()(rehearsal.replay)
+app.command()(rehearsal.call)
 app.add_typer(chainlit.app, name="chainlit")
 
 

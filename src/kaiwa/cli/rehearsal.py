@@ -81,3 +81,41 @@ def replay(
         patience_s=patience,
     )
     raise typer.Exit(run(options))
+
+
+def call(
+    url: Annotated[str | None, typer.Argument(help="A Realtime server; else one is started.")] = None,
+    scenario: Annotated[str, typer.Option(help="A TOML file, or the name of a bundled one.")] = "booking-ja",
+    listed: Annotated[bool, typer.Option("--list", help="Show the bundled scenarios.")] = False,
+    key: Key = None,
+    database: Annotated[str | None, typer.Option(help="Where URL keeps reservations: file or URL.")] = None,
+    callers: Annotated[int, typer.Option(help="How many call at once.", min=1, max=1000)] = 1,
+    for_s: Annotated[float, typer.Option("--for", help="Seconds of calling again and again.", min=0)] = 0.0,
+    pace: Annotated[float, typer.Option(help="Speak and listen faster than real time.", min=0.1)] = 1.0,
+    model: Annotated[str | None, typer.Option(help="Chat model of a caller who improvises.")] = None,
+    model_url: Annotated[str | None, typer.Option(help="Where it is; else that of the settings.")] = None,
+    wav: Annotated[Path | None, typer.Option(help="Write the call as a stereo WAV.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the checks as JUnit XML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+    lang: Annotated[str | None, typer.Option(help="Language of the report: ja or en.")] = None,
+) -> None:
+    """Let simulated callers call a Realtime server, and judge what came of it; many are a load test."""
+    from kaiwa.cli.call import CallOptions
+    from kaiwa.cli.calling import Told, call_and_tell, list_scenarios
+    from kaiwa.testing.callers import load_scenario
+
+    if listed:
+        list_scenarios()
+        return
+    options = CallOptions(
+        scenario=load_scenario(scenario),
+        url=url,
+        key=key,
+        database=database,
+        pace=pace,
+        model=model,
+        model_url=model_url,
+        wav=wav,
+    )
+    told = Told(as_json=as_json, junit=junit, language=lang)
+    raise typer.Exit(0 if call_and_tell(options, callers, for_s, told) else 1)

@@ -8,20 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.client import connect
 
-from kaiwa.testing.call import Call, Turn, speech_span
-from kaiwa.testing.loudspeaker import Loudspeaker
+from kaiwa.testing.call import RATE_HZ, Call, Turn, speech_span
+from kaiwa.testing.handset import Handset
 from kaiwa.testing.voice_client import CallClock, Observer, VoiceClient
-
-RATE_HZ = 24_000
-FRAME_MS = 20
-FRAME_BYTES = RATE_HZ * FRAME_MS // 1000 * 2
-SILENT_FRAME = bytes(FRAME_BYTES)
 
 
 @dataclass(frozen=True)
@@ -46,31 +40,6 @@ class CallerManners:
     tail_ms: int = 300
 
 
-@dataclass
-class Microphone:
-    """Continuous sound in 20 ms frames: the queued line, or silence."""
-
-    taken: bytearray = field(default_factory=bytearray)
-    _queued: bytes = b""
-
-    def say(self, pcm: bytes) -> int:
-        """Queue a line; return the sample at which it starts."""
-        assert not self._queued, "the caller says one line at a time"
-        self._queued = pcm
-        return len(self.taken) // 2
-
-    def frame(self) -> bytes:
-        frame, self._queued = self._queued[:FRAME_BYTES], self._queued[FRAME_BYTES:]
-        frame = frame.ljust(FRAME_BYTES, b"\0")
-        self.taken += frame
-        return frame
-
-    @property
-    def end_s(self) -> float:
-        """When the last queued sample will have been spoken."""
-        return (len(self.taken) + len(self._queued)) / (RATE_HZ * 2)
-
-
 class SimulatedCaller:
     """One call, from dialling to hanging up. Use an instance once."""
 
@@ -93,8 +62,7 @@ class SimulatedCaller:
         self._observer = observer
         self._on_line = on_line
         self._clock = CallClock(self._manners.pace)
-        self._microphone = Microphone()
-        self._loudspeaker = Loudspeaker()
+        self._handset = Handset(self._clock)
 
     async def run(self) -> Call:
         """Make the call; return its record, whatever happened. Raises OSError when nobody answers."""
@@ -102,19 +70,19 @@ class SimulatedCaller:
             self._url, additional_headers=self._headers, max_size=None, compression=None
         ) as socket:
             self._clock.start()
-            client = VoiceClient(socket, self._loudspeaker, self._clock, self._observer)
+            client = VoiceClient(socket, self._handset.loudspeaker, self._clock, self._observer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(client.listen())
-                speaking = group.create_task(self._stream(client))
+                speaking = group.create_task(self._handset.stream(client))
                 await self._converse(client)
                 speaking.cancel()
                 await socket.close()
         return self._record(client)
 
     def _record(self, client: VoiceClient) -> Call:
-        client.call.caller_pcm = bytes(self._microphone.taken)
-        client.call.agent_sound = self._loudspeaker.sound()
-        client.call.playout_gap_ms = self._loudspeaker.gap_ms
+        client.call.caller_pcm = bytes(self._handset.microphone.taken)
+        client.call.agent_sound = self._handset.loudspeaker.sound()
+        client.call.playout_gap_ms = self._handset.loudspeaker.gap_ms
         return client.call
 
     async def _converse(self, client: VoiceClient) -> None:
@@ -126,7 +94,7 @@ class SimulatedCaller:
             return 0.0 if ready else None
 
         def greeting_over_at() -> float | None:
-            quiet_s = max(client.last_event_s, self._loudspeaker.free_at_s)
+            quiet_s = self._handset.quiet_from_s(client)
             return None if client.thinking else quiet_s + self._manners.lead_in_ms / 1000
 
         await self._until(client, ready_at)
@@ -144,24 +112,16 @@ class SimulatedCaller:
         index = self._lines.index(line) + 1
         return self._lines[index] if index < len(self._lines) else None
 
-    async def _stream(self, client: VoiceClient) -> None:
-        """Send a frame as soon as its last sample has been spoken."""
-        sent = 0
-        while not client.closed:
-            sent += 1
-            await self._clock.reach(sent * FRAME_MS / 1000)
-            await client.send_audio(self._microphone.frame())
-
     async def _say(self, client: VoiceClient, line: SpokenLine) -> None:
         first, last = speech_span(line.pcm)
-        start = self._microphone.say(line.pcm)
+        start = self._handset.microphone.say(line.pcm)
         client.reply_started_s = None
         client.call.turns.append(
             Turn(line.id, line.text, (start + first) / RATE_HZ, (start + last) / RATE_HZ)
         )
         if self._on_line:
             self._on_line(start / RATE_HZ, line)
-        await self._clock.reach(self._microphone.end_s)
+        await self._clock.reach(self._handset.microphone.end_s)
 
     async def _hear_out(self, client: VoiceClient, following: SpokenLine | None) -> bool:
         """Wait for the floor (or the moment to cut in); False when it never comes."""
@@ -173,30 +133,14 @@ class SimulatedCaller:
                 return client.reply_started_s + cut_in_ms / 1000
             if client.thinking or turn.first_audio_s is None:
                 return None
-            quiet_s = max(client.last_event_s, self._loudspeaker.free_at_s)
+            quiet_s = self._handset.quiet_from_s(client)
             patience_s = self._manners.tool_patience_s if client.waiting_for_tools else 0.0
             return quiet_s + patience_s + self._manners.pause_ms / 1000
 
         return await self._until(client, floor_free_at)
 
     async def _until(self, client: VoiceClient, due: Callable[[], float | None]) -> bool:
-        """Wait until the moment that `due` names has come; it is asked again after every event.
-
-        False when the server closed, or was silent for `reply_timeout_s` with nothing due.
-        """
-        while not client.closed:
-            now = self._clock.now()
-            moment_s = due()
-            if moment_s is not None and moment_s <= now:
-                return True
-            client.changed.clear()
-            quiet_until_s = max(client.last_event_s, self._loudspeaker.free_at_s, self._microphone.end_s)
-            limit_s = quiet_until_s + self._manners.reply_timeout_s if moment_s is None else moment_s
-            with suppress(TimeoutError):
-                await asyncio.wait_for(client.changed.wait(), max(0.0, limit_s - now) / self._manners.pace)
-            if moment_s is None and self._clock.now() >= limit_s and due() is None:
-                return False
-        return False
+        return await self._handset.until(client, due, reply_timeout_s=self._manners.reply_timeout_s)
 
 
 def events_as_lines(call: Call) -> str:

@@ -58,8 +58,14 @@ class VoiceClient:
     """One connected conversation. `listen` runs until the server closes; `changed` fires on every event."""
 
     def __init__(
-        self, socket: ClientConnection, speaker: Speaker, clock: CallClock, observer: Observer | None = None
+        self,
+        socket: ClientConnection,
+        speaker: Speaker,
+        clock: CallClock,
+        observer: Observer | None = None,
+        call: Call | None = None,
     ) -> None:
+        """`call`: the record of an earlier connection that this one goes on with."""
         self._socket = socket
         self._speaker = speaker
         self._clock = clock
@@ -68,7 +74,7 @@ class VoiceClient:
         self._muted: set[str] = set()
         self._waiting_calls: set[str] = set()
         self._user_items: dict[str, Turn] = {}
-        self.call = Call()
+        self.call = call or Call()
         self.changed = asyncio.Event()
         self.reply_due = False
         self.last_event_s = 0.0
@@ -194,7 +200,7 @@ class VoiceClient:
             self._active.discard(event["response"]["id"])
         elif kind == "response.output_item.done" and event["item"]["type"] == "function_call":
             self._note_call(event["item"], now)
-        elif kind == "response.output_audio_transcript.delta" and turn:
+        elif kind in ("response.output_audio_transcript.delta", "response.output_text.delta") and turn:
             turn.reply += event["delta"]
             if turn.stopped_s is not None and turn.first_text_s is None:
                 turn.first_text_s = now

@@ -6,6 +6,7 @@ Knows the script's expectations; does not know how the call went over the wire.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from kaiwa.apps.demo.script import Expected, Moment, Named, Script, ToolExpectation
+from kaiwa.apps.demo.script import Expected, Like, Moment, Named, Script, ToolExpectation
 
 
 class ObservedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +53,10 @@ def judge_row(script: Script, row: Mapping[str, Any] | None, today: date) -> lis
     wanted = {name: getattr(script.row, name) for name in script.row.__struct_fields__}
     return [
         Misunderstanding(
-            line_id=last, problem=f"the row has {name} {row.get(name)!r}, not {_show(value, today)}"
+            line_id=last, problem=f"the row has {name} {row.get(name)!r}, not {shown(value, today)}"
         )
         for name, value in wanted.items()
-        if not _matches(value, row.get(name), today, script.timezone, ())
+        if not matches(value, row.get(name), today, script.timezone, ())
     ]
 
 
@@ -78,16 +79,19 @@ def _judge_expectation(
         return
     outputs = [call.output for call in calls if call.output is not None]
     for name, value in expectation.arguments.items():
-        if not _matches(value, given.get(name), today, script.timezone, outputs):
+        if not matches(value, given.get(name), today, script.timezone, outputs):
             yield Misunderstanding(
                 line_id=expectation.blame.get(name, line_id),
-                problem=f"{expectation.tool} got {name} {given.get(name)!r}, not {_show(value, today)}",
+                problem=f"{expectation.tool} got {name} {given.get(name)!r}, not {shown(value, today)}",
             )
 
 
-def _matches(expected: Expected, given: Any, today: date, zone: str, outputs: Sequence[str]) -> bool:
+def matches(expected: Expected, given: Any, today: date, zone: str, outputs: Sequence[str]) -> bool:
+    """Tell whether a value is what was expected. `outputs`: what tools have said so far, which name ids."""
     if isinstance(expected, Moment):
         return _local(given, zone) == expected.on(today)
+    if isinstance(expected, Like):
+        return isinstance(given, str) and re.search(expected.pattern, given) is not None
     if isinstance(expected, Named):
         return given is not None and given in _ids_of(expected.named, outputs)
     if isinstance(expected, str):
@@ -132,7 +136,9 @@ def _plain(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _show(value: Expected, today: date) -> str:
+def shown(value: Expected, today: date) -> str:
     if isinstance(value, Moment):
         return value.on(today).isoformat(timespec="minutes")
+    if isinstance(value, Like):
+        return f"something like {value.pattern}"
     return f"the id of {value.named}" if isinstance(value, Named) else repr(value)

@@ -56,7 +56,13 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     named: str
 
 
-Expected = Moment | Named | str | int | float | bool
+class Like(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="is", tag="like"):
+    """Any text in which the regular expression is found."""
+
+    pattern: str
+
+
+Expected = Moment | Named | Like | str | int | float | bool
 
 
 class ToolExpectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
