@@ -37,7 +37,11 @@ def live_server(directory: Path, settings: Mapping[str, str] | None = None) -> I
     ]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=clean | dict(settings or {}), cwd=directory
+            command,
+            stdout=log,
+            stderr=log,
+            env=clean | {"KAIWA_DRAIN_S": "0"} | dict(settings or {}),
+            cwd=directory,
         )
         try:
             _wait_until_it_answers(process, port, log)

@@ -23,7 +23,8 @@ from kaiwa.testing.service.script import Script
 def at_home(directory: Path, **given: Any) -> Settings:
     """Settings that read no environment and write only into `directory`."""
     places = {"database": directory / "desk.db", "cache_directory": directory}
-    return Settings(_env_file=None, **({"port": 0} | places | given))  # type: ignore[call-arg]
+    usual = {"port": 0, "drain_s": 0}
+    return Settings(_env_file=None, **(usual | places | given))  # type: ignore[call-arg]
 
 
 class InThisLoop(HouseServer):

@@ -32,7 +32,7 @@ class ServerProcess:
     def __init__(self, agent: str, database: Path, *, environment: dict[str, str] | None = None) -> None:
         self._agent = agent
         self._database = database
-        self._environment = environment or {}
+        self._environment = {"KAIWA_DRAIN_S": "0"} | (environment or {})  # its one caller ends it
         self._process: asyncio.subprocess.Process | None = None
         self._log: Any = None
         self.port = free_port()
