@@ -27,6 +27,7 @@ PARTS = (
     "browser",
     "signalr",
     "gateway",
+    "endurance",
     "cassette",
 )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -62,6 +63,8 @@ class Measures:
         running.set_function(lambda: streams.running)
         about = Gauge("kaiwa_build_info", "1, and the version that runs.", ["version"], registry=registry)
         about.labels(version("kaiwa")).set(1)
+        tasks = Gauge("kaiwa_tasks", "Tasks of the event loop.", registry=registry)
+        tasks.set_function(lambda: len(asyncio.all_tasks()))
         registry.register(PoolCollector(pool))
         ProcessCollector(registry=registry)
 
