@@ -52,6 +52,7 @@ from kaiwa.server.relay import check_relay, relay_from
 from kaiwa.server.reloading import Reloading, Reread, outlive_a_hang_up
 from kaiwa.server.resuming import KeptSessions
 from kaiwa.server.routes import Entry, routes_of
+from kaiwa.server.security_headers import SafeAnswers
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr import SignalR
@@ -95,7 +96,10 @@ def create_app(
             *house.hub_routes(),
             *(beside.routes() if beside else ()),
         ],
-        middleware=[Middleware(TracedPeers)] if house.traces else None,
+        middleware=[
+            Middleware(SafeAnswers, tls_only=settings.tls_cert is not None and settings.tls_port is None),
+            *([Middleware(TracedPeers)] if house.traces else ()),
+        ],
         lifespan=house.running,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -68,13 +69,14 @@ def self_signed(cache: Path, host: str) -> Certificate:
     return kept
 
 
-def tls_context(certificate: Certificate) -> ssl.SSLContext:
+def tls_context(certificate: Certificate, oldest: Literal["1.2", "1.3"] = "1.2") -> ssl.SSLContext:
     """Return what a listener needs. Raises ConfigError when key and certificate are no pair."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if oldest == "1.3" else ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(certificate.chain, certificate.key)
+        # Without a password OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(certificate.chain, certificate.key, password="")
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(
             "KAIWA_TLS_CERT",

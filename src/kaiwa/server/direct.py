@@ -8,13 +8,15 @@ for it is answered by ASGI as ever. Knows nothing of what is sent.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from kaiwa.gateway.client import EXTENSION, MOST_WAITING_BYTES, Fields, Listener
 from kaiwa.server.handshake import BoundedHandshake
 from kaiwa.server.reception import MOST_BYTES, Reception
+
+_NO_GUESSING: Final = b"x-content-type-options: nosniff\r\n"
 
 
 class DirectConnection(BoundedHandshake):
@@ -166,6 +168,7 @@ class DirectClient:
         self._chunked = "content-length" not in names and modern
         lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in fields]
         lines += [b"%b: %b\r\n" % field for field in self._connection.server_state.default_headers]
+        lines.append(_NO_GUESSING)  # as `security_headers` has it: what is written here passes no middleware
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         elif "content-length" not in names:

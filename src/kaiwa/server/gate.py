@@ -23,6 +23,7 @@ from kaiwa.server.failures import failure, failure_of
 from kaiwa.server.gateway import Relayed
 from kaiwa.server.request_ids import ids_of
 from kaiwa.server.routes import Answer
+from kaiwa.server.security_headers import ALWAYS
 from kaiwa.server.settings import Settings
 
 _EXPOSED = ", ".join(
@@ -126,7 +127,11 @@ async def unknown_address(request: Request, error: Exception) -> Response:
 
 async def broken(request: Request, error: Exception) -> Response:
     """Answer after a bug in the house; what it was goes to the log only."""
-    return failure(500, None, "The server had an error while processing your request.", type="server_error")
+    response = failure(
+        500, None, "The server had an error while processing your request.", type="server_error"
+    )
+    response.headers.update(ALWAYS)  # outside of `SafeAnswers`
+    return response
 
 
 def _refused(error: PeerError) -> Response:

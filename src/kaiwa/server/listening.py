@@ -60,7 +60,9 @@ class HouseServer(uvicorn.Server):
         self, app: Starlette, settings: Settings, ready: Callable[[HouseServer], None] | None = None
     ) -> None:
         self._certificate = certificate_of(settings)
-        self._context = None if self._certificate is None else tls_context(self._certificate)
+        self._context = None
+        if self._certificate is not None:
+            self._context = tls_context(self._certificate, settings.tls_minimum)
         self._tls_port = settings.tls_port
         self._ready = ready
         self._drain: Callable[[], Awaitable[None]] | None = getattr(app.state, "drain", None)

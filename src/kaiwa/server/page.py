@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from kaiwa.server.directory import Directory
 from kaiwa.server.failures import failure
+from kaiwa.server.security_headers import OF_PAGES
 from kaiwa.server.settings import Settings
 from kaiwa.tools.agent import Agent
 
@@ -27,29 +28,6 @@ _MEDIA_TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
-}
-# The page opens nothing but what this server sends it, and only this server's own pages may hold it.
-POLICY: Final = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "media-src 'self' blob: mediastream:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    ]
-)
-BOUNDS: Final = {
-    "content-security-policy": POLICY,
-    "permissions-policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
 }
 
 
@@ -100,7 +78,7 @@ class Console:
             "transports": self._carriers,
             "prices": prices.model_dump(exclude={"models"}) if prices is not None else None,
         }
-        return JSONResponse(told, headers={**BOUNDS, "cache-control": "no-store"})
+        return JSONResponse(told, headers={**OF_PAGES, "cache-control": "no-store"})
 
 
 def _agent(agent: Agent) -> dict[str, str | None]:
@@ -121,7 +99,7 @@ def read_static(part: Traversable) -> StaticFile:
 
 
 def send_static(request: Request, file: StaticFile) -> Response:
-    headers = {**BOUNDS, "cache-control": "no-cache", "etag": file.etag, "vary": "accept-encoding"}
+    headers = {**OF_PAGES, "cache-control": "no-cache", "etag": file.etag, "vary": "accept-encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):

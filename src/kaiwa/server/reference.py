@@ -32,8 +32,6 @@ HEADERS: Final = {
         f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
 }
 
 

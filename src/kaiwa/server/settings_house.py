@@ -62,6 +62,8 @@ class ServerSettings(Group):
     tls_port: Annotated[int | None, Field(ge=0, le=65535), Option("--tls-port")] = None
     """A second port for TLS; the first stays plain. Without it the one port speaks TLS when there is a
     certificate."""
+    tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    """The oldest TLS that is spoken."""
     max_sessions: Annotated[int, Field(ge=1), LIVE] = 64
     """Live sessions; one more is refused with `server_busy`. Calls by WebRTC keep the number of the
     start."""

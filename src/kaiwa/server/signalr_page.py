@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from kaiwa.hub.azure import read_connection_string
 from kaiwa.server.failures import failure
-from kaiwa.server.page import POLICY, read_static, send_static
+from kaiwa.server.page import read_static, send_static
+from kaiwa.server.security_headers import page_policy
 from kaiwa.server.settings import Settings
 
-_OWN: Final = "connect-src 'self'"
 _BESIDE: Final = tuple(
     f"{scheme}://{host}:*" for scheme in ("http", "ws") for host in ("localhost", "127.0.0.1")
 )
@@ -31,7 +31,7 @@ class SignalRPage:
         page = files("kaiwa.server") / "signalr_page"
         self._page = read_static(page / "index.html")
         self._parts = {part.name: read_static(part) for part in (page / "signalr").iterdir()}
-        self._policy = POLICY.replace(_OWN, " ".join((_OWN, *_BESIDE, *_azure(settings))))
+        self._policy = page_policy((*_BESIDE, *_azure(settings)))
 
     async def page(self, request: Request) -> Response:
         response = send_static(request, self._page)
