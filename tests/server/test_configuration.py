@@ -270,6 +270,14 @@ def test_the_file_that_is_written_says_the_defaults_and_can_be_read(place: Place
     assert place.settings() == Settings()
 
 
+def test_the_example_of_the_page_can_be_used(place: Place) -> None:
+    (written,) = re.findall(r"```toml\n(.*?)```", (ROOT / PAGE).read_text("utf-8"), re.S)
+    place.toml(written)
+    settings = place.settings()
+    assert (settings.tls_cert, settings.port) == (Path("server.pem"), 8443)
+    assert settings.prices is not None and settings.upstreams is not None
+
+
 def test_the_page_has_the_tables_of_the_settings() -> None:
     page = (ROOT / PAGE).read_text("utf-8")
     assert with_tables(page) == page, "run: python -m kaiwa.server.configuration.page"
