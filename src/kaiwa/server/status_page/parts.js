@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const [WIDE, HIGH, MOST_SAMPLES] = [200, 28, 40];
 const SHOWN_ERRORS = 12;
 
-export const parts = [overview, latencies, sessions, tools, relay, hubs, cost, errors];
+export const parts = [overview, sessions, latencies, errors, tools, relay, cost, hubs];
 
 function overview(state, text) {
   const list = made("dl", "tiles");
@@ -28,7 +28,7 @@ function overview(state, text) {
 function latencies(state, text) {
   const entries = state.latencies.filter((one) => one.count).map((one) => {
     const value = text.usual(ms(one.p50_ms, text), ms(one.p95_ms, text));
-    return entry(text.steps[one.step], "", [[text.turns, number(one.count)], ["", value]], null, spark(one.newest_ms));
+    return entry(text.steps[one.step], "", [[text.times, number(one.count)], ["", value]], null, spark(one.newest_ms));
   });
   return section("latencies", text.latencies, "", listed(entries, text.noTurns));
 }
@@ -38,7 +38,7 @@ function sessions(state, text) {
   const entries = shown.map((one) => {
     const facts = [
       [text.age, span(one.age_s, text)],
-      [text.turns, number(one.turns)],
+      [text.answers, number(one.responses)],
       [text.waited, one.waited_ms === null ? null : ms(one.waited_ms, text)],
       [text.tools, one.tools ? number(one.tools) : null],
       [text.tokens, `${number(one.input_tokens)} / ${number(one.output_tokens)}`],
