@@ -12,6 +12,8 @@ cosmosdb=tests/apps/cosmosdb
 
 missing_debian_packages() {
     command -v chromium >/dev/null || echo chromium
+    [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || echo nginx-light # the balancers of deploy/
+    command -v caddy >/dev/null || echo caddy
 }
 
 began=$SECONDS
