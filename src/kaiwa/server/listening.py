@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
@@ -24,6 +26,7 @@ from kaiwa.server.direct import DirectConnection
 from kaiwa.server.handshake import AnsweredUpgrade
 from kaiwa.server.settings import Settings
 
+log = logging.getLogger("kaiwa.server")
 MAX_FRAME_BYTES = 24 * 1024 * 1024
 PING_S = 20.0
 # A client has five seconds to answer a close frame; who does not is cut off then.
@@ -71,6 +74,7 @@ class HouseServer(uvicorn.Server):
         self._peers: asyncio.Server | None = None
         super().__init__(_config(app, settings))
         self.config.load()
+        self.config.loaded_app = _CutOff(self.config.loaded_app)
         if self._tls_port is None:
             self.config.ssl = self._context
 
@@ -129,6 +133,21 @@ class HouseServer(uvicorn.Server):
             await self.lifespan.shutdown()
             problem = f"port {port} cannot be used ({error.strerror})."
             raise ConfigError("KAIWA_TLS_PORT", problem, "Choose another.") from error
+
+
+class _CutOff:
+    """The application; who is cut off when the server's patience ends costs the log a line, no traceback."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] == "lifespan":
+                raise
+            log.warning("a client was cut off when the server ended")  # and its task has nothing left to do
 
 
 def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
