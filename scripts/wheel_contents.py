@@ -14,7 +14,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PAGES = tuple(Path("src/kaiwa/server") / name for name in ("static", "pool_page", "signalr_page"))
+SERVER = Path("src/kaiwa/server")
+BUILT = ("static", "signalr_page")  # by `make console`; the other pages are as they were written
 CHAINLIT = Path("ui/chainlit")
 CHAINLIT_FILES = ("*.py", "*.md", "*.lock", "public/*", ".chainlit/config.toml")
 IN_THE_PACKAGE = Path("kaiwa/server/chainlit_page")
@@ -24,7 +25,6 @@ NOT_BUILT = (
     "kaiwa: the pages are not built, missing: {}. Run `make console` (it needs Node 20) and build again. / "
     "画面がビルドされていません。Node 20 で make console を実行してください。"
 )
-SHARED_ICON = "console/icon.svg"  # of the console; the page of the pool borrows it
 
 
 class WheelContents(BuildHookInterface):  # type: ignore[type-arg]
@@ -49,13 +49,12 @@ def chainlit_files(root: Path) -> list[Path]:
 
 
 def missing_files(root: Path) -> list[str]:
-    """Return what the pages and their scripts name and is not there, and the pages that are not there."""
+    """Return what the built pages and their scripts name and is not there, and the pages themselves."""
     missing: list[Path] = []
-    for folder in PAGES:
-        page = root / folder / "index.html"
+    for name in BUILT:
+        page = root / SERVER / name / "index.html"
         named = [page, *_named_by(page)]
-        scripts = [path for path in named if path.suffix == ".js"]
-        named += [path for script in scripts for path in _named_by(script)]
+        named += [path for script in named if script.suffix == ".js" for path in _named_by(script)]
         missing += [path for path in named if not path.is_file()]
     return sorted({str(path.relative_to(root)) for path in missing})
 
@@ -63,8 +62,5 @@ def missing_files(root: Path) -> list[str]:
 def _named_by(path: Path) -> list[Path]:
     if not path.is_file():
         return []
-    text = path.read_text("utf-8")
-    if path.suffix == ".js":
-        return [path.parent / name for name in _NAMED_BY_SCRIPT.findall(text)]
-    names = _NAMED_BY_PAGE.findall(text)
-    return [path.parent / name.removeprefix("pool/") for name in names if name != SHARED_ICON]
+    pattern = _NAMED_BY_SCRIPT if path.suffix == ".js" else _NAMED_BY_PAGE
+    return [path.parent / name for name in pattern.findall(path.read_text("utf-8"))]

@@ -132,7 +132,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
         targetPort: 8000
         transport: 'auto'
         allowInsecure: false
-        // A SignalR page without WebSockets speaks by several requests, which belong to one replica.
+        // Replicas do not reach each other, so a browser stays with the one that has its conversation.
         stickySessions: { affinity: 'sticky' }
       }
       registries: [
@@ -154,7 +154,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
       ], sharedSecrets)
     }
     template: {
-      // KAIWA_DRAIN_S and a little more: running answers may finish.
+      // KAIWA_DRAIN_S, which is 30, and a little more: running answers may finish.
       terminationGracePeriodSeconds: 60
       containers: [
         {
@@ -206,6 +206,10 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             {
               name: 'KAIWA_LOG_FORMAT'
               value: 'json'
+            }
+            {
+              name: 'KAIWA_DRAIN_NOTICE_S'
+              value: '10'
             }
             {
               name: 'OTEL_EXPORTER_OTLP_ENDPOINT'
