@@ -70,7 +70,10 @@ def test_every_image_that_is_named_has_a_version() -> None:
     bases = [text.partition("=")[2] for text in of("ARG") if text.startswith("DEBIAN=")]
     images = bases + [service["image"] for service in COMPOSE["services"].values()]
     assert all(re.search(r":\d+\.\d+", image) for image in images), images
-    assert {image for image in images if image.startswith("kaiwa:")} == {f"kaiwa:{version}"}
+    places = ("compose.yaml", "Dockerfile", "deploy/azd/azure.yaml", "docs/deployment.md")
+    for place in places:
+        named = re.findall(r"kaiwa[:@](\d+\.\d+\.\d+)", (ROOT / place).read_text("utf-8"))
+        assert set(named) == {version}, place
 
 
 def test_compose_gives_kaiwa_what_it_shares_and_publishes_nothing_else(tmp_path: Path) -> None:
