@@ -187,6 +187,26 @@ def test_a_call_that_outlives_its_turn_stays_in_it_and_its_answer_is_of_the_turn
     ]
 
 
+def test_a_word_that_it_takes_time_does_not_end_the_turn() -> None:
+    story = Story(silence_ms=None)
+    story.began("r1", 1)
+    story.trace.calling(call("r1"), "look", 2)
+    story.done("r1", 3)
+    story.began("r2", 4)  # said while the call runs
+    story.done("r2", 5)
+    story.trace.called(call("r1"), "look", ToolSettled(call_id="call_1", output="done"), 8)
+    story.began("r3", 9)
+    story.done("r3", 10)
+    assert story.over(11) == [
+        "conversation desk 0-11",
+        "  invoke_agent desk 1-10",
+        "    chat gpt-realtime 1-3",
+        "    execute_tool look 2-8",
+        "    chat gpt-realtime 4-5",
+        "    chat gpt-realtime 9-10",
+    ]
+
+
 def test_what_runs_at_the_end_is_cut_and_a_bad_end_has_its_code() -> None:
     story = Story(silence_ms=None)
     story.heard(1, 2, "item_1")
