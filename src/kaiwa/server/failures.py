@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import JSONResponse
 
 from kaiwa.errors import INVALID_REQUEST, PeerError
+
+TRY_AGAIN_S: Final = "1"
 
 
 def failure(
@@ -15,9 +19,12 @@ def failure(
     param: str | None = None,
     type: str = INVALID_REQUEST,
 ) -> JSONResponse:
-    """Return `{"error": {message, type, code, param}}`. Source: reference A2."""
+    """Return `{"error": {message, type, code, param}}`. Source: reference A2.
+
+    What is only now impossible says when to come again; who knows better replaces that.
+    """
     body = {"error": {"message": message, "type": type, "code": code, "param": param}}
-    return JSONResponse(body, status)
+    return JSONResponse(body, status, {"retry-after": TRY_AGAIN_S} if status == 503 else None)
 
 
 def failure_of(error: PeerError, status: int = 400) -> JSONResponse:

@@ -11,6 +11,7 @@ import logging
 from asyncio.transports import BaseTransport
 from typing import Any, ClassVar, Final
 
+import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -22,13 +23,28 @@ _NO_TEXT: Final = 1007
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
+_FULL: Final = b'{"error":{"message":"This server has no room for another connection. Try again soon.",\
+"type":"server_error","code":"server_busy","param":null}}'
+_NO_ROOM: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_FULL), _FULL)
+)
+
+
+class BoundedConfig(uvicorn.Config):
+    """uvicorn's, with the number of connections that may be open: its own bound looks at requests only."""
+
+    most_connections: int | None = None
 
 
 class BoundedHandshake(AutoHTTPProtocol):
-    """uvicorn's connection, closed when the head of a request is too long or does not come."""
+    """uvicorn's connection, closed when there is no room for it, or when the head of a request is too long or
+    does not come."""
 
     head_s: ClassVar[float] = 15.0
     # uvicorn's attributes are not known to be typed through its automatic choice of a parser.
+    config: Any
+    connections: Any
     cycle: Any
     transport: Any
     _timer: asyncio.TimerHandle | None = None
@@ -37,6 +53,11 @@ class BoundedHandshake(AutoHTTPProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
         super().connection_made(transport)  # type: ignore[arg-type]
+        most = getattr(self.config, "most_connections", None)
+        if most is not None and len(self.connections) > most:
+            self.transport.write(_NO_ROOM)
+            self.transport.close()
+            return
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +65,8 @@ class BoundedHandshake(AutoHTTPProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # there was no room for it
         if self._timer is None and self._is_idle():
             self._await_head()
         super().data_received(data)

@@ -10,6 +10,7 @@ import gc
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from kaiwa.server.certificates import Certificate, own_certificate, self_signed,
 from kaiwa.server.chainlit import ChatPage
 from kaiwa.server.cluster.house import Cluster
 from kaiwa.server.direct import DirectConnection
-from kaiwa.server.handshake import AnsweredUpgrade
+from kaiwa.server.handshake import AnsweredUpgrade, BoundedConfig
 from kaiwa.server.settings import Settings
 
 log = logging.getLogger("kaiwa.server")
@@ -32,6 +33,8 @@ PING_S = 20.0
 # A client has five seconds to answer a close frame; who does not is cut off then.
 GRACE_S = 7
 LOOK_EVERY_S = 0.1
+# Services, databases, media, the models' and the log's.
+FILES_OF_OUR_OWN = 200
 # Python's usual 700 has the collector look at every second request.
 YOUNG_OBJECTS = 10_000
 
@@ -42,6 +45,16 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
+
+
+def most_connections() -> int | None:
+    """Return how many leave this process files for the rest of its work; None where nobody counts."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(soft - FILES_OF_OUR_OWN, soft // 2)
 
 
 def certificate_of(settings: Settings) -> Certificate | None:
@@ -151,7 +164,7 @@ class _CutOff:
 
 
 def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = BoundedConfig(
         app,
         host=settings.host,
         port=settings.port,
@@ -166,3 +179,5 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE_S,
         workers=settings.workers,
     )
+    config.most_connections = settings.max_connections or most_connections()
+    return config

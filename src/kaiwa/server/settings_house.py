@@ -64,6 +64,9 @@ class ServerSettings(Group):
     certificate."""
     tls_minimum: Literal["1.2", "1.3"] = "1.2"
     """The oldest TLS that is spoken."""
+    max_connections: Annotated[int | None, Field(ge=1)] = None
+    """Open connections; one more is answered 503 and closed. None: as many as this process may have files
+    open, less 200."""
     max_sessions: Annotated[int, Field(ge=1), LIVE] = 64
     """Live sessions; one more is refused with `server_busy`. Calls by WebRTC keep the number of the
     start."""
