@@ -41,7 +41,7 @@ from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
 from kaiwa.server.measures.workers import WorkersMeasures
 from kaiwa.server.minting import Minting
-from kaiwa.server.models import load_chat, load_shared, require_local
+from kaiwa.server.models import load_chat, load_shared, require_installed
 from kaiwa.server.page import Console
 from kaiwa.server.pool_state import PoolView
 from kaiwa.server.readiness import readiness_of
@@ -137,8 +137,7 @@ class _Assembly:
         self._relay = answerer or relay_from(settings)
         check_way(settings, self._relay)
         self._upstreams = UpstreamPool(settings)
-        if self._relay is None:
-            require_local(settings, self._upstreams.pool)
+        require_installed(settings, self._upstreams.pool, relayed=self._relay is not None)
         self.relaying = gateway_of(settings, self._upstreams.pool, self._doors.prices)
         self.traces = traces_of(settings)
         if self.traces is not None:

@@ -22,6 +22,7 @@ from kaiwa.gateway.completions import PooledCompletions
 from kaiwa.gateway.gateway import Gateway
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
+from kaiwa.tools.mcp_client import require_mcp
 from kaiwa.upstream.pool.pool import DeploymentPool
 
 _SPEECH: Final = {
@@ -62,8 +63,15 @@ def _check_known_names(settings: Settings) -> None:
         raise ConfigError("AZURE_OPENAI_CHAT_DEPLOYMENT", "is not set.", "Name a deployment of a chat model.")
 
 
-def require_local(settings: Settings, pool: DeploymentPool) -> None:
-    """See that what answers on this machine is installed. Raises MissingPackage before anything is loaded."""
+def require_installed(settings: Settings, pool: DeploymentPool, *, relayed: bool) -> None:
+    """See that what answers on this machine is installed, and the client of MCP servers where some are named.
+
+    `relayed`: a service answers. Raises MissingPackage, before anything is loaded.
+    """
+    if settings.mcp_servers:
+        require_mcp()
+    if relayed:
+        return
     if settings.engine == "text":
         here = chat_model_name(settings, pool) is None and settings.upstreams is None
         needed = {"pyopenjtalk": "pyopenjtalk-plus"} if here else {}

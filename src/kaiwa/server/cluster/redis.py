@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 from kaiwa.server.cluster.directory import PROCESS, Holder
 from kaiwa.server.ids import MARK
 
@@ -188,7 +188,7 @@ def _client(url: str) -> Redis:
     try:
         from redis.asyncio import Redis
     except ImportError as missing:
-        raise ConfigError("KAIWA_REDIS_URL", "redis is not installed.", "Install kaiwa[redis].") from missing
+        raise MissingPackage("KAIWA_REDIS_URL", "redis", "redis") from missing
     try:
         return cast(Any, Redis).from_url(url, socket_connect_timeout=ANSWER_S)
     except ValueError:
