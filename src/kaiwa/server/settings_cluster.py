@@ -81,6 +81,16 @@ def about_peers(settings: UncheckedSettings, keyed: bool, loopback: bool) -> Ite
                 "KAIWA_API_KEY か KAIWA_KEYS を設定してください。",
             ),
         )
+    if settings.peer_host in ("0.0.0.0", "::", "[::]"):  # where to listen, and nowhere to ask
+        yield (
+            "KAIWA_PEER_HOST",
+            f"{settings.peer_host} says where to listen, and not where others can ask.",
+            "Give the address of this machine in the network of the others.",
+            (
+                f"{settings.peer_host} は待ち受け用で、他のマシンからの宛先になりません。",
+                "他のマシンから見える、このマシンのアドレスを指定してください。",
+            ),
+        )
     if settings.peer_host is not None and settings.redis_url is None:
         yield (
             "KAIWA_PEER_HOST",

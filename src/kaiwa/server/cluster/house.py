@@ -63,6 +63,8 @@ class Cluster:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Be found by the others while the block lasts. Raises ConfigError when the door cannot be opened."""
+        if self._settings.peer_host is not None and "://" not in self._settings.database.get_secret_value():
+            log.warning("reservations are kept in a file, which other machines do not see: KAIWA_DATABASE")
         async with self.crossing.running():
             if self._redis is None:
                 yield
