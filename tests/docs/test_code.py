@@ -25,6 +25,7 @@ from kaiwa import Agent
 from kaiwa.policy.document import read_document
 from kaiwa.server.configuration import read_configuration
 from kaiwa.server.settings import Prices
+from kaiwa.testing.callers import load_scenario
 from kaiwa.testing.service import Script, running_service
 from kaiwa.upstream.pool.configuration import Credentials, read_deployments
 
@@ -33,16 +34,23 @@ NOT_RUN = {
     "README.md: git clone … kaiwa && cd kaiwa": "fetches the repository itself",
     "CONTRIBUTING.md: make setup    # virtual environment, loc": "runs the tests themselves",
     "docs/architecture.md: cli": "a picture",
+    "docs/benchmarks.md: python -m bench endurance               ": "measures for ten minutes",
+    "docs/cassettes.md: not as recorded in weather_line.jsonl:": "an answer; tests/testing has it",
     "docs/chainlit.md: KAIWA_URL=wss://kaiwa.example KAIWA_API_": "needs a server elsewhere",
+    "docs/configuration.md: INFO kaiwa.server the settings were read": "log lines; tests/server/test_reloading.py",
     'docs/gateway.md: data: {"error":{"message":"The service\'s': "an answer; tests/gateway has it",
     "docs/metrics.md: scrape_configs:": "of Prometheus",
     "docs/metrics.md: # of relayed requests, the share that fa": "of Prometheus",
     'docs/metrics.md: {"time":"2026-11-21T05:12:08.113+00:00",': "a log line; tests/server/test_logs.py",
+    "docs/operations.md: for port in 8001 8002 8003; do        # ": "a sketch; tests of clusters do it",
     "docs/relay.md: client ──ws──▶ kaiwa ──ws──▶ wss://NAME.": "a picture",
+    "docs/resume.md: ws://127.0.0.1:8000/v1/realtime?model=re": "an address",
+    "docs/traces.md: conversation weather                    ": "a picture",
+    "docs/traces.md: chat gpt-4o                             ": "a picture",
     "docs/webrtc.md: KAIWA_RTC_PUBLIC_IP=203.0.113.7": "needs Docker",
     "docs/webrtc.md: server process                          ": "a picture",
 }
-MOST_NOT_RUN = 11
+MOST_NOT_RUN = 18
 
 
 def kind_of(block: Block) -> str:
@@ -185,6 +193,9 @@ def test_files_of_the_pages_are_read(block: Block, tmp_path: Path) -> None:
             Prices(**tomllib.loads(block.text))
         case "docs/policy.md":
             read_document(block.text.encode())
+        case "docs/callers.md":
+            (tmp_path / "my.toml").write_text(block.text, "utf-8")
+            assert load_scenario(str(tmp_path / "my.toml"))
         case "docs/pool.md":
             assert read_deployments(
                 _with_key_files(block.text, tmp_path), "toml", "KAIWA_UPSTREAMS", Credentials()

@@ -16,6 +16,12 @@ from kaiwa.cli.local_server import free_port
 pytestmark = pytest.mark.clients
 # What serves is ended when it says where; the rest ends by itself.
 _A_MOMENT = """
+pip() {{ python -c '
+import re, sys
+from importlib.metadata import metadata
+asked = {{name for group in re.findall(r"kaiwa\\[([^]]+)\\]", " ".join(sys.argv)) for name in group.split(",")}}
+assert asked and asked <= set(metadata("kaiwa").get_all("Provides-Extra")), asked
+' "$@"; }}
 kaiwa() {{
     case "$*" in
         serve*|emulate*|"functions serve"*|mcp*--http*) python "{moment}" kaiwa "$@" ;;
