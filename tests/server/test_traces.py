@@ -25,8 +25,8 @@ from websockets.asyncio.client import connect
 from kaiwa.errors import ConfigError
 from kaiwa.server.conversations import HostAnswerer
 from kaiwa.server.logs import JsonFacts
+from kaiwa.server.settings_traces import address_of
 from kaiwa.server.traces import exporting
-from kaiwa.server.traces.exporting import address_of
 from kaiwa.server.traces.house import traces_of
 from kaiwa.server.traces.incoming import TraceIds
 from kaiwa.testing.service.engine import ServiceEngine
@@ -366,9 +366,9 @@ def test_what_cannot_be_sent_is_said_with_its_remedy(tmp_path: Path) -> None:
         ({"otel_traces_exporter": "zipkin"}, "Use otlp or none"),
     ]
     for given, said in wrong:
-        settings = at_home(tmp_path, **{"otel_exporter_otlp_endpoint": "http://127.0.0.1:4318", **given})
         with pytest.raises(ConfigError, match=said):
-            address_of(settings)
+            at_home(tmp_path, **{"otel_exporter_otlp_endpoint": "http://127.0.0.1:4318", **given})
+        at_home(tmp_path, otel_sdk_disabled=True, **given)
 
 
 def test_nothing_is_traced_where_no_collector_is_named(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ from kaiwa.server.routes import Entry, routes_of
 from kaiwa.server.security_headers import SafeAnswers
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.settings import Settings
+from kaiwa.server.settings_traces import address_of
 from kaiwa.server.signalr import SignalR
 from kaiwa.server.signalr_endpoints import SignalREndpoints
 from kaiwa.server.signalr_page import SignalRPage
@@ -62,7 +63,6 @@ from kaiwa.server.status.board import board_of
 from kaiwa.server.status.view import StatusView, Watched
 from kaiwa.server.text import TextAnswerer
 from kaiwa.server.tokens import Tokens
-from kaiwa.server.traces.exporting import address_of
 from kaiwa.server.traces.house import traces_of
 from kaiwa.server.traces.incoming import TracedPeers, TraceIds
 from kaiwa.server.upstream_pool import UpstreamPool

@@ -16,7 +16,7 @@ from kaiwa.server.settings_answers import AnswerSettings, ChatSettings, RelaySet
 from kaiwa.server.settings_cluster import ClusterSettings, about_peers, about_processes
 from kaiwa.server.settings_doors import CallSettings, HubSettings
 from kaiwa.server.settings_house import CallerSettings, ModelPrices, Prices, ServerSettings
-from kaiwa.server.settings_traces import TraceSettings
+from kaiwa.server.settings_traces import TraceSettings, about_traces
 from kaiwa.server.settings_words import Group
 
 __all__ = ["GROUPS", "ModelPrices", "Prices", "Settings", "UncheckedSettings", "UpstreamEntry", "is_loopback"]
@@ -93,7 +93,8 @@ def disagreements(settings: UncheckedSettings) -> Iterator[Disagreement]:
             ),
         )
     loopback = settings.peer_host is None or is_loopback(settings.peer_host)
-    for wrong in (*about_processes(settings), *about_peers(settings, keyed, loopback)):
+    peers = about_peers(settings, keyed, loopback)
+    for wrong in (*about_processes(settings), *peers, *about_traces(settings)):
         yield Disagreement(*wrong)
     yield from _about_tls(settings)
 

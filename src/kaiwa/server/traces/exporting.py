@@ -15,8 +15,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from kaiwa.errors import ConfigError, MissingPackage
+from kaiwa.errors import MissingPackage
 from kaiwa.server.settings import Settings
+from kaiwa.server.settings_traces import address_of
 from kaiwa.server.traces import names
 from kaiwa.server.traces.spans import Kind, Span, SpanContext
 
@@ -26,33 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("kaiwa.server")
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
-PATH: Final = "/v1/traces"
 PARTING_S: Final = 3.0
 _SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 _NANO: Final = 1_000_000_000
 _UNNAMED: Final = "unknown_service"
-
-
-def address_of(settings: Settings) -> str | None:
-    """Return where traces go; None: nowhere. Raises ConfigError for what this house cannot speak."""
-    address = settings.otel_exporter_otlp_traces_endpoint
-    if address is None and settings.otel_exporter_otlp_endpoint is not None:
-        address = settings.otel_exporter_otlp_endpoint.rstrip("/") + PATH
-    if address is None or settings.otel_sdk_disabled or settings.otel_traces_exporter == "none":
-        return None
-    if settings.otel_traces_exporter not in (None, "otlp"):
-        raise ConfigError(
-            "OTEL_TRACES_EXPORTER", "names an exporter that kaiwa has not.", "Use otlp or none."
-        )
-    if settings.otel_exporter_otlp_protocol not in (None, "http/protobuf"):
-        raise ConfigError(
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-            "asks for a protocol that kaiwa does not speak.",
-            "Use http/protobuf, which collectors take at port 4318.",
-        )
-    if not address.startswith(("http://", "https://")):
-        raise ConfigError(ENDPOINT, "is not an address.", "Write it as http://host:4318.")
-    return address
 
 
 def exporter_of(settings: Settings) -> OtlpExporter | None:
