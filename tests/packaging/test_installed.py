@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import tomllib
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urljoin
@@ -78,10 +79,20 @@ def test_what_is_missing_is_named_with_its_remedy_in_two_languages(
     assert "Traceback" not in said, said
 
 
-def test_the_bare_package_relays_without_any_model_of_its_own(core: Installed) -> None:
-    running = serving([core.kaiwa, *SERVE], core.home, RELAYING)
-    with running as address, urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
-        assert json.load(answer)["status"] == "ok"
+def test_the_bare_package_relays_and_says_that_it_has_no_model_of_its_own(core: Installed) -> None:
+    asked = {"model": "rentacar", "messages": [{"role": "user", "content": "どんなお店がありますか"}]}
+    with serving([core.kaiwa, *SERVE], core.home, RELAYING) as address:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
+            assert json.load(answer)["status"] == "ok"
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(
+            f"{address}/v1/chat/completions", json.dumps(asked).encode(), headers
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        error = json.load(refused.value)["error"]
+        assert (refused.value.code, error["code"]) == (503, "model_not_available")
+        assert "kaiwa[local]" in error["message"]
 
 
 def test_an_installed_server_talks_in_text_and_by_voice_and_shows_its_pages(local: Installed) -> None:
