@@ -445,3 +445,41 @@ async def test_a_kaiwa_before_a_recorded_service_does_what_it_did_before_the_rea
         assert replay.problems() == []
     assert told[0] == told[1]
     assert "東京" in told[0]
+
+
+async def test_the_words_of_a_stream_are_blackened_in_whole_events(tmp_path: Path) -> None:
+    async def talk(url: str) -> None:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+            stream = await client.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "one two three"}], stream=True
+            )
+            words.append("".join([chunk.choices[0].delta.content or "" async for chunk in stream]))
+
+    words: list[str] = []
+    path = tmp_path / "chat.jsonl"
+    async with running_service(habits=Habits(chunks_per_s=50)) as service:
+        await record(service, path, talk, ("words",))
+    assert "two" not in path.read_text(encoding="utf-8")
+    async with replaying(load_cassette(path)) as replay:
+        await talk(replay.url)
+        assert replay.problems() == []
+    assert words == ["one two three", "xxx xxx xxxxx"]
+
+
+async def test_the_older_dialect_is_recorded_by_name_and_replayed(service: Service, tmp_path: Path) -> None:
+    path = "/openai/realtime?api-version=2025-04-01-preview&deployment=voice"
+
+    async def talk(url: str) -> None:
+        async with connect(url.replace("http", "ws", 1) + path, max_size=None) as socket:
+            heard.append(str(await socket.recv()))
+            session = {"modalities": ["text"], "turn_detection": None}
+            await socket.send(json.dumps({"type": "session.update", "session": session}))
+            heard.append(str(await socket.recv()))
+
+    heard: list[str] = []
+    await record(service, tmp_path / "older.jsonl", talk)
+    assert lines_of(tmp_path / "older.jsonl")[1]["dialect"] == "preview"
+    async with replaying(load_cassette(tmp_path / "older.jsonl")) as replay:
+        await talk(replay.url)
+        assert replay.problems() == []
+    assert heard[:2] == heard[2:]

@@ -138,6 +138,11 @@ class Reel:
         elif not self._redactor.kinds:
             self._recorder.write(Bytes(at=at, on=self.on, by=by, base64=base64.b64encode(data).decode()))  # type: ignore[arg-type]
 
+    def blackened(self, by: Side, text: str) -> None:
+        """Keep a text whose frames went through the redactor one by one."""
+        kept = self._redactor.text(text)
+        self._recorder.write(Frame(at=self._recorder.now_ms(), on=self.on, by=by, text=kept))
+
     def head(self, status: int, headers: dict[str, str]) -> None:
         kept = {name: value for name, value in headers.items() if name.lower() in KEPT_HEADERS}
         self._recorder.write(Head(at=self._recorder.now_ms(), on=self.on, status=status, headers=kept))
@@ -169,7 +174,7 @@ class BodyReel:
             whole, separator, rest = self._held.rpartition(b"\n\n")
             if separator:
                 self._held = bytearray(rest)
-                self._reel.frame("server", self._blackened(bytes(whole + separator)))
+                self._reel.blackened("server", self._blackened(bytes(whole + separator)))
         if len(self._held) > _HELD_BYTES:
             self._held.clear()
             self._streamed = True
@@ -177,7 +182,10 @@ class BodyReel:
     def end(self) -> None:
         if self._held:
             data = bytes(self._held)
-            self._reel.frame("server", self._blackened(data) if self._streamed else data)
+            if self._streamed:
+                self._reel.blackened("server", self._blackened(data))
+            else:
+                self._reel.frame("server", data)
 
     def _blackened(self, events: bytes) -> str:
         lines = events.decode("utf-8", "replace").split("\n")
