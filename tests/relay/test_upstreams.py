@@ -74,6 +74,21 @@ def test_the_target_with_the_fewest_sessions_is_first_and_equals_take_turns() ->
     assert pool.live == {"a": 2, "b": 1, "c": 2}
 
 
+def test_sessions_go_by_priority_weight_and_room() -> None:
+    first, big, later = (
+        RealtimeTarget("first", "ws://first", KEY, most_sessions=6),
+        RealtimeTarget("big", "ws://big", KEY, weight=2.0, most_sessions=4),
+        RealtimeTarget("later", "ws://later", KEY, priority=2),
+    )
+    pool, order = RealtimePool([first, big, later]), list[str]()
+    for _ in range(12):
+        target = pool.candidates("x")[0]
+        pool.take(target)
+        order.append(target.name)
+    assert pool.live == {"first": 6, "big": 4, "later": 2}
+    assert order[:6].count("big") == 4 and order[10:] == ["later", "later"]
+
+
 def test_a_target_that_failed_rests_and_comes_back() -> None:
     now = [100.0]
     pool = RealtimePool(of_three(), clock=lambda: now[0])

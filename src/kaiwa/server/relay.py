@@ -242,7 +242,8 @@ def realtime_targets(settings: Settings) -> tuple[list[RealtimeTarget], Remedies
     """
     if settings.realtime_upstreams:
         setting = "KAIWA_REALTIME_UPSTREAMS"
-        targets = [_entered(entry, number) for number, entry in enumerate(settings.realtime_upstreams, 1)]
+        entries = settings.realtime_upstreams
+        targets = [_ranked(_entered(entry, number), entry) for number, entry in enumerate(entries, 1)]
         if len({target.name for target in targets}) < len(targets):
             raise ConfigError(setting, "two upstreams have one name.", "Give one another name.")
         return targets, Remedies(key=setting, address=setting, deployment=setting)
@@ -269,6 +270,12 @@ def _deployment(settings: Settings) -> str | None:
     """The bare AZURE_OPENAI_DEPLOYMENT counts when the relay was asked for by name."""
     named = settings.azure_openai_realtime_deployment
     return named or (settings.azure_openai_chat_deployment if settings.engine == "relay" else None)
+
+
+def _ranked(target: RealtimeTarget, entry: UpstreamEntry) -> RealtimeTarget:
+    return dataclasses.replace(
+        target, priority=entry.priority, weight=entry.weight, most_sessions=entry.sessions
+    )
 
 
 def _entered(entry: UpstreamEntry, number: int) -> RealtimeTarget:

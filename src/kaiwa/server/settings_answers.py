@@ -14,7 +14,8 @@ class UpstreamEntry(BaseModel):
     """One deployment of Azure OpenAI (`endpoint`), or OpenAI and what is compatible (`base_url`).
 
     Without `api_key` an endpoint is entered with a token of Microsoft Entra ID. `models` are the names
-    clients may ask it for; empty: any.
+    clients may ask it for; empty: any. Those of the lowest `priority` are asked first and share the sessions
+    by `weight`; one with so many `sessions` is asked last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +27,9 @@ class UpstreamEntry(BaseModel):
     api_key: SecretStr | None = None
     api_version: str | None = None
     models: tuple[str, ...] = ()
+    priority: Annotated[int, Field(ge=1)] = 1
+    weight: Annotated[float, Field(gt=0)] = 1
+    sessions: Annotated[int | None, Field(ge=1)] = None
 
 
 class AnswerSettings(Group):

@@ -15,7 +15,8 @@ class RealtimeTarget:
     """One deployment, or one service with many models (`deployment` None: the model the peer named).
 
     `name` is for logs and the pool. `models` are the names peers may use; empty: any. `call_id` set: not the
-    deployment itself but one call of it, which is under way.
+    deployment itself but one call of it, which is under way. Those of the lowest `priority` come first, and
+    have sessions by `weight`; `most_sessions`: with so many it is asked last.
     """
 
     name: str
@@ -27,6 +28,9 @@ class RealtimeTarget:
     dialect: Dialect = "ga"
     models: tuple[str, ...] = ()
     call_id: str | None = None
+    priority: int = 1
+    weight: float = 1.0
+    most_sessions: int | None = None
 
     @property
     def provider(self) -> str:

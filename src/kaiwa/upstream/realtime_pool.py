@@ -18,7 +18,8 @@ _RULES: Final = BreakerRules(in_a_row=1, open_s=30.0)
 
 
 class RealtimePool:
-    """The target with the fewest live sessions is first, in turn when they are equal."""
+    """Of the lowest priority, the target with the fewest live sessions for its weight is first, in turn when
+    they are equal. Full ones come behind, and those that failed just now last, for want of better."""
 
     def __init__(
         self, targets: Sequence[RealtimeTarget], *, clock: Callable[[], float] = time.monotonic
@@ -67,10 +68,15 @@ class RealtimePool:
             fitting or self._targets,
             key=lambda target: (
                 self._breakers[target.name].state(now) == "open",
-                self._live[target.name],
+                self._is_full(target),
+                target.priority,
+                self._live[target.name] / target.weight,
                 self._used_in[target.name],
             ),
         )
+
+    def _is_full(self, target: RealtimeTarget) -> bool:
+        return target.most_sessions is not None and self._live[target.name] >= target.most_sessions
 
     def take(self, target: RealtimeTarget) -> None:
         """A session with this target begins, or tries to."""
