@@ -91,8 +91,13 @@ def _environment(ports: Sequence[int], voice_port: int, talk_port: int) -> dict[
         for number, port in enumerate(ports)
     ]
     realtime = [
-        {"name": name, "endpoint": f"http://127.0.0.1:{port}", "deployment": name, "api_key": "key"}
-        | {"models": [name]}
+        {
+            "name": name,
+            "endpoint": f"http://127.0.0.1:{port}",
+            "deployment": "gpt-realtime",  # the stand-in knows what the service has
+            "api_key": "key",
+            "models": [name],
+        }
         for name, port in (("voice", voice_port), ("talk", talk_port))
     ]
     return {

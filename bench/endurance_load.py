@@ -149,7 +149,7 @@ async def streamed(load: Load, web: aiohttp.ClientSession) -> None:
     async with web.post("/api/chat-stream", json={"prompt": wish, "events": "typed"}) as answer:
         assert answer.status == 200, f"status {answer.status}"
         async for line in answer.content:
-            if not line.startswith(b"data: "):
+            if not line.startswith(b"data: {"):
                 continue
             event = json.loads(line[6:])
             if event["type"] == "text":
@@ -168,7 +168,7 @@ async def hub(load: Load, web: aiohttp.ClientSession) -> None:
         given = await answer.json()
     address, _, query = given["url"].partition("?")
     bearer = {"authorization": f"Bearer {given['accessToken']}"}
-    async with web.post(f"{address}/negotiate?{query}&negotiateVersion=1", headers=bearer) as answer:
+    async with web.post(f"{address}negotiate?{query}&negotiateVersion=1", headers=bearer) as answer:
         named = await answer.json()
     url = f"{address}?{query}&id={named['connectionToken']}&access_token={given['accessToken']}"
     async with web.ws_connect(url) as socket:
