@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # For half a year a browser that came by TLS comes by nothing else: only where nothing else is served.
 TLS_ONLY: Final = "max-age=15768000"
 _NO_PAGE: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-# Chainlit's page has scripts in its HTML, and styles itself from scripts.
+# Chainlit's page has scripts in its HTML, makes the one that hears the microphone, and styles itself.
 _CHAT_PAGE: Final = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "script-src 'self' 'unsafe-inline' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
