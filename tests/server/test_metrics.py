@@ -348,7 +348,7 @@ async def test_a_house_is_ready_until_it_drains(tmp_path: Path) -> None:
     script = [*streamed(event(text("a")), go, event(FINISH) + DONE), END]
     async with (
         raw_upstream(script) as upstream,
-        house(tmp_path, upstreams=behind(upstream.port)) as server,
+        house(tmp_path, upstreams=behind(upstream.port), drain_s=10) as server,
         aiohttp.ClientSession(server.addresses[0]) as http,
     ):
         assert await ready(http) == (200, {"status": "ready"})

@@ -64,7 +64,8 @@ class Measures:
         about = Gauge("kaiwa_build_info", "1, and the version that runs.", ["version"], registry=registry)
         about.labels(version("kaiwa")).set(1)
         tasks = Gauge("kaiwa_tasks", "Tasks of the event loop.", registry=registry)
-        tasks.set_function(lambda: len(asyncio.all_tasks()))
+        tasks.set_function(self._tasks)
+        self._loop: asyncio.AbstractEventLoop | None = None
         registry.register(PoolCollector(pool))
         ProcessCollector(registry=registry)
 
@@ -79,8 +80,12 @@ class Measures:
     @contextmanager
     def running(self) -> Generator[None]:
         """Watch the event loop while the block lasts."""
+        self._loop = asyncio.get_running_loop()
         with self._lateness.watched():
             yield
+
+    def _tasks(self) -> int:
+        return 0 if self._loop is None else len(asyncio.all_tasks(self._loop))
 
     async def page(self, request: Request) -> Response:
         encode, kind = choose_encoder(request.headers.get("accept", ""))
