@@ -21,7 +21,7 @@ from kaiwa.testing.callers.wire import SimulatedWire
 from kaiwa.testing.handset import Handset
 from kaiwa.testing.voice_client import CallClock, Observer, VoiceClient
 
-_CLOSE_TIMEOUT_S: Final = 2.0
+_CLOSE_TIMEOUT_S: Final = 1.0
 _NOT_IN_TIME: Final = "the agent did not finish its answer in time"
 _LEFT: Final = "the server closed the connection"
 
