@@ -23,6 +23,7 @@ PARTS = (
     "capacity",
     "library",
     "kill",
+    "resume",
     "webrtc",
     "browser",
     "signalr",

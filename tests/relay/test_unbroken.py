@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -83,3 +86,90 @@ async def test_an_answer_goes_on_after_a_break(
         assert told(peer).endswith("You said: thanks")
         check(peer)
     assert len(service.sessions) >= 2
+
+
+async def test_a_dead_deployments_answer_goes_on_at_another() -> None:
+    async with running_service(SCRIPT) as first, running_service(SCRIPT) as second:
+        entries = [
+            {"name": name, "endpoint": service.url, "deployment": "voice", "api_key": service.key}
+            for name, service in (("first", first), ("second", second))
+        ]
+        settings = settings_for(first, realtime_reopen_s=5, realtime_upstreams=entries)
+        async with relaying(settings) as address, peer_of(address) as peer:
+            await peer.send("session.update", session=TEXT)
+            await peer.until("session.updated")
+            first.faults = Faults(reset_after="response.output_text.delta", http_status=503)
+            await peer.say("tell me")
+            await peer.until("response.done")
+            assert told(peer) == WORDS
+            check(peer)
+    assert [len(service.sessions) for service in (first, second)] == [1, 1]
+
+
+async def test_the_end_of_a_sessions_hour_passes_unseen(service: Service) -> None:
+    service.faults = Faults(expire_after_s=0.25, times=1)
+    async with talk_to(service) as peer:
+        await peer.send("session.update", session=TEXT)
+        await peer.say("tell me")
+        await peer.until("response.done")
+        assert told(peer) == WORDS and len(service.sessions) == 2
+        check(peer)
+
+
+async def test_a_call_that_waits_for_its_client_is_answered_in_the_next_session(service: Service) -> None:
+    tool = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+    service.script = Script()
+    async with talk_to(service) as peer:
+        await peer.send("session.update", session=TEXT | {"tools": [tool]})
+        await peer.say("call look")
+        call = (await peer.until("response.output_item.done"))["item"]
+        await peer.until("response.done")
+        service.faults = Faults(reset_after="conversation.item.done", times=0)
+        await peer.say("fine")
+        assert (await peer.until("response.output_text.done"))["text"] == "fine"
+        await peer.until("response.done")
+        service.faults = Faults()
+        output = {"type": "function_call_output", "call_id": call["call_id"], "output": "42"}
+        await peer.send("conversation.item.create", item=output)
+        await peer.send("response.create")
+        assert (await peer.until("response.output_text.done"))["text"] == "The tool said: 42"
+        await peer.until("response.done")
+        check(peer)
+
+
+async def test_a_failed_answer_is_asked_for_again(service: Service) -> None:
+    async with talk_to(service) as peer:
+        await peer.send("session.update", session=TEXT)
+        await peer.until("session.updated")
+        service.faults = Faults(fail_response="server_error", times=0)
+        await peer.say("hello")
+        done = await peer.until("response.done")
+        assert done["response"]["status"] == "completed" and told(peer) == "You said: hello"
+        check(peer)
+
+
+async def test_a_turn_spoken_over_the_break_is_one_turn(service: Service) -> None:
+    loud = base64.b64encode(struct.pack("<480h", *([9000, -9000] * 240))).decode()
+    quiet = base64.b64encode(bytes(960)).decode()
+    async with talk_to(service) as peer:
+        await peer.until("session.created")
+        service.faults = Faults(reset_after="input_audio_buffer.speech_started", times=0)
+        for sound in [loud] * 40 + [quiet] * 60:
+            await peer.send("input_audio_buffer.append", audio=sound)
+            await asyncio.sleep(0.002)
+        await peer.until("response.done")
+        kinds = [event["type"] for event in peer.heard]
+        for kind in ("input_audio_buffer.speech_started", "input_audio_buffer.committed"):
+            assert kinds.count(kind) == 1
+        assert told(peer) == WORDS
+        check(peer)
+    assert len(service.sessions) == 2
+
+
+async def test_when_no_session_can_be_had_the_peer_is_told(service: Service) -> None:
+    async with talk_to(service, realtime_reopen_s=0.4) as peer:
+        await peer.until("session.created")
+        service.faults = Faults(reset_after="conversation.item.done", http_status=503)
+        await peer.say("hello")
+        closed = await peer.end()
+    assert [error["code"] for error in peer.errors] == ["upstream_unavailable"] and closed[0] == 1011

@@ -137,7 +137,12 @@ class PeerGone(Value, kw_only=True):
 
 
 class PeerLost(Value, kw_only=True):
-    """The connection broke, and the peer may come back. What is sent meanwhile is kept for it."""
+    """The connection broke, and the peer may come back. What is sent meanwhile is kept for it.
+
+    `silent_s`: how long before that nothing came of the peer any more, so that it may have heard nothing.
+    """
+
+    silent_s: float = 0.0
 
 
 class PeerReturned(Value, kw_only=True):

@@ -216,12 +216,12 @@ class _Assembly:
             closing.push_async_callback(answers.close)
             closing.push_async_callback(text.close)
             way = way_of(self._settings, answers, self._media)
-            calls = LiveCalls(way, self._holding, self.cluster.directory)
+            kept = KeptSessions(self._settings, self._holding)
+            closing.push_async_callback(kept.close)
+            calls = LiveCalls(way, self._holding, kept, self.cluster.directory)
             closing.push_async_callback(calls.close)
             if self.beside is not None:
                 closing.push_async_callback(self.beside.close)
-            kept = KeptSessions(self._settings, self._holding)
-            closing.push_async_callback(kept.close)
             self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls, kept)
             self._chats = Chats(self._admission, text, self._holding, released=self.cluster.crossing.release)
             async with (

@@ -23,7 +23,9 @@ from kaiwa.server.doors import Visitor
 from kaiwa.server.failures import failure
 from kaiwa.server.gate import limit_reached, out_of_scope
 from kaiwa.server.holding import Holding
+from kaiwa.server.ids import new_token
 from kaiwa.server.minting import Minting, read_session
+from kaiwa.server.resuming import HEADER, wish_of
 from kaiwa.session.settings import updated
 
 _STATUS: Final = {"invalid_api_key": 401, "model_not_found": 404}
@@ -56,10 +58,14 @@ class Calls:
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
         seat = Seat(hold, admission.doors.charge(hold, admitted.config.model))
+        wish = wish_of(request.query_params) if admission.settings.resume_s > 0 else None
+        token = new_token() if wish is not None and not wish.returns else None
         placed = await self.live().begin(
-            admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat
+            admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat, token=token
         )
         headers = {"location": f"/v1/realtime/calls/{placed.id}", "cache-control": "no-store"}
+        if token is not None:
+            headers[HEADER] = token
         return Response(placed.answer_sdp, 201, headers=headers, media_type="application/sdp")
 
     async def hang_up(self, request: Request) -> Response:

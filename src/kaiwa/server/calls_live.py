@@ -24,6 +24,7 @@ from kaiwa.server.conversations import Admitted
 from kaiwa.server.ephemeral import Minted
 from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import new_id
+from kaiwa.server.resuming import Kept, KeptSessions
 from kaiwa.transports.shared import SharedTransport
 from kaiwa.transports.websocket import WebSocketTransport
 
@@ -50,37 +51,54 @@ class LiveCall:
     placed: PlacedCall
     shared: SharedTransport
     minted: Minted | None
+    kept: Kept | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class LiveCalls:
     """Begins calls by one way, and holds their conversations until they end."""
 
-    def __init__(self, way: CallWay, holding: Holding, directory: Directory | None = None) -> None:
+    def __init__(
+        self, way: CallWay, holding: Holding, kept: KeptSessions, directory: Directory | None = None
+    ) -> None:
         """`directory`: where other processes find calls whose ids do not say who holds them."""
         self._directory = directory
         self._way = way
         self._holding = holding
+        self._kept = kept
         self._calls: dict[str, LiveCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(
-        self, admitted: Admitted, offer_sdp: str, *, filtered: bool, minted: Minted | None, seat: Seat
+        self,
+        admitted: Admitted,
+        offer_sdp: str,
+        *,
+        filtered: bool,
+        minted: Minted | None,
+        seat: Seat,
+        token: str | None = None,
     ) -> PlacedCall:
-        """Answer an offer and hold the conversation from now on. Raises what the way raises."""
+        """Answer an offer and hold the conversation from now on. Raises what the way raises.
+
+        `token`: whoever has it may come back to the session when the call is lost.
+        """
         with ExitStack() as stack:
             stack.enter_context(seat.hold)
             stack.enter_context(self._holding.seat())
             placed = await self._way.place(admitted, offer_sdp, filtered=filtered)
             counting = self._holding.counting("webrtc", admitted.config.model, seat.charge)
+            kept = None
+            if token is not None and placed.transport is not None:
+                kept = self._kept.keep(token, placed.parts, admitted.caller, admitted.config.id)
             shared = SharedTransport(
-                placed.transport,
+                placed.transport if kept is None else kept.transport,
                 ids=new_id,
                 greeting=placed.greeting,
                 note=counting.meter.note,
                 ready=placed.parts.ready,
             )
-            call = LiveCall(placed, shared, minted)
+            call = LiveCall(placed, shared, minted, kept)
             self._calls[placed.id] = call
             if self._directory is not None and not is_from_here(placed.id):
                 await self._directory.claim(CALL, placed.id)
@@ -130,9 +148,13 @@ class LiveCalls:
 
     async def _hold(self, call: LiveCall, admitted: Admitted, counting: Counting, seat: ExitStack) -> None:
         with seat:
+            if call.kept is not None and call.placed.transport is not None:
+                self._kept.serve(call.kept, call.placed.transport)
             try:
                 await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, counting)
             finally:
+                if call.kept is not None:
+                    self._kept.forget(call.kept)
                 self._calls.pop(call.placed.id, None)
                 if self._directory is not None and not is_from_here(call.placed.id):
                     await self._directory.release(CALL, call.placed.id)

@@ -21,9 +21,9 @@ from kaiwa.server.calls_live import LiveCalls
 from kaiwa.server.conversations import Admitted, Answerer, Parts
 from kaiwa.server.draining import SHUTTING_DOWN
 from kaiwa.server.holding import Holding
-from kaiwa.server.ids import new_id
+from kaiwa.server.ids import new_id, new_token
 from kaiwa.server.request_ids import RequestIds, ids_of
-from kaiwa.server.resuming import HEADER, NOT_RESUMABLE, KeptSessions, Wish, asked_in_band, new_token, wish_of
+from kaiwa.server.resuming import HEADER, NOT_RESUMABLE, KeptSessions, Wish, asked_in_band, wish_of
 from kaiwa.transports.websocket import Codec, WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")

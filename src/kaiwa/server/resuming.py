@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Final
 from starlette.websockets import WebSocket
 
 from kaiwa.events import server
+from kaiwa.interfaces import Transport
 from kaiwa.policy.caller import Caller
 from kaiwa.protocol.realtime.own_events import resume_in
 from kaiwa.server.admission import Refusal
@@ -73,10 +73,6 @@ def wish_of(query: Mapping[str, str]) -> Wish | None:
             return Wish(in_band=True)
         case token:
             return Wish(token, query.get(_CURSOR) or None)
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(24)
 
 
 @dataclass(eq=False)
@@ -138,6 +134,12 @@ class KeptSessions:
     def hold(self, kept: Kept, counting: Counting, seat: ExitStack) -> None:
         """Run the conversation in a task of the house's, since it outlives the connection it came with."""
         task = asyncio.create_task(self._hold(kept, counting, seat))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def serve(self, kept: Kept, call: Transport) -> None:
+        """Let a call carry the session, in a task of the house's: its request is answered long since."""
+        task = asyncio.create_task(kept.transport.serve(call, paced=True))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -50,6 +50,17 @@ class Floor:
         """The item of which audio was sent last; empty before any was."""
         return self._items[-1:]
 
+    def unheard_since(self, moment: float) -> list[tuple[str, int]]:
+        """Return the items not heard to their end by then, oldest first, and how much of each was."""
+        left_ms, cut_off = (self._until - moment) * 1000, list[tuple[str, int]]()
+        for item_id in reversed(self._items):
+            if left_ms <= 0:
+                break
+            sent_ms = self._clock.sent_ms(item_id)
+            cut_off.append((item_id, int(max(0.0, sent_ms - left_ms))))
+            left_ms -= sent_ms
+        return cut_off[::-1]
+
     def sounding(self, now: float) -> list[str]:
         """Return the items that were sent and not heard to their end, oldest first."""
         if now >= self._until:

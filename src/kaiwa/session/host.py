@@ -514,13 +514,11 @@ class HostSession:
     def _lose_peer(self, event: client.PeerLost, now: float) -> None:
         """Say nothing more where the server plays the sound; elsewhere the peer gets all of it later."""
         active = self._answers.active
-        speaking = active is not None and active.plan.spoken
-        cut_off = self._paced.enabled and (speaking or self._floor.audible(now))
-        if cut_off:
-            if active is not None:
-                self._answers.cancel(active, by_speech=False)
-            self._paced.cut(now)
-        self._absence.begin(cut_off=cut_off)
+        speaking = self._paced.enabled and active is not None and active.plan.spoken
+        if speaking and active is not None:
+            self._answers.cancel(active, by_speech=False)
+        cut_off = self._paced.lose(now - event.silent_s, now)
+        self._absence.begin(cut_off=cut_off or speaking)
 
     def _welcome_back(self, event: client.PeerReturned, now: float) -> None:
         self._paced.enabled = event.paced

@@ -33,11 +33,6 @@ class PacedOutput:
             self._response_id = response_id
             self._outbox.send(server.OutputAudioStarted, response_id=response_id)
 
-    @property
-    def sounds(self) -> bool:
-        """Whether sound is on its way that the server paces."""
-        return self.enabled and self._response_id is not None
-
     def drained_at(self) -> float | None:
         if self._response_id is None or self._floor.generating:
             return None
@@ -59,6 +54,17 @@ class PacedOutput:
             for item_id, heard_ms in heard:
                 self._truncate(item_id, heard_ms)
         self._floor.silence(now)
+
+    def lose(self, moment: float, now: float) -> bool:
+        """Nobody hears since that moment: keep of each item what was heard; True when one was cut off."""
+        if not self.enabled:
+            return False
+        cut_off = self._floor.unheard_since(moment)
+        self._floor.silence(now)
+        self._finish(server.OutputAudioCleared)
+        for item_id, heard_ms in cut_off:
+            self._truncate(item_id, heard_ms)
+        return bool(cut_off)
 
     def _finish(self, kind: type[server.OutputAudioStopped] | type[server.OutputAudioCleared]) -> None:
         if self._response_id is not None:

@@ -240,7 +240,7 @@ class ResumableTransport:
         loop = asyncio.get_running_loop()
         self.lost_at = loop.time()
         self._waiting = loop.call_later(self._keeping.grace_s, self.give_up)
-        self._said.put_nowait(PeerLost())
+        self._said.put_nowait(PeerLost(silent_s=getattr(connection.peer, "silent_s", 0.0)))
         self._changed()
 
     def _stop_waiting(self) -> None:

@@ -17,24 +17,25 @@ class Overlap:
         self._told = told.strip()
         tail = told[len(kept) :] if told.startswith(kept) else told
         self._tail = tail.strip()
+        self._spaced = told[-1:].isspace()
         self._held = ""
         self.verdict: Verdict = "open" if self._told else "goes on"
 
     def push(self, text: str) -> str:
         """Take more of the second answer; return what of it is new."""
         if self.verdict != "open":
-            return text
+            return self._behind(text)
         self._held += text
         words = self._held.lstrip()
         if words.startswith(self._told):
-            return self._decide("repeats", words[len(self._told) :])
+            return self._decide("repeats", self._behind(words[len(self._told) :]))
         if self._told.startswith(words):
             return ""
         if self._tail and words.startswith(self._tail):
-            return self._decide("goes on", words[len(self._tail) :])
+            return self._decide("goes on", self._behind(words[len(self._tail) :]))
         if self._tail.startswith(words):
             return ""
-        return self._decide("goes on" if not self._tail else "differs", self._held)
+        return self._decide("goes on" if not self._tail else "differs", self._behind(self._held))
 
     def finish(self) -> str:
         """Return what is held back when nothing more comes: told already, unless it stopped short."""
@@ -44,6 +45,13 @@ class Overlap:
         if self._tail and words.startswith(self._tail):
             return self._decide("goes on", words[len(self._tail) :])
         return self._decide("goes on" if not words else "differs", "")
+
+    def _behind(self, fresh: str) -> str:
+        """Return words that follow what was told, with one space between."""
+        if self._spaced:
+            fresh = fresh.lstrip()
+            self._spaced = not fresh
+        return fresh
 
     def _decide(self, verdict: Verdict, fresh: str) -> str:
         self.verdict, self._held = verdict, ""

@@ -14,6 +14,7 @@ from kaiwa.audio.formats import duration_ms
 from kaiwa.events import client, server
 from kaiwa.events.config import PcmFormat
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
+from kaiwa.session.absence import GO_ON
 from kaiwa.session.floor import Floor
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.paced import PacedOutput
@@ -41,6 +42,7 @@ class PacedRelay:
         self._active: str | None = None
         self._cut: str | None = None
         self._own_ids: set[str] = set()
+        self._cut_off = False
 
     def append(self, event: client.AudioAppended) -> PassedFrame:
         """Return the frame that carries the microphone's sound to the service."""
@@ -59,6 +61,9 @@ class PacedRelay:
         """Hand on the sound as sound. What comes after a cut belongs to the past."""
         response_id, item_id = str(body.get("response_id")), str(body.get("item_id"))
         if response_id == self._cut:
+            return
+        if not self._paced.enabled:
+            self._out.show(said)
             return
         try:
             pcm = binascii.a2b_base64(str(body.get("delta")))
@@ -83,6 +88,24 @@ class PacedRelay:
         self._cut, self._floor.generating = self._active, False
         self._paced.cut(now)
 
+    def lose(self, moment: float, now: float) -> None:
+        """Nobody hears the sound since that moment: keep what was heard, and stop the rest."""
+        if not self._paced.enabled:
+            return
+        if self._active is not None:
+            self._cut, self._floor.generating = self._active, False
+            self._say("response.cancel", response_id=self._active)
+        cut_off = self._paced.lose(moment, now)
+        self._cut_off = self._cut_off or cut_off or self._active is not None
+
+    def come_back(self, instructions: str, *, paced: bool) -> None:
+        """Somebody hears again: let the service go on where the sound was cut off."""
+        self._paced.enabled = paced
+        if self._cut_off:
+            self._cut_off = False
+            told = "\n\n".join(part for part in (instructions, GO_ON) if part)
+            self._say("response.create", response={"instructions": told})
+
     def drained_at(self) -> float | None:
         return self._paced.drained_at()
 
@@ -90,22 +113,18 @@ class PacedRelay:
         self._paced.handle_timer(now)
 
     def refused(self, event_id: str) -> bool:
-        """True when the error is about a truncation of ours: the item may have been deleted meanwhile."""
+        """True when the error is about a wish of ours: an item may have been deleted meanwhile."""
         known = event_id in self._own_ids
         self._own_ids.discard(event_id)
         return known
 
     def _truncate(self, item_id: str, heard_ms: int) -> None:
+        self._say("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=heard_ms)
+
+    def _say(self, kind: str, **fields: object) -> None:
         event_id = self._out.new_id("event")
         self._own_ids.add(event_id)
-        kind = "conversation.item.truncate"
-        body = {
-            "type": kind,
-            "event_id": event_id,
-            "item_id": item_id,
-            "content_index": 0,
-            "audio_end_ms": heard_ms,
-        }
+        body = {"type": kind, "event_id": event_id, **fields}
         self._out.ask(Forward(frame=PassedFrame(type=kind, event_id=event_id, body=body)))
 
 

@@ -46,6 +46,8 @@ class ServerCalls:
         turn_answer_s: float,
         remarks: Remarks | None = None,
     ) -> None:
+        self.away = False
+        """The peer is not there to hear an answer."""
         self._out = out
         self._conversation_id = out.new_id("conv")
         self._consent = Consent(specs, REFUSALS)
@@ -220,7 +222,7 @@ class ServerCalls:
     # --- the answer that is owed ---------------------------------------------------------------
 
     def due_at(self) -> float | None:
-        if self._asked or self._remark_asked or self._active or self._speaking:
+        if self.away or self._asked or self._remark_asked or self._active or self._speaking:
             return None
         moments = (self._ledger.due_at() if self._ledger.owed else None, self._remarks.due_at())
         due = min((moment for moment in moments if moment is not None), default=None)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 from kaiwa.errors import PeerError
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action
+from kaiwa.events.own import SessionResumed
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
 from kaiwa.events.tools import ToolProgress, ToolSaid, ToolSettled, ToolSpec
 from kaiwa.session.outbox import Ids, Outbox
@@ -143,6 +144,12 @@ class RelaySession:
                 )
             case client.AudioAppended() if self._paced is not None:
                 self._take(self._paced.append(event), now)
+            case client.PeerLost(silent_s=silent_s):
+                self._calls.away = True
+                if self._paced is not None:
+                    self._paced.lose(now - silent_s, now)
+            case client.PeerReturned():
+                self._welcome_back(event)
             case client.PeerGone():
                 self._out.close()
             case relay.UpstreamRefused():
@@ -154,6 +161,13 @@ class RelaySession:
                 self._end(endings.of_close(event, told))
             case _:
                 pass  # progress of hidden calls is nobody's here
+
+    def _welcome_back(self, event: client.PeerReturned) -> None:
+        self._calls.away = False
+        if event.retell:
+            self._out.send(SessionResumed, retold=True)
+        if self._paced is not None:
+            self._paced.come_back(str(self._effective.get("instructions") or ""), paced=event.paced)
 
     def _hide(self, item_ids: Sequence[str]) -> None:
         """Keep outputs of kaiwa's own calls from the peer, unless it is to see them."""

@@ -67,15 +67,25 @@ class Splice:
 
     def __init__(self, answer: Answer, told: str, kept: str, aliases: Aliases) -> None:
         self.answer = answer
-        self._done = tuple(answer.done)
+        self._done, self._open = tuple(answer.done), answer.open
         self._kept = kept
         self._aliases = aliases
         self._overlap = Overlap(told, kept)
-        self._skip_ms = 0.0
+        self._skip_ms, self._told_ms = 0.0, answer.told_ms
         self._held: list[tuple[UpstreamSaid, float]] = []
         self._began = False
         self._joined = False
         self._first = True
+
+    @property
+    def item_id(self) -> str:
+        """The item that both answers are told in, if there is one."""
+        return "" if self._open is None else str(self._open.get("id"))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the second answer begins with the words of the first."""
+        return self._overlap.verdict == "repeats"
 
     def hear(self, said: UpstreamSaid, audio_ms: float = 0.0) -> list[UpstreamSaid]:
         """Return what the peer is to be told. `audio_ms` of sound is in it."""
@@ -106,14 +116,14 @@ class Splice:
                 return self._words(said, body)
             case "response.output_audio.done":
                 return [*self._rest(), said]
-            case kind if kind in _WHOLES:
+            case kind if kind in _WHOLES and self._is_of_answer(body):
                 return [*self._rest(), self._whole(said, body)]
             case _:
                 return [said]
 
     def _join(self, said: UpstreamSaid, item: Item) -> list[UpstreamSaid]:
         """Take the second answer's first item for the one that was left open, if it is of its kind."""
-        mine = self.answer.open
+        mine = self._open
         if mine is None or mine.get("type") != item.get("type"):
             return [said]
         self._joined = True
@@ -121,8 +131,14 @@ class Splice:
         self._aliases.add(item.get("call_id"), mine.get("call_id"))
         return []
 
+    def _is_of_answer(self, body: Mapping[str, Any]) -> bool:
+        """Whether a frame is about the answer, and not about an item that was told before it."""
+        if body.get("response_id") == self.answer.id or "response" in body:
+            return True
+        return self._is_joined(part_of(body, "item").get("id"))
+
     def _is_joined(self, item_id: object) -> bool:
-        mine = self.answer.open
+        mine = self._open
         return self._joined and mine is not None and item_id == mine.get("id")
 
     def _words(self, said: UpstreamSaid, body: Mapping[str, Any]) -> list[UpstreamSaid]:
@@ -151,7 +167,7 @@ class Splice:
         if self._overlap.verdict == "open":
             self._overlap.finish()
         if self._overlap.verdict == "repeats":
-            self._skip_ms, self.answer.told_ms = self._skip_ms + self.answer.told_ms, 0.0
+            self._skip_ms, self._told_ms = self._skip_ms + self._told_ms, 0.0
         held, self._held = self._held, []
         return [one for said, audio_ms in held for one in self._sound(said, audio_ms)]
 

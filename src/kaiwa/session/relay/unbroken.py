@@ -7,8 +7,9 @@ session and its peer see one session with the ids they know. Knows GA frames as 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action, Ask
@@ -21,11 +22,24 @@ from kaiwa.session.relay import pending, splice, transcript
 from kaiwa.session.relay.aliases import Aliases, body_of, part_of
 from kaiwa.session.relay.hidden import HiddenItems
 from kaiwa.session.relay.pending import Pending
+from kaiwa.session.relay.session_facts import answers_turns, detection_of, settings_again, sound_ms
 from kaiwa.session.relay.splice import SOUND, Answer, Splice, closing
 from kaiwa.session.relay.transcript import Transcript, spoken_item
 
+_ENDINGS: Final = frozenset(
+    {
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.output_text.done",
+        "response.function_call_arguments.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+    }
+)
 TYPES: Final = (
-    transcript.TYPES
+    _ENDINGS
+    | transcript.TYPES
     | pending.TYPES
     | splice.TYPES
     | {
@@ -38,8 +52,7 @@ TYPES: Final = (
 )
 """The server frames whose body this has to see."""
 _GOING: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014})
-_OWN_KEYS: Final = frozenset({"id", "object", "expires_at", "model"})
-_CLEARABLE: Final = frozenset({"turn_detection", "transcription", "noise_reduction"})
+_KEPT_TURNS: Final = 64
 _RETRIES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -69,6 +82,8 @@ class UnbrokenSession:
         self._parts = HiddenItems()
         self._effective: Mapping[str, Any] = {}
         self._session_id: object = None
+        self._conversation_id: object = None
+        self._endings: list[UpstreamSaid] = []
         self._answer: Answer | None = None
         self._splice: Splice | None = None
         self._asked: Mapping[str, Any] = {}
@@ -76,7 +91,8 @@ class UnbrokenSession:
         self._again = 0
         self._speech: str | None = None
         self._rejoins_speech: str | None = None
-        self._committed: set[str] = set()
+        self._committed: deque[str] = deque(maxlen=_KEPT_TURNS)
+        self._before_ms: dict[str, int] = {}
         self._own: set[str] = set()
         self._seeded: set[str] = set()
         self._hidden_update = False
@@ -97,6 +113,8 @@ class UnbrokenSession:
                 self._open(event, now)
             case relay.UpstreamClosed() if self._can_go_on(event):
                 self._break(now, failed=True)
+            case relay.UpstreamClosed() if self._state == "waiting":
+                pass  # of the session that is given up
             case relay.UpstreamRefused() | relay.UpstreamUnreachable() if self._may_try_again(now):
                 delay_s = _RETRIES_S[min(self._tries, len(_RETRIES_S) - 1)]
                 self._try_at = now + delay_s
@@ -129,26 +147,35 @@ class UnbrokenSession:
         """Take what the relay session wants done; what it tells the service goes by way of here."""
         for action in self._inner.actions():
             if isinstance(action, Ask) and isinstance(action.command, Forward):
-                self._tell(action.command.frame)
+                self._tell(action.command.frame, now)
             else:
                 self._actions.append(action)
 
     # --- what goes to the service --------------------------------------------------------------
 
-    def _tell(self, frame: PassedFrame) -> None:
-        if self._state == "first":
-            self._forward(frame)
-            return
+    def _tell(self, frame: PassedFrame, now: float) -> None:
         self._pending.add(frame)
         if frame.type == "response.create":
             self._asked = body_of(frame)
-        if frame.type == "response.cancel" and self._state != "open":
-            self._give_up_answer()
-        elif self._state == "open":
+        if frame.type == "response.cancel" and self._state in ("waiting", "greeting"):
+            self._end_answer("cancelled", now)
+        elif self._state in ("first", "open"):
             self._forward(frame)
 
     def _forward(self, frame: PassedFrame) -> None:
-        self._actions.append(Ask(command=Forward(frame=self._aliases.outward(frame))))
+        frame = self._aliases.outward(self._as_played(frame))
+        self._actions.append(Ask(command=Forward(frame=frame)))
+
+    def _as_played(self, frame: PassedFrame) -> PassedFrame:
+        """Return a truncation as the service counts: of an answer that went on it has the second part."""
+        if frame.type != "conversation.item.truncate" or not self._before_ms:
+            return frame
+        body = body_of(frame)
+        before_ms = self._before_ms.get(str(body.get("item_id")))
+        if before_ms is None or not isinstance(body.get("audio_end_ms"), int):
+            return frame
+        body = {**body, "audio_end_ms": max(0, body["audio_end_ms"] - before_ms)}
+        return PassedFrame(type=frame.type, event_id=frame.event_id, body=body)
 
     def _say(self, kind: str, **fields: Any) -> None:
         event_id = self._ids("event")
@@ -165,20 +192,46 @@ class UnbrokenSession:
         if said.type == "session.created":
             self._greeted(said, now)
             return
-        seen = self._without_parts(self._aliases.inward(said))
+        seen = self._without_parts(self._as_heard(self._aliases.inward(said)))
         if seen is None:
             return
         said = seen
         if said.type == "error":
             self._hear_error(said, now)
             return
-        for one in self._joined(said):
+        for one in self._joined(self._in_one_conversation(said)):
             if self._is_lost_answer(one):
-                self._break(now, failed=True)
+                self._break(now, failed=not _expired(one))
                 return
             if not self._is_echo(one):
+                self._hear_in_order(one, now)
+
+    def _hear_in_order(self, said: UpstreamSaid, now: float) -> None:
+        """Hold back how an item of the answer ends, until it is known whether the answer is to go on."""
+        answer = self._answer
+        if answer is not None and answer.open is not None and _ends(said, answer.open.get("id")):
+            self._endings.append(said)
+            if said.type != "response.output_item.done" or _status(said) != "completed":
+                return
+            said = self._endings.pop()
+        if self._endings and said.type in ("response.output_item.done", "response.done"):
+            endings, self._endings = self._endings, []
+            for one in endings:
                 self._note(one)
                 self._show(one, now)
+        self._note(said)
+        self._show(said, now)
+
+    def _in_one_conversation(self, said: UpstreamSaid) -> UpstreamSaid:
+        """Return the frame with the name that the conversation had first."""
+        if said.type != "response.created":
+            return said
+        theirs = part_of(said.body, "response").get("conversation_id")
+        self._conversation_id = self._conversation_id or theirs
+        if theirs is None or theirs == self._conversation_id:
+            return said
+        self._aliases.add(theirs, self._conversation_id)
+        return self._aliases.inward(said)
 
     def _without_parts(self, said: UpstreamSaid) -> UpstreamSaid | None:
         """Return the frame as if no parts of answers had been put into the conversation again."""
@@ -189,13 +242,25 @@ class UnbrokenSession:
             return None if shown is None else said
         return UpstreamSaid(type=said.type, event_id=said.event_id, body=dict(shown))
 
+    def _as_heard(self, said: UpstreamSaid) -> UpstreamSaid:
+        """Return a truncation as the peer counts."""
+        if said.type != "conversation.item.truncated" or said.body is None:
+            return said
+        before_ms = self._before_ms.get(str(said.body.get("item_id")))
+        if before_ms is None:
+            return said
+        body = {**said.body, "audio_end_ms": int(said.body.get("audio_end_ms") or 0) + before_ms}
+        return UpstreamSaid(type=said.type, event_id=said.event_id, body=body)
+
     def _joined(self, said: UpstreamSaid) -> list[UpstreamSaid]:
         if self._splice is None:
             return [said]
-        shown = self._splice.hear(said, _sound_ms(said, self._effective) if said.type == SOUND else 0.0)
+        shown = self._splice.hear(said, sound_ms(said, self._effective) if said.type == SOUND else 0.0)
         if said.type in ("response.created", "response.output_item.added"):
             shown = [self._aliases.inward(one) for one in shown]
         if said.type == "response.done":
+            if self._splice.repeats:
+                self._before_ms.pop(self._splice.item_id, None)
             self._splice = None
         return shown
 
@@ -239,8 +304,8 @@ class UnbrokenSession:
             case "input_audio_buffer.speech_stopped":
                 self._speech = None
             case "input_audio_buffer.committed":
-                self._committed.add(str(body.get("item_id")))
-                self._answer_due = self._answers_turns()
+                self._committed.append(str(body.get("item_id")))
+                self._answer_due = answers_turns(self._effective)
                 self._bound_sound()
             case kind if kind.startswith("response."):
                 self._note_answer(kind, body)
@@ -271,7 +336,7 @@ class UnbrokenSession:
         answer = self._answer
         if answer is None or answer.open is None or answer.id not in (said.frame or str(said.body)):
             return
-        audio_ms = _sound_ms(said, self._effective)
+        audio_ms = sound_ms(said, self._effective)
         answer.told_ms += audio_ms
         self._transcript.sounded(str(answer.open.get("id")), audio_ms)
 
@@ -286,16 +351,15 @@ class UnbrokenSession:
             if event_id in self._own:
                 self._own.discard(event_id)
                 return
+        elif error.get("type") == "server_error" and (self._answer or not self._pending.wishes):
+            return  # nobody's wish failed: what it breaks shows by itself
         self._show(said, now)
 
     def _is_wish(self, item: Mapping[str, Any]) -> bool:
         """Whether somebody asked for this item; it came not out of a turn or an answer."""
         item_id = item.get("id")
-        of_answer = self._answer is not None and self._answer.open is not None
-        spoken = of_answer and self._answer is not None and part_of(
-            {"item": self._answer.open}, "item"
-        ).get("id") == item_id  # fmt: skip
-        return not spoken and item_id not in self._committed and item_id not in self._seeded
+        spoken = None if self._answer is None or self._answer.open is None else self._answer.open.get("id")
+        return item_id != spoken and item_id not in self._committed
 
     def _is_apart(self, response: Mapping[str, Any]) -> bool:
         """Whether a response is outside the conversation."""
@@ -311,7 +375,7 @@ class UnbrokenSession:
         if response.get("id") != self._answer.id or response.get("status") != "failed":
             return False
         error = part_of(part_of(response, "status_details"), "error")
-        return error.get("type") == "server_error" or error.get("code") == "server_error"
+        return "server_error" in (error.get("type"), error.get("code")) or _expired(said)
 
     # --- sessions at the service ---------------------------------------------------------------
 
@@ -341,7 +405,7 @@ class UnbrokenSession:
         self._bound_sound()
 
     def _bound_sound(self) -> None:
-        quiet = self._speech is None and self._detection() is not None
+        quiet = self._speech is None and detection_of(self._effective) is not None
         self._pending.keeps_bytes = pending.QUIET_BYTES if quiet else pending.SPEECH_BYTES
 
     def _can_go_on(self, closed: relay.UpstreamClosed) -> bool:
@@ -358,10 +422,11 @@ class UnbrokenSession:
         if self._state == "open":
             self._broken_at = now
         self._state, self._renew_at, self._renew_latest = "waiting", None, None
-        if self._speech is not None:
-            self._give_up_answer()
+        self._endings = []
+        if self._speech is not None:  # it is interrupted anyway
+            self._end_answer("cancelled", now)
         if self._answer is not None and self._answer.open is None and self._answer.done:
-            self._end_answer(self._answer, "completed", now)
+            self._end_answer("completed", now)
         self._tries += 1
         if self._tries == 1:
             self._reopen(failed=failed)
@@ -386,13 +451,10 @@ class UnbrokenSession:
 
     def _seed(self) -> None:
         """Tell the new session its settings and the conversation so far."""
-        settings = {
-            key: value
-            for key, value in _without_nulls(self._effective).items()
-            if key not in _OWN_KEYS
-        }  # fmt: skip
+        self._own.clear()
+        self._seeded.clear()
         self._hidden_update = True
-        self._say("session.update", session=settings)
+        self._say("session.update", session=settings_again(self._effective))
         for item in self._transcript.seeds():
             self._seeded.add(str(item["id"]))
             self._say("conversation.item.create", item=item)
@@ -423,18 +485,17 @@ class UnbrokenSession:
             self._say("conversation.item.create", item=spoken_item(item_id, kept))
             usual = params.get("instructions") or self._effective.get("instructions") or ""
             params["instructions"] = f"{usual}\n\n{GO_ON}".strip()
+            self._before_ms[str(answer.open.get("id"))] = int(answer.told_ms)
         else:
             kept = ""
         self._splice = Splice(answer, words, kept, self._aliases)
         self._say("response.create", **({"response": params} if params else {}))
 
-    def _give_up_answer(self) -> None:
-        """The peer does not want the rest of the answer that was under way."""
-        if self._answer is not None:
-            self._end_answer(self._answer, "cancelled", 0.0)
-
-    def _end_answer(self, answer: Answer, status: str, now: float) -> None:
-        """Tell the peer that an answer is over, in place of the session that would have told it."""
+    def _end_answer(self, status: str, now: float) -> None:
+        """Tell the peer that the answer under way is over, as the session would have that ended."""
+        answer = self._answer
+        if answer is None:
+            return
         told = None if answer.open is None else self._transcript.find(str(answer.open.get("id")))
         self._answer = self._splice = None
         for said in closing(answer, "" if told is None else told.words, status, self._ids):
@@ -453,41 +514,23 @@ class UnbrokenSession:
                 self._show(UpstreamSaid(type=kind, event_id=event_id, body=body), now)
             previous = item.get("id")
 
-    # --- settings ------------------------------------------------------------------------------
 
-    def _detection(self) -> Any:
-        return part_of(part_of(self._effective, "audio"), "input").get("turn_detection")
-
-    def _answers_turns(self) -> bool:
-        detection: Any = self._detection()
-        if not isinstance(detection, dict):
-            return False
-        return cast(dict[str, Any], detection).get("create_response", True) is not False
+def _ends(said: UpstreamSaid, item_id: object) -> bool:
+    """Whether a frame tells how this item ends."""
+    if said.type not in _ENDINGS or said.body is None:
+        return False
+    return item_id == (said.body.get("item_id") or part_of(said.body, "item").get("id"))
 
 
-def _without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that are not set; null says something of a few only."""
-    kept: dict[str, Any] = {}
-    for key, given in value.items():
-        if isinstance(given, dict):
-            kept[key] = _without_nulls(cast(dict[str, Any], given))
-        elif given is not None or key in _CLEARABLE:
-            kept[key] = given
-    return kept
+def _status(said: UpstreamSaid) -> object:
+    return part_of(said.body, "item").get("status")
+
+
+def _expired(said: UpstreamSaid) -> bool:
+    """Whether an answer failed because the session's time was over."""
+    details = part_of(part_of(said.body, "response"), "status_details")
+    return part_of(details, "error").get("code") == "session_expired"
 
 
 def _response_id(body: Mapping[str, Any]) -> str:
     return str(body.get("response_id") or part_of(body, "response").get("id"))
-
-
-def _sound_ms(said: UpstreamSaid, session: Mapping[str, Any]) -> float:
-    """Return how long the sound in a delta lasts, from the length of its base64."""
-    if said.body is not None:
-        letters = len(str(said.body.get("delta") or ""))
-    else:
-        text = said.frame or ""
-        begins = text.find('"', text.find('"delta"') + 7) + 1
-        letters = text.find('"', begins) - begins
-    output = part_of(part_of(session, "audio"), "output")
-    g711 = str(part_of(output, "format").get("type", "")).startswith("audio/pcm") is False
-    return letters * 3 / 4 / (8 if g711 and output.get("format") else 48)

@@ -280,4 +280,5 @@ class Connection:
             "concealed": microphone.concealed,
             "broken": microphone.broken,
             "dropped_bytes": self._loudspeaker.dropped_bytes,
+            "silent_s": round(self._loop.time() - self._seen_at, 2),
         }

@@ -22,6 +22,8 @@ from kaiwa.transports.webrtc.transport import CallTransport
 log = logging.getLogger("kaiwa.media")
 
 _ANSWER_S = 10.0
+_LOST = "lost"
+_GOODBYES = ("closed by the peer", "hung up", "closed")
 
 
 class Call:
@@ -63,7 +65,8 @@ class Call:
     def over(self, reason: str, facts: dict[str, float] | None = None) -> None:
         self.reason = self.reason or reason
         self.facts = facts or {}
-        self.transport.ended()
+        silent_s = self.facts.get("silent_s", 0.0) if self.reason == _LOST else 0.0
+        self.transport.ended(left=self.reason in _GOODBYES, silent_s=silent_s)
         self.ended.set()
         self._settle(UpstreamError("media_failed", "The media process ended.", retryable=True))
 

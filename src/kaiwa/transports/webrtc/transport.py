@@ -46,6 +46,10 @@ class CallTransport:
         self._untaken = 0
         self._taken = asyncio.Event()
         self._gone = False
+        self.left = False
+        """The peer hung up, so it will not come back."""
+        self.silent_s = 0.0
+        """How long nothing came of the peer before its call was given up."""
         self._said_as: Converter | None = None
         self._heard_as: dict[str, Converter] = {}
 
@@ -66,9 +70,9 @@ class CallTransport:
         self._untaken -= size
         self._taken.set()
 
-    def ended(self) -> None:
-        """The peer is gone: what it said before is still received."""
-        self._gone = True
+    def ended(self, *, left: bool = False, silent_s: float = 0.0) -> None:
+        """The peer is gone: what it said before is still received. `left`: it said so."""
+        self._gone, self.left, self.silent_s = True, left, silent_s
         self._taken.set()
         self._inbox.put_nowait(None)
 

@@ -1,0 +1,114 @@
+"""A call that is lost goes on over a WebSocket: nothing is said into nothing, and nothing is said twice."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.interaction.test_resume import DESK, KEY, SCRIPT, House, Talk
+from tests.server.paper_media import OFFER, PaperCall, PaperMedia
+from tests.server.running import at_home, running
+
+from kaiwa.server.conversations import HostAnswerer
+from kaiwa.testing.service import Service, running_service
+from kaiwa.testing.service.engine import ServiceEngine
+
+PATIENCE_S = 10
+ASKED = {"content-type": "application/sdp", "api-key": KEY}
+
+
+class Caller:
+    """Somebody who calls from a browser, and comes back by a socket."""
+
+    def __init__(self, house: House, media: PaperMedia, http: aiohttp.ClientSession) -> None:
+        self._house, self._media, self._http = house, media, http
+        self.talk = Talk(house)
+
+    async def dial(self) -> PaperCall:
+        url = self._house.url.replace("ws", "http", 1) + "/calls?model=desk&resume=on"
+        async with self._http.post(url, data=OFFER, headers=ASKED) as answer:
+            assert answer.status == 201
+            self.talk.token = answer.headers["x-kaiwa-resume"]
+        return self._media.calls[-1]
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with running_service(SCRIPT) as service:
+        yield service
+
+
+@asynccontextmanager
+async def calling(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, service: Service | None, **given: Any
+) -> AsyncIterator[tuple[Caller, House]]:
+    (directory / "resumable_desk.py").write_text(DESK, encoding="utf-8")
+    monkeypatch.chdir(directory)
+    monkeypatch.delitem(sys.modules, "resumable_desk", raising=False)
+    usual: dict[str, Any] = {"api_key": KEY, "agent": "resumable_desk:agent", "filler_ms": 0}
+    if service is not None:
+        usual |= {"azure_openai_endpoint": service.url, "azure_openai_api_key": service.key}
+        usual |= {"azure_openai_realtime_deployment": "voice"}
+    home, media = at_home(directory, **usual | given), PaperMedia()
+    host = None if service else HostAnswerer(home, lambda agent: ServiceEngine(SCRIPT))
+    answers = running(home, host, media=media, as_configured=service is not None)
+    async with answers as server, aiohttp.ClientSession() as http:
+        address = server.addresses[0].replace("http", "ws")
+        house = House(f"{address}/v1/realtime", sys.modules["resumable_desk"])
+        yield Caller(house, media, http), house
+
+
+@pytest.mark.parametrize("relayed", [False, True], ids=["host", "relay"])
+async def test_a_call_lost_within_a_tool_hears_its_result_once_over_a_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service, relayed: bool
+) -> None:
+    async with calling(tmp_path, monkeypatch, service if relayed else None) as (caller, house):
+        call = await caller.dial()
+        await call.until("session.created")
+        call.ask("book")
+        last = await call.until("response.done")
+        call.transport.leave()  # the network is gone: nobody hung up
+        house.desk.going.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await house.desk.over.wait()
+        talk = caller.talk
+        await talk.come_back(last["event_id"])
+        assert (await talk.until("kaiwa.session.resumed"))["retold"] is False
+        await talk.until("response.output_audio.delta")
+        await talk.until("response.done")
+        # What was begun before the loss was noticed counts as not said.
+        cut_off = {f["item_id"] for f in talk.heard if f["type"] == "conversation.item.truncated"}
+        told = [frame["transcript"] for frame in talk.heard
+                if frame["type"] == "response.output_audio_transcript.done"
+                and frame["item_id"] not in cut_off]  # fmt: skip
+        assert told == ["The tool said: R-001"] and house.desk.booked == ["Sato"]
+
+
+@pytest.mark.parametrize("relayed", [False, True], ids=["host", "relay"])
+async def test_an_answer_cut_off_by_a_lost_call_goes_on_where_it_was_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service, relayed: bool
+) -> None:
+    words = " ".join(f"word{number}" for number in range(40))
+    async with calling(tmp_path, monkeypatch, service if relayed else None) as (caller, _):
+        call = await caller.dial()
+        await call.until("session.created")
+        call.ask(f"slowly {words}")
+        for _ in range(12):
+            last = await call.until("response.output_audio_transcript.delta")
+        call.transport.leave()
+        talk = caller.talk
+        await talk.come_back(last["event_id"])
+        await talk.until("kaiwa.session.resumed")
+        truncated = await talk.until("conversation.item.truncated")
+        answer = await talk.until("response.output_audio_transcript.done")
+        while answer["item_id"] == truncated["item_id"]:
+            answer = await talk.until("response.output_audio_transcript.done")
+        assert answer["transcript"] and words.endswith(answer["transcript"])
+        deltas = [f for f in talk.heard if f["type"] == "response.output_audio.delta"]
+        assert {frame["item_id"] for frame in deltas} == {answer["item_id"]}
