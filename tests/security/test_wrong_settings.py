@@ -46,7 +46,7 @@ def test_a_wrong_value_is_not_repeated(tmp_path: Path, name: str, form: str) -> 
     (tmp_path / ".env").write_text(written, "utf-8")
     read = read_configuration(environ={}, folder=tmp_path)
     told = [str(finding) + finding.japanese for finding in read.findings]
-    if read.settings is not None:  # only a part that needs it can tell
+    if read.settings is not None and name not in LATE:  # only the part that needs it can tell
         try:
             create_app(read.settings)
         except ConfigError as wrong:

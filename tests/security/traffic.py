@@ -147,7 +147,7 @@ async def use_the_relay(client: Client, them: Credentials) -> None:
 
 
 async def ask_without_a_token(client: Client) -> None:
-    """Entra ID cannot be reached: it is tried for seconds, so beside everything else."""
+    """Entra ID cannot be reached: it is tried for seconds."""
     failing = WORDS["words of an upstream that fails"]
     await client.post("/v1/chat/completions", chat(failing, "entra"), error=True)
 
