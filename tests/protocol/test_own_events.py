@@ -6,11 +6,18 @@ import json
 
 import pytest
 
-from kaiwa.events.own import OWN_EVENTS, OwnEvent, SessionResumable, SessionResumed, ToolProgressed, WordsHeard
+from kaiwa.events.own import (
+    OWN_EVENTS,
+    OwnEvent,
+    SessionResumable,
+    SessionResumed,
+    ToolProgressed,
+    WordsHeard,
+)
 from kaiwa.events.server import InputAudioCleared
 from kaiwa.protocol.realtime.calls import FILTERED, CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
-from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
+from kaiwa.protocol.realtime.own_events import resume_in, wants_own_events, with_own_events
 from kaiwa.protocol.realtime.passing import client_side
 
 PROGRESS = ToolProgressed(event_id="event_1", call_id="call_1", fraction=0.4, text="半分まで調べました")
@@ -54,3 +61,10 @@ def test_nobody_asks_by_accident(query: dict[str, str]) -> None:
 
 def test_every_one_of_them_is_named_as_kaiwas() -> None:
     assert all(str(kind.__struct_config__.tag).startswith("kaiwa.") for kind in OWN_EVENTS)
+
+
+def test_a_token_is_in_no_repr() -> None:
+    asked = resume_in('{"type": "kaiwa.session.resume", "token": "secret"}')
+    assert asked is not None and asked.token == "secret"
+    assert "secret" not in repr(asked) + repr(OFFER)
+    assert resume_in('{"type": "session.update", "session": {}}') is None and resume_in("no JSON") is None
