@@ -112,9 +112,7 @@ class AzureService:
 class SignalR:
     """Raises ConfigError for settings that are wrong. Works inside `running`."""
 
-    def __init__(
-        self, settings: Settings, chats: Callable[[], Chats], follow: Follow | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, chats: Callable[[], Chats], follow: Follow | None = None) -> None:
         keys = _keys(settings.signalr_service_key)
         self.anonymous_to_all = settings.signalr_anonymous_to_all
         self._chats = chats
