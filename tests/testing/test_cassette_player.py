@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaiwa.protocol.cassette.matching import Matching, Names
@@ -183,6 +183,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["client", "server"]), st.text() | json_values.map(json.dumps)), max_size=8
@@ -195,6 +196,7 @@ def test_any_frames_are_read_back_as_they_were_written(told: list[tuple[Side, st
     assert [(one.entry.by, one.entry.text) for one in read.entries if isinstance(one.entry, Frame)] == told
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     json_values, st.sets(st.sampled_from(KINDS)), st.sampled_from(["text", "transcript", "arguments", "x"])
 )
