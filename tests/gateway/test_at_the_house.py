@@ -109,7 +109,7 @@ async def test_a_running_stream_ends_by_its_own_when_the_server_ends(tmp_path: P
     script = [*streamed(event(text("a")), go, event(FINISH) + DONE), END]
     async with raw_upstream(script) as upstream, aiohttp.ClientSession() as web:
         entry = {"base_url": f"http://127.0.0.1:{upstream.port}/v1", "api_key": "k", "models": ["m"]}
-        async with house(tmp_path, [entry]) as server:
+        async with house(tmp_path, [entry], drain_s=10) as server:
             url = f"{server.addresses[0]}/v1/chat/completions"
             answer = await web.post(url, json=ASKED, headers={"api-key": KEY})
             first = await answer.content.readany()
