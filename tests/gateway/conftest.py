@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
+from tests.gateway.relaying import Way
 
 
-@pytest.fixture(params=[True, False], ids=["direct", "asgi"])
-def direct(request: pytest.FixtureRequest) -> bool:
-    """Both ways of writing to a client must behave alike."""
+@pytest.fixture(params=get_args(Way))
+def direct(request: pytest.FixtureRequest) -> Way:
+    """All ways must behave alike."""
     return request.param

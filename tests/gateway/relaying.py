@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -28,10 +28,13 @@ from kaiwa.server.handshake import BoundedHandshake
 from kaiwa.server.reception import Reception
 from kaiwa.upstream.credentials import ApiKey
 from kaiwa.upstream.http1.client import HttpClient, Limits
+from kaiwa.upstream.http1.heads import Origin
 from kaiwa.upstream.pool.deployment import Deployment
 from kaiwa.upstream.pool.hedging import HedgeRules
 from kaiwa.upstream.pool.pool import DeploymentPool
 
+# A task that asks, and writes to the transport; by callbacks from the start, on a kept connection; by ASGI.
+Way = Literal["direct", "kept", "asgi"]
 ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
 FILTERED = {"choices": [], "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}}
@@ -185,14 +188,18 @@ def _deployment(number: int, upstream: RawUpstream, **given: Any) -> Deployment:
     return Deployment(**(facts | given))
 
 
-async def _anybody(keys: Sequence[str]) -> policy.Caller:
-    return policy.ANYBODY
+class _Anybody:
+    async def caller(self, keys: Sequence[str]) -> policy.Caller:
+        return policy.ANYBODY
+
+    def caller_now(self, keys: Sequence[str]) -> policy.Caller:
+        return policy.ANYBODY
 
 
 @asynccontextmanager
 async def relay(
     *scripts: list[list[Step]],
-    direct: bool = True,
+    direct: Way = "kept",
     rules: Rules = PATIENT,
     limits: Limits | None = None,
     ledger: Ledger | None = None,
@@ -206,7 +213,8 @@ async def relay(
         upstreams = [await stack.enter_async_context(raw_upstream(*one)) for one in scripts]
         deployments = [_deployment(number, one, **deployment) for number, one in enumerate(upstreams)]
         pool = DeploymentPool(deployments, chance=random.Random(1).random, wall=time.time, hedging=hedging)
-        gateway = Gateway(pool, HttpClient(limits or Limits(idle_s=30)), rules, prices)
+        http = HttpClient(limits or Limits(idle_s=30))
+        gateway = Gateway(pool, http, rules, prices)
         door = RelayDoor(gateway, House(ledger or MemoryLedger(), prices), most_bytes)
         app = Starlette(
             routes=[
@@ -223,9 +231,9 @@ async def relay(
                 Route("/api/streams/{stream_id}", door.resume, methods=["GET"]),
             ]
         )
-        if direct:
-            app.state.reception = Reception(door, _anybody)
-        protocol = DirectConnection if direct else BoundedHandshake
+        if direct != "asgi":
+            app.state.reception = Reception(door, _Anybody())
+        protocol = BoundedHandshake if direct == "asgi" else DirectConnection
         config = uvicorn.Config(app, port=0, http=protocol, log_level="warning", lifespan="off")
         config.load()
         server = _Server(config)
@@ -233,6 +241,10 @@ async def relay(
         await server.startup()
         stack.push_async_callback(server.shutdown)
         await stack.enter_async_context(gateway.running())
+        if direct == "kept":
+            for one in upstreams:
+                origin = Origin("http", "127.0.0.1", one.port)
+                http.take_back(origin, await http._connect(origin))
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Relay(gateway, port, upstreams)
         # Whoever still waits is released, so that the server can end.
@@ -253,4 +265,5 @@ __all__ = [
     "Answer",
     "Caller",
     "Relay",
+    "Way",
 ]

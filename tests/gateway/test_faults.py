@@ -16,6 +16,7 @@ from tests.gateway.relaying import (
     HELLO,
     ROLE,
     USAGE,
+    Way,
     event,
     relay,
     streamed,
@@ -34,7 +35,7 @@ def limited(*lines: str) -> list[bytes]:
     return [sized(b'{"error":{"message":"words of Azure","code":"429"}}', "429 Too Many Requests", *lines)]
 
 
-async def test_a_stream_passes_byte_for_byte(direct: bool):
+async def test_a_stream_passes_byte_for_byte(direct: Way):
     habits = event(FILTERED, ROLE, text("a"), text("b"), FINISH, USAGE)
     script = streamed(habits[:50], habits[50:90], habits[90:] + DONE)
     async with relay([[*script, END]], direct=direct) as running:
@@ -50,7 +51,7 @@ async def test_a_stream_passes_byte_for_byte(direct: bool):
         assert json.loads(asked.body) == ASKED
 
 
-async def test_connections_of_both_sides_serve_one_stream_after_another(direct: bool):
+async def test_connections_of_both_sides_serve_one_stream_after_another(direct: Way):
     async with relay([ANSWER], direct=direct) as running, running.caller() as caller:
         for _ in range(3):
             await caller.ask("/v1/chat/completions", ASKED)
@@ -60,7 +61,7 @@ async def test_connections_of_both_sides_serve_one_stream_after_another(direct: 
 
 
 @pytest.mark.parametrize("began", [True, False], ids=["in mid-stream", "before the first token"])
-async def test_the_service_is_left_at_once_when_the_client_leaves(direct: bool, began: bool):
+async def test_the_service_is_left_at_once_when_the_client_leaves(direct: Way, began: bool):
     never = asyncio.Event()
     script = streamed(event(text("a")), never) if began else [never]
     async with relay([script], direct=direct) as running, running.caller() as caller:
@@ -76,7 +77,7 @@ async def test_the_service_is_left_at_once_when_the_client_leaves(direct: bool, 
 
 
 @pytest.mark.parametrize("end", [CUT, CLOSE], ids=["reset", "closed"])
-async def test_an_answer_that_breaks_off_never_looks_whole(direct: bool, end: str):
+async def test_an_answer_that_breaks_off_never_looks_whole(direct: Way, end: str):
     half = event(text("b"))[:20]
     async with relay([streamed(event(text("a")), half, end)], direct=direct) as running:
         answer = await running.post()
@@ -89,14 +90,14 @@ async def test_an_answer_that_breaks_off_never_looks_whole(direct: bool, end: st
         assert await running.ended() == {"upstream_cut_off": 1}
 
 
-async def test_a_proper_end_without_done_or_finish_is_an_answer_broken_off(direct: bool):
+async def test_a_proper_end_without_done_or_finish_is_an_answer_broken_off(direct: Way):
     async with relay([[*streamed(event(text("a"))), END]], direct=direct) as running:
         answer = await running.post()
         assert b'"upstream_cut_off"' in answer.body
         assert await running.ended() == {"upstream_cut_off": 1}
 
 
-async def test_a_proper_end_in_mid_stream_is_an_answer_broken_off_too(direct: bool):
+async def test_a_proper_end_in_mid_stream_is_an_answer_broken_off_too(direct: Way):
     go = asyncio.Event()
     script = [*streamed(event(text("a")), go), END]
     async with relay([script], direct=direct) as running, running.caller() as caller:
@@ -108,14 +109,14 @@ async def test_a_proper_end_in_mid_stream_is_an_answer_broken_off_too(direct: bo
         assert await running.ended() == {"upstream_cut_off": 1}
 
 
-async def test_a_missing_done_is_left_missing(direct: bool):
+async def test_a_missing_done_is_left_missing(direct: Way):
     async with relay([[*streamed(event(text("a"), FINISH)), END]], direct=direct) as running:
         answer = await running.post()
         assert (answer.body, answer.whole) == (event(text("a"), FINISH), True)
         assert await running.ended() == {"completed": 1}
 
 
-async def test_a_stream_without_chunks_is_relayed_too(direct: bool):
+async def test_a_stream_without_chunks_is_relayed_too(direct: Way):
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
     async with relay([[head + HELLO, DONE, CLOSE]], direct=direct) as running:
         assert (await running.post()).body == HELLO + DONE
@@ -135,7 +136,7 @@ async def test_a_stream_without_chunks_is_relayed_too(direct: bool):
     ],
     ids=["500", "503", "429", "reset", "garbled head", "cut before content", "error inside 200", "empty"],
 )
-async def test_another_deployment_is_asked_before_the_first_token(direct: bool, first):
+async def test_another_deployment_is_asked_before_the_first_token(direct: Way, first):
     async with relay([first], [ANSWER], direct=direct) as running:
         answer = await running.post()
         assert answer.body == HELLO + DONE
@@ -143,7 +144,7 @@ async def test_another_deployment_is_asked_before_the_first_token(direct: bool, 
         assert await running.ended() == {"completed": 1}
 
 
-async def test_silence_before_the_first_token_has_another_deployment_asked(direct: bool):
+async def test_silence_before_the_first_token_has_another_deployment_asked(direct: Way):
     limits = Limits(first_byte_s=0.05)
     async with relay([[NEVER()]], [ANSWER], direct=direct, limits=limits) as running:
         assert (await running.post()).body == HELLO + DONE
@@ -160,7 +161,7 @@ async def test_silence_before_the_first_token_has_another_deployment_asked(direc
         (("retry-after: 86400",), 86400),
     ],
 )
-async def test_when_all_are_at_their_limit_the_soonest_retry_is_told(direct: bool, lines, seconds):
+async def test_when_all_are_at_their_limit_the_soonest_retry_is_told(direct: Way, lines, seconds):
     async with relay([limited(*lines)], [limited("retry-after: 90000")], direct=direct) as running:
         answer = await running.post()
         assert answer.status == 429
@@ -171,7 +172,7 @@ async def test_when_all_are_at_their_limit_the_soonest_retry_is_told(direct: boo
         assert seconds - 2 <= int(again.headers["retry-after"]) <= seconds
 
 
-async def test_a_retry_by_http_date_is_understood(direct: bool):
+async def test_a_retry_by_http_date_is_understood(direct: Way):
     from email.utils import formatdate
     from time import time
 
@@ -180,7 +181,7 @@ async def test_a_retry_by_http_date_is_understood(direct: bool):
         assert 28 <= int((await running.post()).headers["retry-after"]) <= 31
 
 
-async def test_the_request_at_fault_is_refused_in_the_service_s_own_words(direct: bool):
+async def test_the_request_at_fault_is_refused_in_the_service_s_own_words(direct: Way):
     words = b'{"error":{"message":"filtered","code":"content_filter","innererror":{"a":1}}}'
     async with relay([[sized(words, "400 Bad Request")]], [ANSWER], direct=direct) as running:
         answer = await running.post()
@@ -189,7 +190,7 @@ async def test_the_request_at_fault_is_refused_in_the_service_s_own_words(direct
         assert await running.ended() == {"refused": 1}
 
 
-async def test_a_failure_of_all_is_told_in_the_service_s_own_words(direct: bool):
+async def test_a_failure_of_all_is_told_in_the_service_s_own_words(direct: Way):
     async with relay([[FAILED]], [[FAILED]], direct=direct) as running:
         answer = await running.post()
         assert (answer.status, answer.json["error"]["code"]) == (500, "internal_error")
@@ -198,7 +199,7 @@ async def test_a_failure_of_all_is_told_in_the_service_s_own_words(direct: bool)
         assert (answer.status, answer.json["error"]["code"]) == (503, "upstream_unavailable")
 
 
-async def test_an_error_inside_the_stream_passes_and_ends_it(direct: bool):
+async def test_an_error_inside_the_stream_passes_and_ends_it(direct: Way):
     error = event({"error": {"code": "server_error", "message": "m"}})
     async with relay([streamed(event(text("a")), error, NEVER())], direct=direct) as running:
         answer = await running.post()
@@ -207,7 +208,7 @@ async def test_an_error_inside_the_stream_passes_and_ends_it(direct: bool):
         assert await running.ended() == {"upstream_error": 1}
 
 
-async def test_a_content_filter_s_finish_is_a_finish(direct: bool):
+async def test_a_content_filter_s_finish_is_a_finish(direct: Way):
     filtered = {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter", "x": {"hate": {}}}]}
     body = event(ROLE, filtered) + DONE
     async with relay([[*streamed(body), END]], direct=direct) as running:
@@ -215,7 +216,7 @@ async def test_a_content_filter_s_finish_is_a_finish(direct: bool):
         assert await running.ended() == {"completed": 1}
 
 
-async def test_heartbeats_are_sent_while_a_first_token_is_waited_for(direct: bool):
+async def test_heartbeats_are_sent_while_a_first_token_is_waited_for(direct: Way):
     go = asyncio.Event()
     rules = Rules(heartbeat_s=0.03)
     script = streamed(event(ROLE), go, event(text("a"), FINISH) + DONE)
@@ -231,7 +232,7 @@ async def test_heartbeats_are_sent_while_a_first_token_is_waited_for(direct: boo
         assert rest.replace(b": waiting\n\n", b"") == event(ROLE, text("a"), FINISH) + DONE
 
 
-async def test_heartbeats_do_not_hide_a_service_that_fell_silent(direct: bool):
+async def test_heartbeats_do_not_hide_a_service_that_fell_silent(direct: Way):
     rules, limits = Rules(heartbeat_s=0.02), Limits(idle_s=0.1)
     script = streamed(event(text("a")), NEVER())
     async with relay([script], direct=direct, rules=rules, limits=limits) as running:
@@ -241,7 +242,7 @@ async def test_heartbeats_do_not_hide_a_service_that_fell_silent(direct: bool):
         assert await running.ended() == {"upstream_timeout": 1}
 
 
-async def test_a_refusal_after_heartbeats_comes_as_an_event(direct: bool):
+async def test_a_refusal_after_heartbeats_comes_as_an_event(direct: Way):
     go, rules = asyncio.Event(), Rules(heartbeat_s=0.02)
     async with relay([[go, FAILED]], direct=direct, rules=rules) as running, running.caller() as caller:
         await caller.ask("/v1/chat/completions", ASKED)
@@ -255,28 +256,33 @@ async def test_a_refusal_after_heartbeats_comes_as_an_event(direct: bool):
         assert await running.ended() == {"refused": 1}
 
 
-async def test_a_client_that_reads_slowly_stops_the_service_and_loses_nothing(direct: bool):
+async def test_a_client_that_reads_slowly_stops_the_service_and_loses_nothing(direct: Way):
     event_bytes = event(text("x" * 60_000))
     script = [HEAD, *(chunk(event_bytes) for _ in range(200)), chunk(event(FINISH) + DONE), END]
     async with relay([script], direct=direct) as running, running.caller() as caller:
         caller.reader._limit = 1024  # type: ignore[attr-defined]
         await caller.ask("/v1/chat/completions", ASKED)
-        await asyncio.sleep(0.3)  # pace: let the buffers of the system fill
-        assert running.gateway.streams.running == 1
+        await caller.head()
         (stream,) = running.gateway.streams._running.values()
-        assert stream._stall is not None
+        full = 0.0
+        async with asyncio.timeout(20):
+            while stream._stall is None or stream._stall.when() != full:  # the buffers of the system fill
+                full = 0.0 if stream._stall is None else stream._stall.when()
+                await asyncio.sleep(0.3)
         assert stream._attempt is not None
         watcher = stream._attempt.watcher
         seen = watcher.events
         await asyncio.sleep(0.1)
         assert watcher.events == seen < 200
         caller.reader._limit = 2**22  # type: ignore[attr-defined]
-        answer = await caller.answer()
-        assert answer.body == event_bytes * 200 + event(FINISH) + DONE
+        body = b""
+        while piece := await caller.piece():
+            body += piece
+        assert body == event_bytes * 200 + event(FINISH) + DONE
         assert await running.ended() == {"completed": 1}
 
 
-async def test_a_client_that_does_not_read_at_all_is_given_up(direct: bool):
+async def test_a_client_that_does_not_read_at_all_is_given_up(direct: Way):
     rules = Rules(stalled_s=0.1, heartbeat_s=30)
     script = [HEAD, *(chunk(event(text("x" * 60_000))) for _ in range(400)), NEVER()]
     async with relay([script], direct=direct, rules=rules) as running, running.caller() as caller:
@@ -296,7 +302,7 @@ async def test_the_reason_comes_as_a_trailer_to_whoever_takes_trailers():
         assert (await running.post(te="trailers")).trailers == {"x-kaiwa-reason": "upstream_cut_off"}
 
 
-async def test_usage_that_the_client_did_not_ask_for_is_counted_and_not_shown(direct: bool):
+async def test_usage_that_the_client_did_not_ask_for_is_counted_and_not_shown(direct: Way):
     body = event(text("a"), FINISH)
     async with relay([[*streamed(body, event(USAGE), DONE), END]], direct=direct) as running:
         answer = await running.post({"model": "m", "stream": True, "messages": []})
@@ -304,7 +310,7 @@ async def test_usage_that_the_client_did_not_ask_for_is_counted_and_not_shown(di
         assert json.loads(running.upstreams[0].asked[0].body)["stream_options"] == {"include_usage": True}
 
 
-async def test_a_slow_deployment_is_raced_and_the_loser_ends(direct: bool):
+async def test_a_slow_deployment_is_raced_and_the_loser_ends(direct: Way):
     hedging = HedgeRules(after_s=0.03, share=1.0)
     async with relay([[NEVER()]], [ANSWER], direct=direct, hedging=hedging) as running:
         assert (await running.post()).body == HELLO + DONE
@@ -314,7 +320,7 @@ async def test_a_slow_deployment_is_raced_and_the_loser_ends(direct: bool):
         assert running.gateway.pool.leases == 0
 
 
-async def test_the_first_of_two_that_fails_leaves_the_answer_to_the_other(direct: bool):
+async def test_the_first_of_two_that_fails_leaves_the_answer_to_the_other(direct: Way):
     go, hedging = asyncio.Event(), HedgeRules(after_s=0.03, share=1.0)
     async with relay([[go, FAILED]], [[go, *ANSWER]], direct=direct, hedging=hedging) as running:
         asking = asyncio.create_task(running.post())
@@ -324,7 +330,7 @@ async def test_the_first_of_two_that_fails_leaves_the_answer_to_the_other(direct
         assert running.gateway.pool.leases == 0
 
 
-async def test_leaving_a_race_ends_both_runners(direct: bool):
+async def test_leaving_a_race_ends_both_runners(direct: Way):
     hedging = HedgeRules(after_s=0.03, share=1.0)
     async with relay([[NEVER()]], [[NEVER()]], direct=direct, hedging=hedging) as running:
         async with running.caller() as caller:

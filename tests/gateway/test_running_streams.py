@@ -15,6 +15,7 @@ from tests.gateway.relaying import (
     FINISH,
     HELLO,
     USAGE,
+    Way,
     event,
     relay,
     streamed,
@@ -54,7 +55,7 @@ class _Watched(FreeHold):
         self._hold.settle(actual)
 
 
-async def test_a_stream_is_stopped_by_its_id(direct: bool):
+async def test_a_stream_is_stopped_by_its_id(direct: Way):
     never = asyncio.Event()
     async with relay([streamed(event(text("a")), never)], direct=direct) as running:
         async with running.caller() as caller, running.caller() as other:
@@ -75,7 +76,7 @@ async def test_a_stream_is_stopped_by_its_id(direct: bool):
         assert await running.ended() == {"stopped": 1}
 
 
-async def test_draining_lets_streams_finish_and_refuses_new_ones(direct: bool):
+async def test_draining_lets_streams_finish_and_refuses_new_ones(direct: Way):
     go = asyncio.Event()
     async with relay([streamed(event(text("a")), go, event(FINISH) + DONE)], direct=direct) as running:
         async with running.caller() as caller:
@@ -95,7 +96,7 @@ async def test_draining_lets_streams_finish_and_refuses_new_ones(direct: bool):
         assert await running.ended() == {"completed": 1}
 
 
-async def test_what_does_not_finish_in_time_is_ended_with_an_error(direct: bool):
+async def test_what_does_not_finish_in_time_is_ended_with_an_error(direct: Way):
     rules = Rules(drain_s=0.05)
     script = streamed(event(text("a")), asyncio.Event())
     async with relay([script], direct=direct, rules=rules) as running, running.caller() as caller:
@@ -107,7 +108,7 @@ async def test_what_does_not_finish_in_time_is_ended_with_an_error(direct: bool)
         assert await running.ended() == {"shut_down": 1}
 
 
-async def test_events_have_no_ids_unless_the_client_asks(direct: bool):
+async def test_events_have_no_ids_unless_the_client_asks(direct: Way):
     async with relay([ANSWER], direct=direct) as running:
         assert b"id: " not in (await running.post()).body
         answer = await running.post(x_kaiwa_resumable="1")
@@ -120,7 +121,7 @@ async def test_events_have_no_ids_unless_the_client_asks(direct: bool):
 
 
 @pytest.mark.parametrize("way", ["POST", "GET"])
-async def test_a_stream_is_read_on_where_it_was_lost_without_a_second_request(direct: bool, way: str):
+async def test_a_stream_is_read_on_where_it_was_lost_without_a_second_request(direct: Way, way: str):
     go, books = asyncio.Event(), Books()
     script = [*streamed(ONE_BY_ONE[0], go, ONE_BY_ONE[1], ONE_BY_ONE[2]), END]
     async with relay([script], direct=direct, ledger=books) as running:
@@ -144,7 +145,7 @@ async def test_a_stream_is_read_on_where_it_was_lost_without_a_second_request(di
         assert len(books.settled) == 1
 
 
-async def test_a_client_may_come_back_while_the_stream_runs(direct: bool):
+async def test_a_client_may_come_back_while_the_stream_runs(direct: Way):
     go = asyncio.Event()
     script = [*streamed(ONE_BY_ONE[0], go, ONE_BY_ONE[1], ONE_BY_ONE[2]), END]
     async with relay([script], direct=direct) as running:
@@ -162,7 +163,7 @@ async def test_a_client_may_come_back_while_the_stream_runs(direct: bool):
             assert (await caller.piece()).startswith(f"id: {name}:2\n".encode())
 
 
-async def test_nobody_coming_back_ends_the_stream_after_the_grace_time(direct: bool):
+async def test_nobody_coming_back_ends_the_stream_after_the_grace_time(direct: Way):
     rules = Rules(grace_s=0.05)
     script = streamed(ONE_BY_ONE[0], asyncio.Event())
     async with relay([script], direct=direct, rules=rules) as running:
@@ -176,7 +177,7 @@ async def test_nobody_coming_back_ends_the_stream_after_the_grace_time(direct: b
         assert (await running.post(last_event_id=f"{name}:1")).status == 404
 
 
-async def test_a_stream_of_nobody_or_from_nowhere_cannot_be_read_on(direct: bool):
+async def test_a_stream_of_nobody_or_from_nowhere_cannot_be_read_on(direct: Way):
     async with relay([ANSWER], direct=direct) as running:
         name = (await running.post(x_kaiwa_resumable="1")).headers["x-kaiwa-stream-id"]
         assert (await running.post(last_event_id=f"{name}:99")).status == 404
@@ -184,7 +185,7 @@ async def test_a_stream_of_nobody_or_from_nowhere_cannot_be_read_on(direct: bool
         assert len(running.upstreams[0].asked) == 1
 
 
-async def test_usage_is_settled_as_told_and_estimated_for_a_stream_that_was_left(direct: bool):
+async def test_usage_is_settled_as_told_and_estimated_for_a_stream_that_was_left(direct: Way):
     books = Books()
     told = [*streamed(event(text("a"), FINISH), event(USAGE), DONE), END]
     left = streamed(event(*(text("b") for _ in range(20))), asyncio.Event())
@@ -201,7 +202,7 @@ async def test_usage_is_settled_as_told_and_estimated_for_a_stream_that_was_left
         assert books.settled[1] == Amount(requests=1, tokens=size // 4 + 20)
 
 
-async def test_a_request_that_nobody_answered_costs_no_tokens(direct: bool):
+async def test_a_request_that_nobody_answered_costs_no_tokens(direct: Way):
     books = Books()
     async with relay([[CUT]], direct=direct, ledger=books) as running:
         await running.post()
@@ -231,7 +232,7 @@ class _Bounded(FreeHold):
         return self._books.tokens >= 0
 
 
-async def test_a_limit_that_is_reached_inside_a_stream_ends_it_well_formed(direct: bool):
+async def test_a_limit_that_is_reached_inside_a_stream_ends_it_well_formed(direct: Way):
     pieces = [event(*(text(str(number)) for number in range(16))) for _ in range(20)]
     async with relay([[*streamed(*pieces), asyncio.Event()]], direct=direct, ledger=Spent(100)) as running:
         answer = await running.post()
@@ -272,12 +273,12 @@ async def test_an_answer_in_one_piece_passes_as_it_is(path: str, there: str):
 
 
 @pytest.mark.parametrize("first", [[CUT], [sized(b"{}", "500 No")], [sized(WHOLE)[:-9], CUT]])
-async def test_an_answer_in_one_piece_is_asked_for_elsewhere_too(direct: bool, first):
+async def test_an_answer_in_one_piece_is_asked_for_elsewhere_too(direct: Way, first):
     async with relay([first], [[sized(WHOLE)]], direct=direct) as running:
         assert (await running.post({"model": "m", "messages": []})).body == WHOLE
 
 
-async def test_leaving_an_answer_in_one_piece_ends_it_at_the_service(direct: bool):
+async def test_leaving_an_answer_in_one_piece_ends_it_at_the_service(direct: Way):
     async with relay([[asyncio.Event()]], direct=direct) as running, running.caller() as caller:
         await caller.ask("/v1/chat/completions", {"model": "m"})
         asked = await running.upstreams[0].request()
@@ -287,7 +288,7 @@ async def test_leaving_an_answer_in_one_piece_ends_it_at_the_service(direct: boo
         assert await running.ended() == {"client_left": 1}
 
 
-async def test_bodies_beyond_their_bounds_are_refused(direct: bool):
+async def test_bodies_beyond_their_bounds_are_refused(direct: Way):
     rules = Rules(most_body_bytes=50)
     async with relay([[sized(WHOLE)]], direct=direct, rules=rules, most_bytes=200) as running:
         answer = await running.post({"model": "m"})
@@ -302,7 +303,7 @@ async def test_a_deployment_hears_its_own_name_of_the_model():
         assert (unknown.status, unknown.json["error"]["code"]) == (404, "model_not_found")
 
 
-async def test_a_stream_of_responses_is_relayed_and_ends_with_its_own_word(direct: bool):
+async def test_a_stream_of_responses_is_relayed_and_ends_with_its_own_word(direct: Way):
     def said(kind: str, **given) -> bytes:
         return f"event: {kind}\n".encode() + event({"type": kind, **given})
 

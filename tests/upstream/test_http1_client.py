@@ -125,6 +125,15 @@ async def test_a_kept_connection_ends_when_it_was_idle_for_long():
         assert client.counts == (0, 0)
 
 
+async def test_a_kept_connection_that_the_service_closes_is_kept_no_longer():
+    async with raw_upstream([HELLO, CLOSE]) as upstream, http_client() as client:
+        await (await client.send(request_to(upstream))).read(100)
+        async with asyncio.timeout(5):
+            await upstream.left.wait()
+            while client.counts != (0, 0):  # noqa: ASYNC110 the transport tells nobody else
+                await asyncio.sleep(0)
+
+
 async def test_too_many_connections_are_refused():
     async with raw_upstream([HELLO]) as upstream, http_client(Limits(most_open=1)) as client:
         await client.send(request_to(upstream))
@@ -267,11 +276,3 @@ def test_tls_checks_the_certificate_and_takes_up_sessions(run, tmp_path: Path):
         return reused
 
     assert run(talk()) == [False, True]
-
-
-async def test_warm_connections_are_there_before_the_first_question():
-    async with raw_upstream([HELLO]) as upstream, http_client() as client:
-        await client.warm(request_to(upstream).origin, 2)
-        assert client.counts == (2, 2)
-        await (await client.send(request_to(upstream))).read(100)
-        assert upstream.connections == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -19,9 +18,8 @@ Operation = Literal["chat/completions", "responses", "embeddings"]
 _TELLS_USAGE: Final = "2024-09-01"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One request. `body` is what may be sent; `raw` the bytes it came in, None when it was changed since.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. `body` is what may be sent; `raw` the bytes that came, and `given` what was read in them.
 
     `headers` go on to the service; `hold` is its share of the caller's limits. `id` names it for `DELETE` and
     for whoever resumes it.
@@ -30,16 +28,20 @@ class Asked:
     id: str
     operation: Operation
     model: str
-    body: dict[str, Any] = field(repr=False)
-    raw: bytes | None = field(repr=False, default=None)
+    body: dict[str, Any]
+    raw: bytes = b""
+    given: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     size_bytes: int = 0
-    headers: Sequence[tuple[str, str]] = field(repr=False, default=())
+    headers: Sequence[tuple[str, str]] = ()
     caller: Caller = ANYBODY
-    hold: Hold = field(default_factory=FreeHold)
+    hold: Hold = msgspec.field(default_factory=FreeHold)
     affinity: str | None = None
     resumable: bool = False
     said_trailers: bool = False
     began: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Asked({self.id})"
 
     @property
     def streams(self) -> bool:
@@ -64,18 +66,17 @@ class Asked:
             options = changed.get("stream_options")
             kept = cast(dict[str, Any], options) if isinstance(options, dict) else {}
             changed["stream_options"] = {**kept, "include_usage": True}
-        if deployment.kind != "azure-classic" or "model" in changed:
-            changed["model"] = model
-        if self.raw is not None and changed == self.body:
-            return self.raw
-        return msgspec.json.encode(changed)
+        changed["model"] = model
+        if deployment.kind == "azure-classic" and self.given and "model" not in self.given:
+            del changed["model"]  # the path names it, as the client's did
+        return _with_more(self.raw, self.given, changed) or msgspec.json.encode(changed)
 
 
 def with_headers(asked: Asked, headers: Sequence[tuple[str, str]]) -> Asked:
     """Return the request with these fields instead of its own of the same names."""
     named = {name for name, _ in headers}
     kept = [field for field in asked.headers if field[0].lower() not in named]
-    return replace(asked, headers=(*kept, *headers))
+    return msgspec.structs.replace(asked, headers=(*kept, *headers))
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
@@ -95,6 +96,27 @@ def model_of(body: dict[str, Any], deployment: str | None) -> str:
     if not isinstance(model, str) or not model:
         raise PeerError("missing_required_parameter", "you must provide a model parameter", param="model")
     return model
+
+
+def _with_more(raw: bytes, given: dict[str, Any], wanted: dict[str, Any]) -> bytes | None:
+    """Write what is new behind the members that came; None: some of those are others now, or gone.
+
+    Long prompts are neither written anew nor changed in any letter.
+    """
+    if not given:
+        return None
+    same = 0
+    for name, value in wanted.items():
+        if name in given:
+            if given[name] is not value and given[name] != value:
+                return None
+            same += 1
+    if same != len(given):
+        return None
+    if same == len(wanted):
+        return raw
+    more = msgspec.json.encode({name: value for name, value in wanted.items() if name not in given})
+    return b"%b,%b" % (raw[: raw.rindex(b"}")], more[1:])
 
 
 def _can_tell_usage(deployment: Deployment) -> bool:

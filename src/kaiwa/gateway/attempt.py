@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -20,7 +20,8 @@ from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, reason_of
 from kaiwa.protocol.chat.usage import TokensCounted, counted
 from kaiwa.protocol.chat.watching import Watcher
-from kaiwa.upstream.http1.client import Exchange, HttpClient
+from kaiwa.upstream.http1.client import Exchange, HttpClient, Question
+from kaiwa.upstream.http1.connection import Unanswered
 from kaiwa.upstream.http1.heads import Origin, Request, ResponseHead
 from kaiwa.upstream.pool.lease import Lease, Outcome, Usage
 
@@ -56,6 +57,18 @@ class Flow(Protocol):
     def flow_broke(self, reason: Reason) -> None: ...
 
 
+class Opening(Protocol):
+    """Who hears what became of an attempt that was asked at once. One of both comes, once."""
+
+    def began(self) -> None:
+        """Content is there: `flow_to` hands it on."""
+        ...
+
+    def faltered(self) -> None:
+        """It is no stream with content, or must be waited for: `open`, `read` and so on say what it is."""
+        ...
+
+
 class Failed(Exception):
     """The attempt came to nothing. `refusal`: what the service said, to be relayed if nobody does better.
 
@@ -69,17 +82,28 @@ class Failed(Exception):
 
 
 class Attempt:
-    """One lease in use. `open`, then `flow_to` or `read`; `close` at any time ends all of it at once."""
+    """One lease in use. `open`, then `flow_to` or `read`; `close` at any time ends all of it at once.
+
+    `ask_now` takes the straight way to `flow_to` by callbacks. Where that ends, `open` goes on from there.
+    """
 
     def __init__(self, lease: Lease, asked: Asked, now: Clock) -> None:
         self.lease = lease
         self._asked = asked
         self._now = now
+        self._question: Question | None = None
         self._exchange: Exchange | None = None
+        self._opening: Opening | None = None
+        self._unanswered: UpstreamError | None = None
+        self._first_token_s = 0.0
+        self._patience: asyncio.TimerHandle | None = None
         self._flow: Flow | None = None
         self._prelude: list[bytes] = []
         self._prelude_bytes = 0
-        self._settled: asyncio.Future[UpstreamError | None] | None = None
+        self._settled = False
+        self._verdict: UpstreamError | None = None
+        self._awaited: asyncio.Future[None] | None = None
+        self._first_at: float | None = None
         self._broke: UpstreamError | None = None
         self._over = False
         self.head: ResponseHead | None = None
@@ -92,10 +116,27 @@ class Attempt:
         self.outcome: Outcome | None = None
         self.ended_at = 0.0
 
+    def ask_now(self, http: HttpClient, first_token_s: float, opening: Opening) -> bool:
+        """Ask, if nothing must be waited for before that. Say no otherwise; then nothing was asked."""
+        proof = self.lease.headers_now()
+        if proof is None:
+            return False
+        question = http.ask_kept(self._request(proof), self)
+        if question is None:
+            return False
+        self._question, self._opening, self._first_token_s = question, opening, first_token_s
+        return True
+
     async def open(self, http: HttpClient) -> ResponseHead:
-        """Ask, and return the head of an answer that may be relayed. Raises Failed."""
+        """Ask, unless that was done, and return the head of an answer that may be relayed. Raises Failed."""
+        if self.head is not None:
+            return self.head
         try:
-            self._exchange = exchange = await http.send(await self._request())
+            if self._unanswered is not None:
+                raise self._unanswered
+            if self._exchange is None:
+                self._exchange = await http.send(self._request(await self._proof()))
+            exchange = self._exchange
         except UpstreamError as error:
             self._end(_OUTCOMES.get(error.code, "cut"))
             raise Failed(None) from error
@@ -109,25 +150,20 @@ class Attempt:
             self._close_exchange()
             self._end("cut")
             raise Failed(COMPRESSED)
-        self.lease.answered(200, exchange.head.headers, self._now())
-        self.head = exchange.head
-        return exchange.head
+        return self._accept(exchange.head)
 
     async def wait_for_content(self, limit_s: float) -> None:
         """Wait until the answer has begun. Raises Failed."""
-        assert self._exchange is not None, "it is open"
-        loop = asyncio.get_running_loop()
-        self._settled = settled = loop.create_future()
-        timer = loop.call_later(limit_s, self._lose_patience)
         try:
-            self._exchange.deliver(self)
-            broke = settled.result() if settled.done() else await settled
+            if not self._settled and self._patience is None:
+                self._take_content(limit_s)
+            if not self._settled:
+                self._awaited = asyncio.get_running_loop().create_future()
+                await self._awaited
         except BaseException:
             self.close()
             raise
-        finally:
-            timer.cancel()
-        self._settled = None
+        broke = self._verdict
         if broke is not None:
             self._end(_OUTCOMES.get(broke.code, "cut"))
             raise Failed(None)
@@ -152,9 +188,11 @@ class Attempt:
 
     def flow_to(self, flow: Flow) -> None:
         """Hand on what came before and with the first content, and the rest as it comes."""
-        self.lease.first_token(self._now())
         self._flow = flow
+        self._first_at = self._now()
         self._pass_on(self._taken())
+        self._stop_waiting()
+        self.lease.first_token(self._first_at)
         if self._broke is not None and not self._over:
             self._break(self._broke)
 
@@ -183,9 +221,30 @@ class Attempt:
 
     def close(self, outcome: Outcome = "cancelled") -> None:
         """End the request to the service at once, wherever it stands."""
-        self._flow = None
+        self._flow = self._opening = None
+        if self._question is not None:
+            self._question.close()
+            self._question = None
+        self._stop_waiting()
         self._close_exchange()
         self._end(outcome)
+
+    # As who hears of the question's answer.
+
+    def answered(self, exchange: Exchange) -> None:
+        self._question, self._exchange, head = None, exchange, exchange.head
+        self.status = head.status
+        if head.status == 200 and not _is_compressed(head) and streams_events(head):
+            self._accept(head)
+            self._take_content(self._first_token_s)
+        else:
+            self._falter()
+
+    def unanswered(self, error: UpstreamError | Unanswered) -> None:
+        self._question = None
+        if isinstance(error, UpstreamError):
+            self._unanswered = error
+        self._falter()
 
     # As the sink of the exchange.
 
@@ -219,7 +278,7 @@ class Attempt:
         rest = self.watcher.flush()
         if self._flow is None:
             self._prelude.append(rest)
-            self._broke = None if self._is_whole() else _cut_off()
+            self._broke = None if self.watcher.complete else _cut_off()
             self._settle(self._broke if self.watcher.error is None else None)
             return
         self._pass_on(rest)
@@ -236,21 +295,35 @@ class Attempt:
 
     # Parts.
 
-    async def _request(self) -> Request:
-        lease, asked = self.lease, self._asked
+    async def _proof(self) -> Mapping[str, str]:
         try:
-            proof = await lease.headers()
+            return await self.lease.headers()
         except UpstreamError as error:
             self._end("unauthorized")
             raise Failed(None) from error
+
+    def _request(self, proof: Mapping[str, str]) -> Request:
+        lease, asked = self.lease, self._asked
         target = lease.target(asked.operation)
         return Request(
             Origin(target.scheme, target.host, target.port),
             target.path,
             target.authority,
-            [*asked.headers, *proof.items()],
+            (*asked.headers, *proof.items()),
             asked.sent_to(lease.deployment, target.model),
         )
+
+    def _accept(self, head: ResponseHead) -> ResponseHead:
+        self.head = head
+        self.lease.answered(200, head.headers, self._now())
+        return head
+
+    def _take_content(self, limit_s: float) -> None:
+        """Let the body come, and wait so long for content."""
+        assert self._exchange is not None, "it is open"
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(limit_s, self._lose_patience)
+        self._exchange.deliver(self)
 
     async def _refused(self, exchange: Exchange) -> Failed:
         head = exchange.head
@@ -286,9 +359,6 @@ class Attempt:
         self._prelude.clear()
         return taken
 
-    def _is_whole(self) -> bool:
-        return self.watcher.complete
-
     def _pass_on(self, data: bytes) -> None:
         """Hand on whole events; they may be the last."""
         flow, watcher = self._flow, self.watcher
@@ -321,12 +391,32 @@ class Attempt:
             flow.flow_broke(reason_of(error.code))
 
     def _settle(self, broke: UpstreamError | None) -> None:
-        if self._settled is not None and not self._settled.done():
-            self._settled.set_result(broke)
+        """It is known whether this is an answer with content."""
+        if self._settled:
+            return
+        self._settled, self._verdict = True, broke
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        if broke is None and (self.watcher.begun or self.watcher.error is None):
+            opening.began()
+        else:
+            opening.faltered()
+
+    def _falter(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.faltered()
 
     def _lose_patience(self) -> None:
         self._close_exchange()
         self._settle(UpstreamError("upstream_timeout", "The service fell silent.", retryable=True))
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
 
     def _close_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -337,14 +427,23 @@ class Attempt:
         if self._over:
             return
         self._over, self.outcome, self.ended_at = True, outcome, self._now()
+        self._stop_waiting()
+        if self._first_at is not None:
+            self.lease.first_token(self._first_at)
         told = self.watcher.usage or self.usage
         usage = None if told is None else Usage(told.input, told.cached, told.output)
         self.lease.ended(outcome, usage, self.ended_at)
 
 
+def streams_events(head: ResponseHead) -> bool:
+    """Say whether an answer is a stream; without a word on it, it is."""
+    return head.headers.get("content-type", EVENTS).startswith(EVENTS)
+
+
 def _is_compressed(head: ResponseHead) -> bool:
     """Say whether a service compressed an answer unasked: nothing in it could be found."""
-    return head.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "")
+    coding = head.headers.get("content-encoding")
+    return coding is not None and coding.strip().lower() not in ("identity", "")
 
 
 def _code_in(body: bytes) -> str | None:

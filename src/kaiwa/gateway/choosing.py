@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from kaiwa.gateway.asking import Asked, with_headers
-from kaiwa.gateway.attempt import Attempt, Clock, Failed
+from kaiwa.gateway.attempt import Attempt, Clock, Failed, Opening
 from kaiwa.gateway.following import Following
 from kaiwa.gateway.racing import Race
 from kaiwa.gateway.reasons import Refusal, failed, refusal_of
+from kaiwa.upstream.http1.client import HttpClient
 from kaiwa.upstream.pool.lease import Exhausted, Lease
 from kaiwa.upstream.pool.pool import DeploymentPool
 
@@ -31,6 +32,7 @@ class Choosing:
         self._asked = asked
         self._now = now
         self._following = following
+        self._tried: set[str] = set()
         self.made: list[Attempt] = []
         self.attempt: Attempt | None = None
 
@@ -38,23 +40,38 @@ class Choosing:
     def attempts(self) -> int:
         return len(self.made)
 
+    def first_now(self, http: HttpClient, first_token_s: float, opening: Opening) -> bool:
+        """Ask the first deployment, if nothing must be waited for before that and nobody hedges.
+
+        Otherwise say no. What was begun either way, `first` takes up.
+        """
+        attempt = self._next()
+        if isinstance(attempt, Exhausted) or self._hedges_after() is not None:
+            return False
+        return attempt.ask_now(http, first_token_s, opening)
+
     async def first(self, begin: Callable[[Attempt], Awaitable[T]]) -> T | Refusal:
         """Return what `begin` made of the first deployment that answers, else what the client must hear."""
-        asked, tried = self._asked, set[str]()
         last: Refusal | None = None
+        attempt = self.attempt or self._next()
         while True:
-            lease = self._pool.next(asked.model, tried, asked.affinity, self._now(), streams=asked.streams)
-            if isinstance(lease, Exhausted):
-                return _nobody(lease, last, asked.model)
+            if isinstance(attempt, Exhausted):
+                return _nobody(attempt, last, self._asked.model)
             try:
-                return await self._hedged(self._attempt(lease, tried), tried, begin)
+                return await self._hedged(attempt, begin)
             except Failed as no:
                 last = no.refusal or last
                 if no.final or self.attempts >= MOST_ATTEMPTS:
                     return last or failed(502, "upstream_unavailable", "No service could answer.")
+            attempt = self._next()
 
-    def _attempt(self, lease: Lease, tried: set[str]) -> Attempt:
-        tried.add(lease.deployment.name)
+    def _next(self) -> Attempt | Exhausted:
+        asked = self._asked
+        lease = self._pool.next(asked.model, self._tried, asked.affinity, self._now(), streams=asked.streams)
+        return lease if isinstance(lease, Exhausted) else self._attempt(lease)
+
+    def _attempt(self, lease: Lease) -> Attempt:
+        self._tried.add(lease.deployment.name)
         asked = self._asked
         if self._following is not None:
             asked = with_headers(asked, self._following.headers())
@@ -62,18 +79,20 @@ class Choosing:
         self.made.append(self.attempt)
         return self.attempt
 
-    async def _hedged(self, attempt: Attempt, tried: set[str], begin: Callable[[Attempt], Awaitable[T]]) -> T:
+    def _hedges_after(self) -> float | None:
+        return self._pool.hedge_after(self._asked.model, self._now()) if self._asked.streams else None
+
+    async def _hedged(self, attempt: Attempt, begin: Callable[[Attempt], Awaitable[T]]) -> T:
         """Begin, and ask another deployment too when the first is slow and the pool affords it."""
-        model = self._asked.model
-        after_s = self._pool.hedge_after(model, self._now()) if self._asked.streams else None
+        after_s = self._hedges_after()
         if after_s is None:
             return await begin(attempt)
         async with Race[Attempt, T](begin) as race:
             race.enter(attempt)
             if not await race.is_decided(after_s):
-                lease = self._pool.hedge(model, tried, self._now())
+                lease = self._pool.hedge(self._asked.model, self._tried, self._now())
                 if lease is not None:
-                    race.enter(self._attempt(lease, tried))
+                    race.enter(self._attempt(lease))
             self.attempt, outcome = await race.winner()
             return outcome
 

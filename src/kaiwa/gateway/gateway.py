@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -58,6 +58,8 @@ class Gateway:
         self._prices = prices or FreeOfCharge()
         self._kept: dict[str, _Kept] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        # Of streams that something must be waited for. A bug in one of them ends it and no other.
+        self._runs: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -70,6 +72,8 @@ class Gateway:
                 for kept in [*self._kept.values()]:
                     self._forget(kept)
                 self.streams.abandon()
+                if self._runs:
+                    await asyncio.wait(self._runs)
         await self._http.close()
 
     async def drain(self) -> None:
@@ -82,15 +86,31 @@ class Gateway:
             await self._record(asked, client, fields)
             return
         stream = self._stream(asked, client, fields)
-        await self._run(stream, client)
+        self.streams.hold(stream)
+        client.listen(stream)
+        await stream.run()
         try:
             await stream.over()
         finally:
             stream.abandon()
 
-    async def begin(self, asked: Asked, client: Client, fields: Fields = ()) -> None:
-        """As `answer`, for a client that needs no task: return as soon as all goes on by callbacks."""
-        await self._run(self._stream(asked, client, fields), client)
+    def begin(self, asked: Asked, client: Client, fields: Callable[[], Fields]) -> None:
+        """As `answer`, for a client that needs no task. Where it may be, the question is sent before this
+        returns. `fields` are made behind that, while the service is at work.
+        """
+        stream = self._stream(asked, client)
+
+        def go_on(_: Stream) -> None:
+            run = asyncio.get_running_loop().create_task(_run(stream, client))
+            self._runs.add(run)
+            run.add_done_callback(self._runs.discard)
+
+        flows = stream.begin(go_on)
+        self.streams.hold(stream)
+        stream.fields = fields()
+        if not flows:
+            go_on(stream)
+        client.listen(stream)
 
     def may_resume(self, stream_id: str, after: int, caller: Caller) -> bool:
         """Say whether a caller can read on a stream from there."""
@@ -107,19 +127,13 @@ class Gateway:
             kept.timer = None
         await read.wait()
 
-    def _stream(self, asked: Asked, outlet: Outlet, fields: Fields) -> Stream:
+    def _stream(self, asked: Asked, outlet: Outlet, fields: Fields = ()) -> Stream:
         following = None if self.followers is None else self.followers.follow(asked)
         choosing = Choosing(self.pool, asked, time.monotonic, following)
         account = Account(asked.hold, self._prices, asked.model, asked.size_bytes)
-        return Stream(
-            asked, choosing, self._http, account, outlet, self.rules, time.monotonic, fields, following
-        )
-
-    async def _run(self, stream: Stream, client: Client | None = None) -> None:
-        self.streams.hold(stream)
-        if client is not None:
-            client.listen(stream)
-        await stream.run()
+        stream = Stream(asked, choosing, self._http, account, outlet, self.rules, time.monotonic, following)
+        stream.fields = fields
+        return stream
 
     async def _record(self, asked: Asked, client: Client, fields: Fields) -> None:
         assert self._tasks is not None, "the gateway runs"
@@ -132,7 +146,8 @@ class Gateway:
         await read.wait()
 
     async def _run_kept(self, kept: _Kept) -> None:
-        await self._run(kept.stream)
+        self.streams.hold(kept.stream)
+        await kept.stream.run()
         await kept.stream.over()
         self.await_return(kept)
 
@@ -147,6 +162,17 @@ class Gateway:
             kept.timer.cancel()
         self._kept.pop(kept.stream.asked.id, None)
         kept.stream.client_gone()
+
+
+async def _run(stream: Stream, client: Client) -> None:
+    """A bug must not leave a client waiting."""
+    whole = False
+    try:
+        await stream.run()
+        whole = True
+    finally:
+        if not whole:
+            client.cut()
 
 
 class _Grace:

@@ -13,10 +13,10 @@ _DOWNWARDS: Final = ("x-ratelimit-", "openai-", "azureml-", "retry-after", "x-ms
 _OWN: Final = {"content-type": "application/json"}
 
 
-def upwards(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+def upwards(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Return what of a client's request goes on to the service."""
     passed = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields if _passes(name)]
-    return [*passed, *_OWN.items()]
+    return *passed, *_OWN.items()
 
 
 def downwards(headers: Mapping[str, str]) -> list[tuple[str, str]]:

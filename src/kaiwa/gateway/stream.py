@@ -1,15 +1,16 @@
 """One answer, mostly one that streams: from the request to its one ending, whatever happens on either side.
 
-Everything after the first content runs in callbacks: bytes from the service are written to the client in the
-turn of the event loop that read them. An answer in one piece is waited for and passed on whole. Knows one
-client (or a log that outlives it) and one attempt at a time.
+Bytes from the service are written to the client in the callback that read them. Where nothing must be waited
+for (a kept connection, a key that is there, a deployment that answers with a stream), all of it runs in
+callbacks, from the question on; a task does the rest: failover, hedging, refusals, answers in one piece.
+Knows one client (or a log that outlives it) and one attempt at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -56,7 +57,10 @@ class Outlet(Protocol):
 
 
 class Stream:
-    """Run it once; `stop` ends it from anywhere. `reason` is None while it runs, `ended` until it was run."""
+    """Run it once; `stop` ends it from anywhere. `reason` is None while it runs, `ended` until it was run.
+
+    `begin` may come before `run`, and spare it. `fields` go into the head.
+    """
 
     def __init__(
         self,
@@ -67,10 +71,10 @@ class Stream:
         outlet: Outlet,
         rules: Rules,
         now: Clock,
-        fields: Sequence[tuple[str, str]] = (),
         following: Following | None = None,
     ) -> None:
         self.asked = asked
+        self.fields: Fields = ()
         self.reason: Reason | None = None
         self.ended: StreamEnded | None = None
         self._choosing = choosing
@@ -79,9 +83,9 @@ class Stream:
         self._outlet = outlet
         self._rules = rules
         self._now = now
-        self._fields = fields
         self._following = following
         self._opening = Interruption()
+        self._go_on: Callable[[Stream], None] | None = None
         self._flows = False
         self._hear: Callable[[Stream], None] | None = None
         self._over: asyncio.Future[None] | None = None
@@ -94,12 +98,25 @@ class Stream:
         self._waited_s = 0.0
         self._count_at_bytes = 0
 
+    def begin(self, go_on: Callable[[Stream], None]) -> bool:
+        """Ask at once, if nothing must be waited for; then all goes on by callbacks, or `go_on` is told to
+        see to it that it is `run`. Say no otherwise: `run` takes it up where it is."""
+        if not self.asked.streams:
+            return False
+        self._go_on = go_on
+        self._flows = self._choosing.first_now(self._http, self._rules.first_token_s, self)
+        self._attempt = self._choosing.attempt
+        if self._flows:
+            self._await_beat()
+        return self._flows
+
     async def run(self) -> None:
         """Answer the client; return when all is over, or goes on by callbacks. `over` waits for the end."""
-        if self.asked.streams:
+        if self.asked.streams and self._timer is None and self.reason is None:
             self._await_beat()
         try:
             async with self._opening:
+                self._attempt = None
                 outcome = await self._choosing.first(self._begin)
             if isinstance(outcome, Refusal):
                 self._refuse(outcome)
@@ -151,14 +168,25 @@ class Stream:
         if self._attempt is not None:
             self._attempt.resume()
 
+    # The opening of an attempt that was asked at once.
+
+    def began(self) -> None:
+        assert self._attempt is not None, "it was asked"
+        self._attempt.flow_to(self)
+
+    def faltered(self) -> None:
+        assert self._go_on is not None, "it was begun"
+        self._flows = False
+        self._go_on(self)
+
     # The flow of an attempt.
 
     def flowed(self, data: bytes) -> None:
         self._quiet = False
-        if not self._started:
-            self._start()
-        self._outlet.write(data)
         attempt = self._attempt
+        if not self._started:
+            self._start(attempt)
+        self._outlet.write(data)
         if attempt is None or attempt.watcher.content_bytes < self._count_at_bytes:
             return
         watcher = attempt.watcher
@@ -177,17 +205,18 @@ class Stream:
     async def _begin(self, attempt: Attempt) -> Attempt | Refusal:
         head = await attempt.open(self._http)
         kind = head.headers.get("content-type", EVENTS if self.asked.streams else "application/json")
-        if not self.asked.streams or not kind.startswith(EVENTS):
+        if not self.asked.streams or not kind.startswith(EVENTS):  # it is in one piece
             body = await attempt.read(self._rules.most_body_bytes)
             self._waited_s = self._now() - self.asked.began
             return Refusal(200, body, tuple(downwards(head.headers)), kind)
         await attempt.wait_for_content(self._rules.first_token_s)
         return attempt
 
-    def _start(self) -> None:
+    def _start(self, attempt: Attempt | None) -> None:
+        """Begin the answer; None: with a sign of life, before any deployment has."""
         self._started = True
         self._waited_s = self._now() - self.asked.began
-        answered = None if self._attempt is None else self._attempt.head
+        answered = None if attempt is None else attempt.head
         head: Mapping[str, str] = {} if answered is None else answered.headers
         fields = [
             ("content-type", head.get("content-type", EVENTS)),
@@ -202,7 +231,7 @@ class Stream:
 
     def _own_fields(self) -> list[tuple[str, str]]:
         timing = f'first;dur={self._waited_s * 1000:.1f}, attempts;desc="{self._choosing.attempts}"'
-        return [(STREAM_ID, self.asked.id), ("server-timing", timing), *self._fields]
+        return [(STREAM_ID, self.asked.id), ("server-timing", timing), *self.fields]
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal, or an answer in one piece; as an event when heartbeats went before."""
@@ -260,7 +289,7 @@ class Stream:
         """Show that the answer is still waited for. It says nothing of the service: its own timer goes on."""
         if self._quiet:
             if not self._started:
-                self._start()
+                self._start(None)
             self._outlet.write(_BEAT)
         self._quiet = True
         self._await_beat()

@@ -170,7 +170,7 @@ class _Assembly:
         most_bytes = settings.chat_request_mb * _MEGABYTE
         self._door = RelayDoor(self.relaying, House(doors.ledger, doors.prices), most_bytes)
         first = RelayDoor(self.relaying, House(uncounted, doors.prices), most_bytes)
-        self.reception = Reception(first, doors.caller)
+        self.reception = Reception(first, doors)
 
     def chats(self) -> Chats:
         assert self._chats is not None, "the house runs"

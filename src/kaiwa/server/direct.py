@@ -8,20 +8,26 @@ for it is answered by ASGI as ever. Knows nothing of what is sent.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from asyncio.transports import BaseTransport
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from kaiwa.gateway.client import EXTENSION, MOST_WAITING_BYTES, Fields, Listener
 from kaiwa.server.handshake import BoundedHandshake
-from kaiwa.server.reception import MOST_BYTES, Reception
+from kaiwa.server.plain import MOST_BYTES, KnownHead, Plain
+from kaiwa.server.reception import Reception
 
 _NO_GUESSING: Final = b"x-content-type-options: nosniff\r\n"
 
 
 class DirectConnection(BoundedHandshake):
     """A connection whose requests may be answered directly. With another parser than httptools nobody is
-    offered that, and all goes by ASGI."""
+    offered that, and all goes by ASGI.
+
+    A request whose head is known by its bytes does not go through uvicorn's parser. Such a head may come
+    alone; then it is held until its body is here.
+    """
 
     app: Any
     config: Any
@@ -29,10 +35,69 @@ class DirectConnection(BoundedHandshake):
     scope: Any
     server_state: Any
     tasks: Any
+    _reception: Reception | None = None
     _direct: DirectClient | None = None
-    # The request whose body is awaited for the reception.
-    _held: Any = None
-    _held_app: Any = None
+    # The request whose body is awaited for the reception: its cycle, its application, its head.
+    _held: tuple[Any, Any, Plain] | None = None
+    # The head that was taken out of what is being parsed, and the one that this connection sent last.
+    _plain: Plain | None = None
+    _known: KnownHead | None = None
+    _early = b""
+    _within = False
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self._reception = getattr(getattr(self.config.app, "state", None), "reception", None)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._early:
+            data, self._early = self._early + data, b""
+        busy = self._within or not self._is_idle() or self.transport.is_closing()
+        if busy or self._reception is None:
+            super().data_received(data)
+        elif not self._goes_straight(self._reception, data):
+            self._plain = None
+            super().data_received(data)
+            if self._plain is not None and not self._within and self.cycle.keep_alive:
+                self._known = self._reception.heads.learn(data, self._plain)
+
+    def _goes_straight(self, reception: Reception, data: bytes) -> bool:
+        """Have a request answered whose head is known, or keep what there is of it."""
+        known = self._known
+        place = None if known is None else known.body_of(data)
+        if known is None or place is None:
+            known = reception.heads.find(data)
+            place = None if known is None else known.body_of(data)
+        if known is None or place is None:
+            return False
+        start, size = place
+        missing = start + size - len(data)
+        if missing > 0 and size <= MOST_BYTES:
+            self._early = data
+            self._attend()
+            return True
+        if missing or not reception.took_now(known.plain, data[start:], self._straight):
+            return False
+        self._known = known
+        return True
+
+    def _straight(self) -> DirectClient:
+        self._attend()
+        cycle = self.cycle = self._begun = _Cycle(self)
+        return DirectClient(self, cycle)
+
+    def _attend(self) -> None:
+        """Wait for no head, and not for the end of the idle time."""
+        uvicorn: Any = self
+        uvicorn._unset_keepalive_if_required()
+        self._stop_waiting()
+
+    # What uvicorn's parser tells.
+
+    def on_message_begin(self) -> None:
+        parser: Any = super()
+        parser.on_message_begin()
+        self._within = True
 
     def on_headers_complete(self) -> None:
         parser: Any = super()
@@ -44,46 +109,47 @@ class DirectConnection(BoundedHandshake):
     def on_body(self, body: bytes) -> None:
         parser: Any = super()
         parser.on_body(body)
-        if self._held is not None and len(self._held.body) > MOST_BYTES:
-            parser._start_asgi_task(*self._release())
+        if self._held is not None and len(self._held[0].body) > MOST_BYTES:
+            cycle, app, _ = self._held
+            self._held = None
+            parser._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         parser: Any = super()
         parser.on_message_complete()
-        if self._held is not None:
-            self._receive(*self._release())
+        self._within = False
+        held, self._held = self._held, None
+        if held is not None:
+            self._receive(*held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """Let the reception have a request first, once its body is here."""
         reception = self._reception
-        if reception is None or app is not self.app or not reception.may_take(cycle.scope):
+        plain = None if reception is None or app is not self.app else reception.plain(cycle.scope)
+        if plain is None:
             parser: Any = super()
             parser._start_asgi_task(cycle, app)
         elif cycle.more_body:
-            self._held, self._held_app = cycle, app
+            self._held = cycle, app, plain
         else:
-            self._receive(cycle, app)
+            self._receive(cycle, app, plain)
 
-    @property
-    def _reception(self) -> Reception | None:
-        return getattr(getattr(self.config.app, "state", None), "reception", None)
-
-    def _release(self) -> tuple[Any, Any]:
-        held, self._held = (self._held, self._held_app), None
-        self._held_app = None
-        return held
-
-    def _receive(self, cycle: Any, app: Any) -> None:
-        task = asyncio.get_running_loop().create_task(self._received(cycle, app))
+    def _receive(self, cycle: Any, app: Any, plain: Plain) -> None:
+        reception = self._reception
+        assert reception is not None, "it wanted this request"
+        if reception.took_now(plain, bytes(cycle.body), _Way(self, cycle).client):
+            cycle.body = bytearray()
+            self._plain = plain
+            return
+        task = asyncio.get_running_loop().create_task(self._received(reception, cycle, app, plain))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    async def _received(self, cycle: Any, app: Any) -> None:
+    async def _received(self, reception: Reception, cycle: Any, app: Any, plain: Plain) -> None:
         """Let the reception answer, else the application. A bug must not leave a client waiting."""
-        reception, whole = self._reception, False
-        assert reception is not None, "it wanted this request"
+        whole = False
         try:
-            if await reception.took(cycle.scope, bytes(cycle.body), _Way(self, cycle).client):
+            if await reception.took(plain, bytes(cycle.body), _Way(self, cycle).client):
                 cycle.body = bytearray()
             else:
                 await cycle.run_asgi(app)
@@ -110,6 +176,36 @@ class DirectConnection(BoundedHandshake):
     def answer_directly(self, direct: DirectClient | None) -> None:
         """Tell this one what becomes of the connection; None: nobody."""
         self._direct = direct
+
+
+class _Unheard:
+    """Nobody waits for the messages of a request that never was one of ASGI."""
+
+    def set(self) -> None: ...
+
+
+class _Cycle:
+    """As much of a request as uvicorn asks of its connection's newest; its body is here."""
+
+    __slots__ = (
+        "body",
+        "disconnected",
+        "keep_alive",
+        "on_response",
+        "response_complete",
+        "response_started",
+        "waiting_for_100_continue",
+    )
+    message_event: ClassVar[_Unheard] = _Unheard()
+    more_body: ClassVar[bool] = False
+    scope: ClassVar[dict[str, str]] = {"http_version": "1.1"}
+
+    def __init__(self, connection: Any) -> None:
+        self.body = bytearray()
+        self.disconnected = self.response_started = self.response_complete = False
+        self.waiting_for_100_continue = False
+        self.keep_alive = True
+        self.on_response = connection.on_response_complete
 
 
 class _Way:
@@ -163,19 +259,18 @@ class DirectClient:
     def start(self, status: int, fields: Fields) -> None:
         cycle, self.status = self._cycle, status
         cycle.response_started, cycle.waiting_for_100_continue = True, False
-        names = {name for name, _ in fields}
-        modern = cycle.scope["http_version"] != "1.0"
-        self._chunked = "content-length" not in names and modern
-        lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in fields]
-        lines += [b"%b: %b\r\n" % field for field in self._connection.server_state.default_headers]
+        sized = "content-length" in [name for name, _ in fields]
+        self._chunked = not sized and cycle.scope["http_version"] != "1.0"
+        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        lines = [b"%b: %b\r\n" % field for field in self._connection.server_state.default_headers]
         lines.append(_NO_GUESSING)  # as `security_headers` has it: what is written here passes no middleware
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
-        elif "content-length" not in names:
+        elif not sized:
             cycle.keep_alive = False
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
-        self._head = b"".join((STATUS_LINE[status], *lines, b"\r\n"))
+        self._head = b"".join((STATUS_LINE[status], text.encode("latin-1"), *lines, b"\r\n"))
         if not self._gone:
             self._transport.set_write_buffer_limits(high=MOST_WAITING_BYTES)
         # It goes out together with what is written in the same turn.

@@ -6,10 +6,11 @@ Knows HTTP and the form of errors; who is asked and how bytes flow is the gatewa
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,10 +20,11 @@ from kaiwa.gateway.client import Client, client_of
 from kaiwa.gateway.gateway import Fields, Gateway
 from kaiwa.gateway.headers import upwards
 from kaiwa.gateway.stream import Rules
+from kaiwa.policy.amounts import Want
 from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.policy.estimates import wanted
 from kaiwa.policy.headers import limit_headers, refusal_headers
-from kaiwa.policy.holds import Ledger, LimitReached
+from kaiwa.policy.holds import Hold, Ledger, LimitReached
 from kaiwa.policy.prices import Pricing
 from kaiwa.policy.shaping import shape
 from kaiwa.server import bodies
@@ -62,19 +64,29 @@ def gateway_of(settings: Settings, pool: DeploymentPool, prices: Pricing) -> Gat
     return Gateway(pool, HttpClient(limits), rules, prices)
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What was read of a request, before anybody judged it. `deployment`: the one in its address."""
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of a request, before anybody judged it. `deployment`: the one in its address; `headers`:
+    what goes on to the service."""
 
     operation: Operation
     deployment: str | None
-    raw: bytes = field(repr=False)
-    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    raw: bytes
+    headers: tuple[tuple[str, str], ...]
     caller: Caller
     conversation: str | None
     said_trailers: bool
     began: float
     resumable: bool = False
+
+    def __repr__(self) -> str:
+        return f"Asking({self.operation})"
+
+
+class _Shaped(NamedTuple):
+    """A body as its caller may send it, and the one that came."""
+
+    body: dict[str, Any]
+    given: dict[str, Any]
 
 
 class RelayDoor:
@@ -112,37 +124,30 @@ class RelayDoor:
 
     async def admitted(self, asking: Asking) -> Asked | LimitReached:
         """Return what may be relayed, its share of the caller's limits reserved. Raises PeerError."""
-        operation, caller, raw = asking.operation, asking.caller, asking.raw
-        if len(raw) > self._most_bytes:
-            raise bodies.TooLarge(self._most_bytes)
-        given = read_body(raw)
-        named = {**given, "model": model_of(given, asking.deployment)}
-        body = shape(caller, named, operation)
-        hold = await self._house.ledger.reserve(caller, wanted(body, len(raw), operation, self._house.prices))
-        if isinstance(hold, LimitReached):
-            return hold
-        model = str(body["model"])
-        if "model" not in given and body == named:
-            body = given
-        return Asked(
-            id=new_id("str"),
-            operation=operation,
-            model=model,
-            body=body,
-            raw=raw if body == given else None,
-            size_bytes=len(raw),
-            headers=upwards(asking.headers),
-            caller=caller,
-            hold=hold,
-            affinity=_affinity(asking, body),
-            resumable=asking.resumable,
-            said_trailers=asking.said_trailers,
-            began=asking.began,
-        )
+        shaped = self._shaped(asking)
+        hold = await self._house.ledger.reserve(asking.caller, self._want(asking, shaped))
+        return hold if isinstance(hold, LimitReached) else _asked(asking, shaped, hold)
 
-    async def begin(self, asked: Asked, client: Client, fields: Fields) -> None:
-        """Relay what was admitted; return as soon as it goes on by callbacks."""
-        await self._gateway.begin(asked, client, fields)
+    def admitted_now(self, asking: Asking) -> Asked | None:
+        """As `admitted`, where nothing must be waited for; None: something must be, or a limit is reached."""
+        shaped = self._shaped(asking)
+        hold = self._house.ledger.reserve_now(asking.caller, self._want(asking, shaped))
+        return None if hold is None or isinstance(hold, LimitReached) else _asked(asking, shaped, hold)
+
+    def begin(self, asked: Asked, client: Client, fields: Callable[[], Fields]) -> None:
+        """Relay what was admitted, by callbacks."""
+        self._gateway.begin(asked, client, fields)
+
+    def _shaped(self, asking: Asking) -> _Shaped:
+        """Read a body and make it what its caller may send. Raises PeerError."""
+        if len(asking.raw) > self._most_bytes:
+            raise bodies.TooLarge(self._most_bytes)
+        given = read_body(asking.raw)
+        named = {**given, "model": model_of(given, asking.deployment)}
+        return _Shaped(shape(asking.caller, named, asking.operation), given)
+
+    def _want(self, asking: Asking, shaped: _Shaped) -> Want:
+        return wanted(shaped.body, len(asking.raw), asking.operation, self._house.prices)
 
     async def _answer(self, request: Request, operation: Operation) -> Response:
         began = time.monotonic()
@@ -155,7 +160,7 @@ class RelayDoor:
             operation=operation,
             deployment=request.path_params.get("deployment"),
             raw=await bodies.read_body(request, self._most_bytes),
-            headers=request.scope["headers"],
+            headers=upwards(request.scope["headers"]),
             caller=_caller(request),
             conversation=request.headers.get(CONVERSATION),
             resumable=_asks(request, RESUMABLE),
@@ -222,6 +227,26 @@ class Relayed(Response):
 def _caller(request: Request) -> Caller:
     """Return whom the gate let in."""
     return getattr(request.state, "caller", ANYBODY)
+
+
+def _asked(asking: Asking, shaped: _Shaped, hold: Hold) -> Asked:
+    body, given = shaped
+    return Asked(
+        id=new_id("str"),
+        operation=asking.operation,
+        model=str(body["model"]),
+        body=body,
+        raw=asking.raw,
+        given=given,
+        size_bytes=len(asking.raw),
+        headers=asking.headers,
+        caller=asking.caller,
+        hold=hold,
+        affinity=_affinity(asking, body),
+        resumable=asking.resumable,
+        said_trailers=asking.said_trailers,
+        began=asking.began,
+    )
 
 
 def _affinity(asking: Asking, body: dict[str, Any]) -> str | None:

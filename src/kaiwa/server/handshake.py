@@ -67,15 +67,15 @@ class BoundedHandshake(AutoHTTPProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return  # there was no room for it
-        if self._timer is None and self._is_idle():
-            self._await_head()
         super().data_received(data)
-        if self.transport.get_protocol() is not self:
-            self._stop_waiting()  # it is a WebSocket now
-        elif self.cycle is not self._begun:
+        if self.cycle is not self._begun:
             self._begun = self.cycle
             self._stop_waiting()
-        elif self._timer is not None:
+        elif self.transport.get_protocol() is not self:
+            self._stop_waiting()  # it is a WebSocket now
+        elif self._timer is not None or self._is_idle():
+            if self._timer is None:
+                self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)

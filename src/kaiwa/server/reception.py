@@ -7,104 +7,91 @@ long way through `gate`, which decides the same and says why. Knows heads and bo
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from starlette.types import Scope
 
 from kaiwa.errors import PeerError
-from kaiwa.gateway.asking import Asked, Operation
-from kaiwa.gateway.client import Client
+from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.client import Client, Fields
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.headers import limit_headers
-from kaiwa.server.ephemeral import PREFIX
 from kaiwa.server.gateway import Asking, RelayDoor
 from kaiwa.server.ids import new_id
+from kaiwa.server.plain import KnownHeads, Plain, plain_of
 from kaiwa.server.request_ids import RequestIds
-from kaiwa.server.routes import BASES, CHAT, under
 
-MOST_BYTES: Final = 64 * 1024
-_ASKED: Final[dict[str, Operation]] = {
-    **dict.fromkeys(under(CHAT[:-1], "chat/completions"), "chat/completions"),
-    **dict.fromkeys(under(CHAT[:-1], "embeddings"), "embeddings"),
-    **dict.fromkeys(under(BASES, "responses"), "responses"),
-}
-_OF_DEPLOYMENT: Final = re.compile(r"/openai/deployments/([^/]+)/(chat/completions|embeddings)")
-_PLAIN_QUERY: Final = re.compile(rb"(?:api-version=[A-Za-z0-9.-]{1,40})?")
-# Who sends one of these wants more than an answer.
-_NOT_PLAIN: Final = frozenset(
-    {b"origin", b"last-event-id", b"x-kaiwa-resumable", b"x-ms-client-request-id", b"expect"}
-)
-_READ: Final = frozenset({b"api-key", b"authorization", b"te", b"x-kaiwa-conversation"})
+
+class Callers(Protocol):
+    """Who knows whom credentials name: the first good one counts, None for none."""
+
+    async def caller(self, keys: Sequence[str]) -> Caller | None: ...
+
+    def caller_now(self, keys: Sequence[str]) -> Caller | None:
+        """As `caller`; None too where that must be waited for."""
+        ...
 
 
 class Reception:
-    """`find_caller` returns whom the first good credential names, None for none."""
-
-    def __init__(
-        self, door: RelayDoor, find_caller: Callable[[Sequence[str]], Awaitable[Caller | None]]
-    ) -> None:
+    def __init__(self, door: RelayDoor, callers: Callers) -> None:
         self._door = door
-        self._find_caller = find_caller
+        self._callers = callers
+        self.heads = KnownHeads()
 
-    def may_take(self, scope: Scope) -> bool:
-        """Say whether it is worth waiting for the body, by the head alone."""
-        if scope["method"] != "POST" or not self._door.relays:
-            return False
-        path: str = scope["path"]
-        known = path in _ASKED or (path.startswith("/openai/deployments/") and _OF_DEPLOYMENT.fullmatch(path))
-        return bool(known) and _PLAIN_QUERY.fullmatch(scope["query_string"]) is not None
+    def plain(self, scope: Scope) -> Plain | None:
+        """Say by the head whether it is worth waiting for the body; None: it is not."""
+        return plain_of(scope) if self._door.relays else None
 
-    async def took(self, scope: Scope, raw: bytes, client: Callable[[], Client]) -> bool:
-        """Answer, if that is plainly allowed; return when the rest goes on by callbacks. Else say no."""
+    def took_now(self, plain: Plain, raw: bytes, client: Callable[[], Client]) -> bool:
+        """Answer, if that is plainly allowed and found out without waiting. Else say no: nothing was done."""
         began = time.monotonic()
-        given: dict[bytes, str] = {}
-        for name, value in scope["headers"]:
-            if name in _NOT_PLAIN:
-                return False
-            if name in _READ:
-                given[name] = value.decode("latin-1")
-        caller = await self._caller(given)
+        if not self._door.relays:
+            return False
+        caller = self._callers.caller_now(plain.keys)
         if caller is None or not caller.may("chat"):
             return False
-        asked = await self._asked(scope, raw, caller, given, began)
+        try:
+            asked = self._door.admitted_now(_asking(plain, raw, caller, began))
+        except PeerError:
+            return False
         if asked is None:
             return False
-        fields = (*limit_headers(asked.hold.standing).items(), *RequestIds(new_id("req"), "").headers.items())
-        await self._door.begin(asked, client(), fields)
+        self._begin(asked, client())
         return True
 
-    async def _caller(self, given: dict[bytes, str]) -> Caller | None:
-        scheme, _, rest = given.get(b"authorization", "").partition(" ")
-        keys = [given.get(b"api-key", ""), rest.strip() if scheme.lower() == "bearer" else ""]
-        offered = [key for key in keys if key]
-        if any(key.startswith(PREFIX) for key in offered):
-            return None  # a page's key: the gate knows what it opens
-        return await self._find_caller(offered)
-
-    async def _asked(
-        self, scope: Scope, raw: bytes, caller: Caller, given: dict[bytes, str], began: float
-    ) -> Asked | None:
-        path: str = scope["path"]
-        operation, deployment = _ASKED.get(path), None
-        if operation is None:
-            found = _OF_DEPLOYMENT.fullmatch(path)
-            assert found is not None, "`may_take` has seen it"
-            deployment, operation = found[1], cast(Operation, found[2])
-        asking = Asking(
-            operation=operation,
-            deployment=deployment,
-            raw=raw,
-            headers=scope["headers"],
-            caller=caller,
-            conversation=given.get(b"x-kaiwa-conversation"),
-            said_trailers="trailers" in given.get(b"te", "").lower(),
-            began=began,
-        )
+    async def took(self, plain: Plain, raw: bytes, client: Callable[[], Client]) -> bool:
+        """As `took_now`, and wait for what must be waited for: a user's token, limits in Redis."""
+        began = time.monotonic()
+        caller = await self._callers.caller(plain.keys)
+        if caller is None or not caller.may("chat"):
+            return False
         try:
-            asked = await self._door.admitted(asking)
+            asked = await self._door.admitted(_asking(plain, raw, caller, began))
         except PeerError:
-            return None
-        return asked if isinstance(asked, Asked) else None
+            return False
+        if not isinstance(asked, Asked):
+            return False
+        self._begin(asked, client())
+        return True
+
+    def _begin(self, asked: Asked, client: Client) -> None:
+        def fields() -> Fields:
+            standing, ids = limit_headers(asked.hold.standing), RequestIds(new_id("req"), "").headers
+            return *standing.items(), *ids.items()
+
+        self._door.begin(asked, client, fields)
+
+
+def _asking(plain: Plain, raw: bytes, caller: Caller, began: float) -> Asking:
+    return Asking(
+        operation=plain.operation,
+        deployment=plain.deployment,
+        raw=raw,
+        headers=plain.headers,
+        caller=caller,
+        conversation=plain.conversation,
+        said_trailers=plain.said_trailers,
+        began=began,
+    )

@@ -26,6 +26,10 @@ class Credential(Protocol):
         """Return what proves who we are. Raises UpstreamError when nothing can be had."""
         ...
 
+    def headers_now(self) -> dict[str, str] | None:
+        """As `headers`; None: it must be waited for."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -38,6 +42,9 @@ class ApiKey:
     async def headers(self) -> dict[str, str]:
         return self._headers
 
+    def headers_now(self) -> dict[str, str]:
+        return self._headers
+
     async def close(self) -> None:
         """There is nothing to free."""
 
@@ -46,6 +53,9 @@ class NoKey:
     """A server that asks nobody who they are, as those on one's own machine."""
 
     async def headers(self) -> dict[str, str]:
+        return {}
+
+    def headers_now(self) -> dict[str, str]:
         return {}
 
     async def close(self) -> None:
@@ -91,12 +101,19 @@ class EntraToken:
         async with self._renewal:
             if not self._valid_for(_REFRESH_BEFORE_S):
                 await self._renew()
-            assert self._token is not None, "a renewal gives a token or raises"
-            return {"Authorization": f"Bearer {self._token.token}"}
+            headers = self._shown()
+            assert headers is not None, "a renewal gives a token or raises"
+            return headers
+
+    def headers_now(self) -> dict[str, str] | None:
+        return self._shown() if self._valid_for(_REFRESH_BEFORE_S) else None
 
     async def close(self) -> None:
         if self._source is not None:
             await self._source.close()
+
+    def _shown(self) -> dict[str, str] | None:
+        return None if self._token is None else {"Authorization": f"Bearer {self._token.token}"}
 
     async def _renew(self) -> None:
         if self._source is None:

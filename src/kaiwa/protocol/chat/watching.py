@@ -29,6 +29,8 @@ _OVERLAP: Final = 3
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ENDS: Final = {"response.completed", "response.incomplete", "response.failed"}
 _WORDS: Final = b'"content":"'
+_BEGINNING: Final = b'"delta":{"content":"'
+_QUOTE: Final = ord('"')
 _NO_CONTENT: Final = ("role", "content_filter_results")
 
 
@@ -136,12 +138,23 @@ class Watcher:
         return b"".join([event for event in events_in(data) if self._take(event)])
 
     def _take(self, event: bytes) -> bool:
-        began, passes = self.begun, self._read(event)
-        if self.begun and not began:
+        if self.begun:
+            before = self._told()
+            passes = self._read(event) if self._telling(event) else True
+            if self._told() == before:  # words only, whatever they look like
+                self.content_bytes += len(event)
+            return passes
+        passes = True
+        if _begins_plainly(event) and self._dialect == "chat" and not self._telling(event):
+            self.begun = True
+        else:
+            passes = self._read(event)
+        if self.begun:
             self.event_bytes = self.content_bytes = len(event)
-        elif began and not self._telling(event):
-            self.content_bytes += len(event)
         return passes
+
+    def _told(self) -> tuple[object, ...]:
+        return self.done, self.error, self.finish_reason, self.usage
 
     def _telling(self, data: bytes) -> bool:
         if self._dialect == "responses":
@@ -214,6 +227,15 @@ class Watcher:
             self.finish_reason = reason
             self._finished.add(index if isinstance(index, int) else 0)
             self.begun = True
+
+
+def _begins_plainly(event: bytes) -> bool:
+    """Say whether a delta in it plainly has words: then it need not be parsed.
+
+    No words can look like this, since their quotation marks are escaped.
+    """
+    start = event.find(_BEGINNING)
+    return start > 0 and event[start + len(_BEGINNING)] != _QUOTE
 
 
 _RESPONSE_ENDS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENDS))

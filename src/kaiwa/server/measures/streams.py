@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kaiwa.gateway.ended import StreamEnded
 from kaiwa.policy.amounts import NANO
 from kaiwa.server.measures.labels import Names
 from kaiwa.server.measures.scales import FIRST_TOKEN_S, LONG_S
+
+Family = TypeVar("Family", Counter, Histogram)
 
 
 class StreamMeasures:
@@ -59,20 +64,27 @@ class StreamMeasures:
             registry=registry,
         )
         self._currency = currency
+        # Finding a series by its labels costs more than counting; there are as few as labels allow.
+        self._series = cache(_labelled)
 
     def ended(self, stream: StreamEnded) -> None:
         model = self._models.label(stream.model)
         deployment = self._deployments.label(stream.deployment) if stream.deployment else ""
-        self._ended.labels(stream.reason, model, deployment).inc()
-        self._elapsed.labels(model, deployment).observe(stream.elapsed_s)
+        series = self._series
+        series(self._ended, stream.reason, model, deployment).inc()
+        series(self._elapsed, model, deployment).observe(stream.elapsed_s)
         if stream.first_token_s is not None:
-            self._first_token.labels(model, deployment).observe(stream.first_token_s)
+            series(self._first_token, model, deployment).observe(stream.first_token_s)
         if stream.streams:
-            self._events.labels(model, deployment).inc(stream.events)
-        self._attempts.labels(model).inc(stream.attempts)
+            series(self._events, model, deployment).inc(stream.events)
+        series(self._attempts, model).inc(stream.attempts)
         used = stream.used
         for kind in ("input", "cached", "output", "audio_input", "audio_output"):
             if number := getattr(used, kind):
-                self._tokens.labels(kind, model).inc(number)
+                series(self._tokens, kind, model).inc(number)
         if stream.cost:
-            self._cost.labels(self._currency, model).inc(stream.cost / NANO)
+            series(self._cost, self._currency, model).inc(stream.cost / NANO)
+
+
+def _labelled(family: Family, *labels: str) -> Family:
+    return family.labels(*labels)

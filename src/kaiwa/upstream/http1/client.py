@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from kaiwa.errors import UpstreamError
 from kaiwa.upstream.http1.connection import Connection, Sink, Unanswered
@@ -70,8 +70,7 @@ class Exchange:
         """Drop the rest of the body; keep the connection if it ends in time, else close it."""
         self._sink = None
         if self._connection is not None:
-            self._connection.drop_body()
-            asyncio.get_running_loop().call_later(seconds, self.close)
+            self._connection.drop_body(seconds)
 
     def close(self) -> None:
         """Keep the connection when the body is over, else close its socket at once."""
@@ -94,6 +93,41 @@ class Exchange:
             sink.broken(error)
 
 
+class Inquirer(Protocol):
+    """Who hears what came of a question: one of both, once, and never within `ask_kept`."""
+
+    def answered(self, exchange: Exchange) -> None: ...
+
+    def unanswered(self, error: UpstreamError | Unanswered) -> None: ...
+
+
+class Question:
+    """What was asked, until the head of its answer is here. `close` it, and nothing more is told."""
+
+    __slots__ = ("_client", "_connection", "_inquirer", "_origin")
+
+    def __init__(
+        self, client: HttpClient, origin: Origin, connection: Connection, inquirer: Inquirer
+    ) -> None:
+        self._client = client
+        self._origin = origin
+        self._connection = connection
+        self._inquirer = inquirer
+
+    def close(self) -> None:
+        self._client.forget(self._connection)
+        self._connection.abort()
+
+    # As who hears from its connection.
+
+    def answered(self, head: ResponseHead) -> None:
+        self._inquirer.answered(Exchange(self._client, self._origin, self._connection, head))
+
+    def unanswered(self, error: UpstreamError | Unanswered) -> None:
+        self._client.forget(self._connection)
+        self._inquirer.unanswered(error)
+
+
 class HttpClient:
     """Every connection of a process. Create it anywhere, use and close it in one loop."""
 
@@ -101,7 +135,7 @@ class HttpClient:
         """`tls` None: what this machine trusts."""
         self._limits = limits or Limits()
         self._tls = tls
-        self._kept: dict[Origin, list[_Kept]] = {}
+        self._kept: dict[Origin, list[Connection]] = {}
         self._open: set[Connection] = set()
 
     @property
@@ -114,73 +148,86 @@ class HttpClient:
 
         A kept connection that closes before any byte of an answer is replaced, at last by a new one.
         """
-        question = request.encoded()
         patience_s = self._limits.first_byte_s if first_byte_s is None else first_byte_s
         while (connection := self._take_kept(request.origin)) is not None:
             try:
-                return await self._ask(request.origin, connection, question, patience_s)
+                return await self._answer(request, connection, patience_s)
             except Unanswered:
                 continue
         try:
             connection = await self._connect(request.origin)
-            return await self._ask(request.origin, connection, question, patience_s)
+            return await self._answer(request, connection, patience_s)
         except Unanswered:
             raise _unreachable() from None
 
-    async def warm(self, origin: Origin, count: int = 1) -> None:
-        """Open connections before they are needed. Raises UpstreamError."""
-        for connection in [await self._connect(origin) for _ in range(count)]:
-            self.take_back(origin, connection)
+    def ask_kept(self, request: Request, inquirer: Inquirer) -> Question | None:
+        """Ask at once, on a connection that was kept; None: there is none, and nothing was asked.
+
+        If it closes before any byte of an answer (`Unanswered`), `send` may ask the same again.
+        """
+        connection = self._take_kept(request.origin)
+        if connection is None:
+            return None
+        return self._ask(request, connection, self._limits.first_byte_s, inquirer)
+
+    def forget(self, connection: Connection) -> None:
+        """Count a connection no longer: it is closed."""
+        self._open.discard(connection)
 
     def take_back(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection for the next question, or close it."""
         kept = self._kept.setdefault(origin, [])
-        if isinstance(self._tls, RememberingContext) and origin.scheme == "https":
+        if origin.scheme == "https" and isinstance(self._tls, RememberingContext):
             self._tls.remember(connection.tls)
         if not connection.reusable or len(kept) >= self._limits.kept_per_origin:
             self._open.discard(connection)
             connection.abort()
             return
-        connection.rest()
-        kept.append(_Kept(connection, self._limits.kept_s, self._give_up))
+        connection.rest(self._limits.kept_s, self._give_up)
+        kept.append(connection)
 
     async def close(self) -> None:
         """Close every connection, also those in use."""
-        for kept in self._kept.values():
-            for entry in kept:
-                entry.timer.cancel()
         self._kept.clear()
         for connection in self._open:
             connection.abort()
         self._open.clear()
 
-    async def _ask(
-        self, origin: Origin, connection: Connection, question: bytes, patience_s: float
-    ) -> Exchange:
-        try:
-            head = await connection.ask(question, patience_s)
-        except BaseException:
+    async def _answer(self, request: Request, connection: Connection, patience_s: float) -> Exchange:
+        if connection.closed:
             self._open.discard(connection)
+            raise Unanswered
+        waiting = _Waiting()
+        question = self._ask(request, connection, patience_s, waiting)
+        try:
+            return await waiting.exchange
+        except BaseException:
+            question.close()
             raise
-        return Exchange(self, origin, connection, head)
+
+    def _ask(
+        self, request: Request, connection: Connection, patience_s: float, inquirer: Inquirer
+    ) -> Question:
+        question = Question(self, request.origin, connection, inquirer)
+        connection.ask(request.encoded(), patience_s, question)
+        return question
 
     def _take_kept(self, origin: Origin) -> Connection | None:
-        kept = self._kept.get(origin, [])
+        kept = self._kept.get(origin)
         while kept:
-            entry = kept.pop()  # the one used last: what is too many grows old and goes
-            entry.timer.cancel()
-            if entry.connection.reusable:
-                return entry.connection
-            self._open.discard(entry.connection)
-            entry.connection.abort()
+            connection = kept.pop()  # the one used last: what is too many grows old and goes
+            if connection.reusable:
+                return connection
+            self._open.discard(connection)
+            connection.abort()
         return None
 
-    def _give_up(self, entry: _Kept) -> None:
+    def _give_up(self, connection: Connection) -> None:
         for kept in self._kept.values():
-            if entry in kept:
-                kept.remove(entry)
-        self._open.discard(entry.connection)
-        entry.connection.abort()
+            if connection in kept:
+                kept.remove(connection)
+        self._open.discard(connection)
+        connection.abort()
 
     async def _connect(self, origin: Origin) -> Connection:
         if len(self._open) >= self._limits.most_open:
@@ -208,14 +255,21 @@ class HttpClient:
         return self._tls
 
 
-class _Kept:
-    """A connection that waits, and the timer that ends its wait."""
+class _Waiting:
+    """Lets somebody wait for what came of a question."""
 
-    __slots__ = ("connection", "timer")
+    def __init__(self) -> None:
+        self.exchange: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
 
-    def __init__(self, connection: Connection, kept_s: float, give_up: Callable[[_Kept], None]) -> None:
-        self.connection = connection
-        self.timer = asyncio.get_running_loop().call_later(kept_s, give_up, self)
+    def answered(self, exchange: Exchange) -> None:
+        if self.exchange.done():  # whoever waited was told to stop in this turn of the loop
+            exchange.close()
+        else:
+            self.exchange.set_result(exchange)
+
+    def unanswered(self, error: UpstreamError | Unanswered) -> None:
+        if not self.exchange.done():
+            self.exchange.set_exception(error)
 
 
 class _Collected:

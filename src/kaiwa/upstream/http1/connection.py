@@ -1,12 +1,13 @@
 """One connection: a question out, an answer in, again and again. Knows no other connection.
 
-Bytes of a body reach their sink in the callback that read them. There is one timer a connection, armed anew
-when it fires and not with every byte.
+Heads and bodies reach whoever waits for them in the callback that read them. There is one timer a connection:
+it is armed anew when it fires and something is due later, not with every byte and every question.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from typing import Final, Protocol, cast
@@ -18,6 +19,7 @@ from kaiwa.upstream.http1.heads import MAX_HEAD_BYTES, ResponseHead, parse_head
 _HEAD_END: Final = b"\r\n\r\n"
 # Reads kept while nobody takes the body yet; then the socket waits.
 _MOST_EARLY: Final = 4
+_NEVER: Final = math.inf
 
 
 class Sink(Protocol):
@@ -42,14 +44,24 @@ class Unanswered(Exception):
     """The connection closed before any byte of an answer: what was kept for long may have been given up."""
 
 
+class Asker(Protocol):
+    """Who hears of the head of an answer: one of both, once, and never within `ask`."""
+
+    def answered(self, head: ResponseHead) -> None:
+        """The body follows. Take it now or later; until then the socket waits."""
+        ...
+
+    def unanswered(self, error: UpstreamError | Unanswered) -> None: ...
+
+
 class Connection(asyncio.Protocol):
-    """A socket to one origin. `ask` once for each question; `deliver` or `release` before the next."""
+    """A socket to one origin. `ask` once for each question; `deliver` its body and `rest` before the next."""
 
     def __init__(self, idle_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_s = idle_s
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[ResponseHead] | None = None
+        self._asker: Asker | None = None
         self._head_bytes = bytearray()
         self._body: Body | None = None
         self._early: list[bytes] = []
@@ -58,9 +70,12 @@ class Connection(asyncio.Protocol):
         self._failure: UpstreamError | None = None
         self._keep_alive = False
         self._paused = self._closed = False
+        self._tired: Callable[[Connection], None] | None = None
+        # Something must be heard so many seconds after the last, and all be over by then.
         self._heard = 0.0
-        self._patience_s = 0.0
+        self._patience_s = self._deadline = _NEVER
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = _NEVER
 
     @property
     def reusable(self) -> bool:
@@ -70,26 +85,21 @@ class Connection(asyncio.Protocol):
         return finished and not self._closed and not self._unwritten
 
     @property
+    def closed(self) -> bool:
+        return self._closed or self._transport is None
+
+    @property
     def tls(self) -> ssl.SSLObject | None:
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
-    async def ask(self, question: bytes, first_byte_s: float) -> ResponseHead:
-        """Send a question and return the head of its answer. Raises UpstreamError, Unanswered."""
-        if self._transport is None or self._closed:
-            raise Unanswered
-        self._body, self._failure, self._sink = None, None, None
-        self._head_bytes.clear()
-        self._early.clear()
-        self._answer = self._loop.create_future()
-        self._wait(first_byte_s)
-        self._transport.write(question)
-        try:
-            return await self._answer
-        except BaseException:
-            self.abort()
-            raise
-        finally:
-            self._answer = None
+    def ask(self, question: bytes, first_byte_s: float, asker: Asker) -> None:
+        """Send a question. It must not be closed."""
+        transport = self._transport
+        assert transport is not None, "who asks has looked whether it is closed"
+        self._asker = asker
+        transport.write(question)
+        self._tired = None
+        self._await(first_byte_s)
 
     def deliver(self, sink: Ending, take: Callable[[bytes], None]) -> None:
         """Hand over the body: what is here now, the rest as it comes. `sink` hears of its end."""
@@ -106,9 +116,11 @@ class Connection(asyncio.Protocol):
         else:
             self.resume()
 
-    def drop_body(self) -> None:
-        """Take the rest of the body and give it to nobody."""
+    def drop_body(self, within_s: float) -> None:
+        """Give the rest of the body to nobody; it is broken off unless it ends in time."""
         self._take = _drop
+        if self._body is not None and not self._body.done:
+            self._await(_NEVER, within_s)
 
     def pause(self) -> None:
         """Read no more: the service waits when buffers are full. The wait is not the service's silence."""
@@ -124,16 +136,17 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; nothing more is delivered."""
-        self._sink, self._take = None, _drop
-        self._stop_waiting()
+        self._asker, self._sink, self._take = None, None, _drop
+        self._stop_looking()
         if self._transport is not None and not self._closed:
             self._closed = True
             self._transport.abort()
 
-    def rest(self) -> None:
-        """Be kept: wait for nothing, and close when anything comes unasked."""
-        self._body, self._take = None, _drop
-        self._stop_waiting()
+    def rest(self, kept_s: float, tired: Callable[[Connection], None]) -> None:
+        """Be kept for so long, then tell, or when it is lost; close when anything comes unasked."""
+        self._body, self._failure, self._take, self._tired = None, None, _drop, tired
+        self._early.clear()
+        self._await(_NEVER, kept_s)
         self.resume()
 
     # What the transport calls.
@@ -146,8 +159,8 @@ class Connection(asyncio.Protocol):
         try:
             if self._body is not None:
                 self._pass(self._body, data)
-            elif self._answer is not None and not self._answer.done():
-                self._take_head(self._answer, data)
+            elif self._asker is not None:
+                self._take_head(self._asker, data)
             else:
                 self.abort()
         except UpstreamError as error:
@@ -158,8 +171,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        if self._answer is not None and not self._answer.done() and not self._head_bytes:
-            self._answer.set_exception(Unanswered())
+        asker, tired = self._asker, self._tired
+        if tired is not None:
+            self.abort()
+            tired(self)
+        elif asker is not None and not self._head_bytes:
+            self.abort()
+            asker.unanswered(Unanswered())
         elif self._body is None or self._body.done:
             self._fail(_cut_off())
         elif exc is None and self._body.close():
@@ -171,32 +189,38 @@ class Connection(asyncio.Protocol):
     def _unwritten(self) -> bool:
         return self._transport is None or self._transport.get_write_buffer_size() > 0
 
-    def _take_head(self, answer: asyncio.Future[ResponseHead], data: bytes) -> None:
-        self._head_bytes += data
-        while (end := self._head_bytes.find(_HEAD_END, 0, MAX_HEAD_BYTES)) >= 0:
-            head = parse_head(bytes(self._head_bytes[:end]))
-            del self._head_bytes[: end + len(_HEAD_END)]
+    def _take_head(self, asker: Asker, data: bytes) -> None:
+        if self._head_bytes:
+            data = bytes(self._head_bytes) + data
+            self._head_bytes.clear()
+        while (end := data.find(_HEAD_END, 0, MAX_HEAD_BYTES)) >= 0:
+            head = parse_head(data[:end])
+            data = data[end + len(_HEAD_END) :]
             if head.status < 200:
                 self._skip(head)
                 continue
-            self._begin(head)
-            answer.set_result(head)
+            self._begin(asker, head, data)
             return
-        if len(self._head_bytes) >= MAX_HEAD_BYTES:
+        self._head_bytes += data
+        if len(data) >= MAX_HEAD_BYTES:
             raise _garbled("has a head without end")
 
     def _skip(self, head: ResponseHead) -> None:
         if head.status == 101:
             raise _garbled("changes the protocol unasked")
 
-    def _begin(self, head: ResponseHead) -> None:
-        self._keep_alive = head.keep_alive
-        self._body = body_of(head)
-        self._wait(self._idle_s)
-        rest = bytes(self._head_bytes)
-        self._head_bytes.clear()
-        if rest:
-            self._pass(self._body, rest)
+    def _begin(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
+        """Let the asker take the body, or close, before its first bytes come."""
+        self._asker, self._keep_alive = None, head.keep_alive
+        self._body = body = body_of(head)
+        self._await(self._idle_s)
+        asker.answered(head)
+        if not rest or self._closed:
+            return
+        if self._body is body:
+            self._pass(body, rest)
+        else:  # the answer is over, and this is more
+            self.abort()
 
     def _pass(self, body: Body, data: bytes) -> None:
         content = body.feed(data)
@@ -212,13 +236,16 @@ class Connection(asyncio.Protocol):
             self._finish(None)
 
     def _fail(self, error: UpstreamError) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        asker = self._asker
+        if asker is not None:
+            self.abort()
+            asker.unanswered(error)
+            return
         self._finish(error)
         self.abort()
 
     def _finish(self, error: UpstreamError | None) -> None:
-        self._stop_waiting()
+        self._patience_s = self._deadline = _NEVER
         sink, self._sink = self._sink, None
         if sink is None:
             self._failure = self._failure or error
@@ -227,27 +254,37 @@ class Connection(asyncio.Protocol):
         else:
             sink.broken(error)
 
-    def _wait(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._heard = self._loop.time()
-        self._stop_waiting()
-        self._timer = self._loop.call_at(self._heard + patience_s, self._look)
+    def _await(self, patience_s: float, within_s: float = _NEVER) -> None:
+        """From now on, look again when something is due. A timer that fires before that may stay."""
+        self._heard = now = self._loop.time()
+        self._patience_s, self._deadline = patience_s, now + within_s
+        due = now + min(patience_s, within_s)
+        if due < self._looks_at:
+            self._look_at(due)
+
+    def _look_at(self, due: float) -> None:
+        self._stop_looking()
+        if due < _NEVER:
+            self._looks_at, self._timer = due, self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
+        self._looks_at, self._timer = _NEVER, None
         if self._paused:
             self._heard = now
-        due = self._heard + self._patience_s
+        due = min(self._heard + self._patience_s, self._deadline)
         if now < due:
-            self._timer = self._loop.call_at(due, self._look)
-            return
-        self._timer = None
-        self._fail(UpstreamError("upstream_timeout", "The service did not answer in time.", retryable=True))
+            self._look_at(due)
+        elif self._tired is not None:
+            self._tired(self)
+        else:
+            text = "The service did not answer in time."
+            self._fail(UpstreamError("upstream_timeout", text, retryable=True))
 
-    def _stop_waiting(self) -> None:
+    def _stop_looking(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._looks_at, self._timer = _NEVER, None
 
 
 def _drop(data: bytes) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from kaiwa.errors import UpstreamError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -45,37 +47,51 @@ class Request:
 
     def encoded(self) -> bytes:
         """Return it as bytes. Compression is never asked for: the body is passed on as it comes."""
-        lines = [f"{self.method} {self.path} HTTP/1.1", f"host: {self.authority}"]
-        lines += [f"{name}: {value}" for name, value in self.headers]
-        lines += ["accept-encoding: identity", f"content-length: {len(self.body)}"]
-        text = "\r\n".join(lines)
-        assert text.count("\n") == len(lines) - 1 == text.count("\r"), "no value holds a line end"
-        return b"".join((text.encode("latin-1"), b"\r\n\r\n", self.body))
+        head = _request_head(self.method, self.path, self.authority, tuple(self.headers))
+        return b"%b%d\r\n\r\n%b" % (head, len(self.body), self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+@lru_cache(maxsize=256)  # the same client asks the same service with the same head, but for its length
+def _request_head(method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += ["accept-encoding: identity", "content-length: "]
+    text = "\r\n".join(lines)
+    assert text.count("\n") == len(lines) - 1 == text.count("\r"), "no value holds a line end"
+    return text.encode("latin-1")
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
     """What came before the body. `headers`: names in lower case, values of a repeated one joined."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     framing: Framing
     length: int
     keep_alive: bool
+
+    def __repr__(self) -> str:
+        return f"ResponseHead({self.status})"
 
 
 def parse_head(raw: bytes) -> ResponseHead:
     """Read everything before the empty line. Raises UpstreamError for what is not plainly one answer."""
     first, *lines = raw.split(b"\r\n")
-    status_line = _STATUS_LINE.fullmatch(first)
-    if status_line is None:
-        raise _garbled("does not speak HTTP/1.1")
+    status, modern = _status(first)
     if len(lines) > MAX_FIELDS:
         raise _garbled("has too many header fields")
     headers = _fields(lines)
-    status, modern = int(status_line[2]), status_line[1] == b"1"
     framing, length = _framing(headers, status, modern)
     return ResponseHead(status, headers, framing, length, _keeps(headers, framing, modern))
+
+
+@lru_cache(maxsize=64)
+def _status(line: bytes) -> tuple[int, bool]:
+    """Return the status, and whether this is HTTP/1.1."""
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise _garbled("does not speak HTTP/1.1")
+    return int(found[2]), found[1] == b"1"
 
 
 def _fields(lines: Sequence[bytes]) -> dict[str, str]:
@@ -112,8 +128,10 @@ def _framing(headers: Mapping[str, str], status: int, modern: bool) -> tuple[Fra
 
 
 def _keeps(headers: Mapping[str, str], framing: Framing, modern: bool) -> bool:
-    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
-    return modern and framing != "until_close" and "close" not in options
+    if not modern or framing == "until_close":
+        return False
+    said = headers.get("connection")
+    return said is None or "close" not in {option.strip().lower() for option in said.split(",")}
 
 
 def _garbled(what: str) -> UpstreamError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,12 +22,16 @@ def choose(candidates: Sequence[Candidate], model: str, now: float, chance: Chan
     One that is due for a probe counts as free in its own tier: the request that finds it broken goes on to
     the next before its client has seen anything. `model` is what the client asked for.
     """
-    for tier in sorted({member.deployment.tier for member, _ in candidates}):
-        here = [(member, stands) for member, stands in candidates if member.deployment.tier == tier]
-        for member, stands in here:
+    tiers = {member.deployment.tier for member, _ in candidates}
+    for tier in tiers if len(tiers) == 1 else sorted(tiers):
+        free: list[Member] = []
+        for member, stands in candidates:
+            if member.deployment.tier != tier:
+                continue
             if stands == "due":
                 return member
-        free = [member for member, stands in here if stands == "free"]
+            if stands == "free":
+                free.append(member)
         if free:
             return better_of_two(free, model, now, chance)
     spilling = [member for member, stands in candidates if stands == "spilling"]
@@ -43,10 +48,10 @@ def better_of_two(members: Sequence[Member], model: str, now: float, chance: Cha
     first = _drawn(weights, chance)
     second = _drawn([0.0 if i == first else weight for i, weight in enumerate(weights)], chance)
     mean = sum(weights) / len(weights)
-    means = [member.latency.mean_s for member in members]
-    best_s = min((mean_s for mean_s in means if mean_s is not None), default=0.0)
-    costs = [_cost(members[i], weights[i] / mean, best_s, model, now) for i in (first, second)]
-    return members[second] if costs[1] * NOTABLE < costs[0] else members[first]
+    best_s = min([member.latency.mean_s or math.inf for member in members])
+    cost = _cost(members[first], weights[first] / mean, best_s, model, now)
+    other = _cost(members[second], weights[second] / mean, best_s, model, now)
+    return members[second] if other * NOTABLE < cost else members[first]
 
 
 def _cost(member: Member, weight: float, best_s: float, model: str, now: float) -> float:

@@ -74,7 +74,13 @@ class Deployment:
 
     def known_as(self, model: str) -> str:
         """Return the name that the deployment itself has for a model it serves."""
-        known = self.models.get(model) or self.models[ANY]
+        known = self.known(model)
+        assert known is not None, "it serves this model"
+        return known
+
+    def known(self, model: str) -> str | None:
+        """As `known_as`, None for a model it does not serve."""
+        known = self.models.get(model) or self.models.get(ANY)
         return model if known == ANY else known
 
     def target(self, operation: str, model: str) -> Target:

@@ -116,6 +116,10 @@ class Lease:
         """Return what proves who we are. Raises UpstreamError: then end the lease as `unauthorized`."""
         return await self.deployment.credential.headers()
 
+    def headers_now(self) -> Mapping[str, str] | None:
+        """As `headers`; None: it must be waited for."""
+        return self.deployment.credential.headers_now()
+
     def answered(
         self, status: int, headers: Mapping[str, str], now: float, *, code: str | None = None
     ) -> Verdict:

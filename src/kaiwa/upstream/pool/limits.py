@@ -29,10 +29,11 @@ class Budget:
         self.reset_at = 0.0
 
     def read(self, headers: Mapping[str, str], now: float) -> None:
-        left, limit, reset = (headers.get(name) for name in self._names)
-        remaining = number(left)
+        left = headers.get(self._names[0])
+        remaining = None if left is None else number(left)
         if remaining is None:
             return
+        limit, reset = headers.get(self._names[1]), headers.get(self._names[2])
         self.remaining = remaining
         self._limit = max(number(limit) or self._limit, remaining)
         reset_s = span_s(reset)
@@ -44,7 +45,7 @@ class Budget:
 
     def used(self, now: float, taken: int = 0) -> float:
         """Return the used share, 0 to 1, with `taken` more that the service did not count yet."""
-        left = self.left(now)
+        left = None if self.remaining is None else self.left(now)
         if left is None or not self._limit:
             return 0.0
         return min(max(1 - (left - taken) / self._limit, 0.0), 1.0)
@@ -66,7 +67,8 @@ class Limits:
         """Learn from the headers of any answer."""
         self.requests.read(headers, now)
         self.tokens.read(headers, now)
-        told = _share(headers.get(UTILISATION))
+        said = headers.get(UTILISATION)
+        told = None if said is None else _share(said)
         if told is not None:
             self._utilisation, self._read_at = told, now
 
@@ -96,17 +98,26 @@ class Limits:
 
     def pressure(self, now: float) -> float:
         """Return how near it is to saying no, 0 to 1."""
+        if self._says_nothing:
+            return 0.0
         used = self.requests.used(now, self.unanswered), self.tokens.used(now)
         return max(self.utilisation(now) or 0.0, *used)
 
     def spills(self, now: float, spill_at: float) -> bool:
         """Say whether the next request is better sent elsewhere, before it comes back with a 429."""
+        if self._says_nothing:
+            return spill_at <= 0
         requests, tokens = self.requests.left(now), self.tokens.left(now)
         return (
             (self.utilisation(now) or 0.0) >= spill_at
             or (requests is not None and requests <= self.unanswered)
             or tokens == 0
         )
+
+    @property
+    def _says_nothing(self) -> bool:
+        """Whether the service never told how much it takes, as many do."""
+        return self._utilisation is None and self.requests.remaining is None and self.tokens.remaining is None
 
     def _guess(self, now: float) -> float:
         empty = [budget for budget in (self.requests, self.tokens) if budget.left(now) == 0]

@@ -98,9 +98,10 @@ class DeploymentPool:
         `affinity`: whose requests like to come to the same deployment (a conversation); None: nobody's.
         `streams` False: the answer comes in one piece, whose time says nothing of first tokens.
         """
-        serving = self._standings(model, now)
-        candidates = [pair for pair in serving if pair[0].deployment.name not in tried]
-        chosen = self._known(candidates, model, affinity, now)
+        candidates = serving = self._standings(model, now)
+        if tried:
+            candidates = [pair for pair in serving if pair[0].deployment.name not in tried]
+        chosen = None if affinity is None else self._known(candidates, model, affinity, now)
         chosen = chosen or choose(candidates, model, now, self._chance)
         if chosen is None:
             return _exhausted(serving, tried, model, now)
@@ -173,14 +174,16 @@ class DeploymentPool:
     # --- parts ---------------------------------------------------------------------------------
 
     def _standings(self, model: str, now: float) -> list[Candidate]:
-        serving = [member for member in self._members if member.deployment.serves(model)]
-        return [(member, member.standing(member.deployment.known_as(model), now)) for member in serving]
+        standings: list[Candidate] = []
+        for member in self._members:
+            known = member.deployment.known(model)
+            if known is not None:
+                standings.append((member, member.standing(known, now)))
+        return standings
 
-    def _known(
-        self, candidates: list[Candidate], model: str, affinity: str | None, now: float
-    ) -> Member | None:
+    def _known(self, candidates: list[Candidate], model: str, affinity: str, now: float) -> Member | None:
         """Return who had this conversation before, while it is free."""
-        name = self._affinity.find(model, affinity, now) if affinity is not None else None
+        name = self._affinity.find(model, affinity, now)
         for member, stands in candidates:
             if member.deployment.name == name and stands == "free":
                 return member

@@ -1,0 +1,175 @@
+"""The straight way: a known head, a kept connection, no task. It ends where the long way would."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from tests.gateway.raw_upstream import CUT, END, raw_upstream, sized
+from tests.gateway.relaying import ANSWER, ASKED, DONE, FINISH, HELLO, Caller, event, relay, streamed, text
+from tests.gateway.test_at_the_house import house
+
+from kaiwa.policy.keys import KeyStore
+from kaiwa.server.direct import DirectConnection
+from kaiwa.server.plain import KnownHeads, Plain
+from kaiwa.upstream.http1.connection import Connection
+
+PATH = "/v1/chat/completions"
+WORDS = HELLO + DONE
+# Python calls of one request: its reading and the question, and then its first words. A guard, no aim.
+MOST_CALLS = 270
+
+
+async def test_requests_with_a_known_head_are_answered_as_the_first_was():
+    async with relay([ANSWER]) as running, running.caller() as caller:
+        for words in ("a", "b" * 200, "c"):
+            asked = {**ASKED, "messages": [{"role": "user", "content": words}]}
+            await caller.ask(PATH, asked, {"content-type": "application/json"})
+            assert (await caller.answer()).body == WORDS
+            assert words.encode() in running.upstreams[0].asked[-1].body
+        assert running.upstreams[0].connections == 1
+
+
+@pytest.mark.parametrize("cut_at", [1, 30, -1, -100, -129])
+async def test_a_known_head_may_come_in_pieces(cut_at: int):
+    async with relay([ANSWER]) as running, running.caller() as caller:
+        await caller.ask(PATH, ASKED)
+        assert (await caller.answer()).body == WORDS
+        pieces: list[bytes] = []
+        writer, caller.writer = caller.writer, _Kept(pieces)  # type: ignore[assignment]
+        await caller.ask(PATH, ASKED)
+        (request,) = pieces
+        for piece in (request[:cut_at], request[cut_at:]):
+            writer.write(piece)
+            await asyncio.sleep(0.01)  # so that they come apart; together they mean the same
+        assert (await caller.answer()).body == WORDS
+        assert len(running.upstreams[0].asked) == 2
+
+
+class _Kept:
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.write = pieces.append
+
+    async def drain(self) -> None:
+        """Nothing is sent."""
+
+
+async def test_a_request_behind_another_waits_for_its_turn():
+    async with relay([ANSWER]) as running, running.caller() as caller:
+        for _ in range(3):
+            await caller.ask(PATH, ASKED)
+        assert [(await caller.answer()).body for _ in range(3)] == [WORDS] * 3
+
+
+async def test_another_head_on_the_same_connection_is_read():
+    async with relay([ANSWER]) as running, running.caller() as caller:
+        await caller.ask(PATH, ASKED)
+        assert (await caller.answer()).body == WORDS
+        await caller.ask(PATH, ASKED, {"x-kaiwa-resumable": "1"})
+        assert b"id: str_" in (await caller.answer()).body
+        await caller.ask(PATH, b"{}")
+        assert (await caller.head())[0] != 200
+
+
+async def test_a_kept_connection_that_closes_unanswered_is_replaced():
+    async with relay([[CUT], ANSWER]) as running:
+        assert (await running.post()).body == WORDS
+        assert running.upstreams[0].connections == 2
+        assert running.gateway.pool.leases == 0
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        [sized(b"{}", "500 Internal Server Error")],
+        [*streamed(event({"error": {"code": "server_error"}})), END],
+        [*streamed(event({"choices": []})), CUT],
+        [b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx"],
+        [b"nothing of HTTP\r\n\r\n"],
+    ],
+)
+async def test_what_is_no_answer_is_made_good_by_another_deployment(refusal: list[bytes | str]):
+    async with relay([refusal], [ANSWER]) as running:
+        answer = await running.post()
+        assert (answer.body, answer.headers["server-timing"][-1]) == (WORDS, '"')
+        assert 'desc="2"' in answer.headers["server-timing"]
+        assert await running.ended() == {"completed": 1}
+        assert running.gateway.pool.leases == 0
+
+
+async def test_a_client_that_leaves_while_its_attempt_falters_leaves_nothing_behind():
+    never = asyncio.Event()
+    async with relay([[*streamed(event({"choices": []})), never]]) as running:
+        async with running.caller() as caller:
+            await caller.ask(PATH, ASKED)
+            asked = await running.upstreams[0].request()
+            caller.leave()
+        async with asyncio.timeout(5):
+            await asked.gone.wait()
+        assert await running.ended() == {"client_left": 1}
+        assert running.gateway.pool.leases == 0
+
+
+async def test_a_key_that_was_revoked_opens_nothing_though_its_head_is_known(tmp_path: Path):
+    store = KeyStore(tmp_path / "keys.json")
+    key, record = store.create(time.time(), label="a")
+    async with raw_upstream(ANSWER) as upstream:
+        entry = {"base_url": f"http://127.0.0.1:{upstream.port}/v1", "api_key": "k", "models": ["m"]}
+        async with house(tmp_path, [entry], keys=tmp_path / "keys.json") as server:
+            host, port = server.addresses[0].removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            caller = Caller(reader, writer)
+            for _ in range(3):
+                await caller.ask(PATH, ASKED, {"api-key": key})
+                assert (await caller.answer()).body == WORDS
+            store.revoke(record.id, time.time())
+            await caller.ask(PATH, ASKED, {"api-key": key})
+            assert (await caller.answer()).status == 401
+            writer.close()
+
+
+def test_only_whole_requests_of_one_head_are_learned():
+    plain = Plain("chat/completions", None, (), (), None, False)
+    heads, head = KnownHeads(), b"POST /v1 HTTP/1.1\r\nContent-Length: %d\r\nx: y\r\n\r\n"
+    for strange in (head % 3 + b"ab", head % 1 + b"ab", b"POST /v1 HTTP/1.1\r\nx: y\r\n\r\n", head[:30]):
+        assert heads.learn(strange, plain) is None
+    known = heads.learn(head % 2 + b"ab", plain)
+    assert known is not None
+    assert heads.find(head % 777) is known
+    assert known.body_of(head % 777) == (len(head % 777), 777)
+    assert known.body_of((head % 2).replace(b"2", b"+2")) is None
+    assert heads.find((head % 2).replace(b"x: y", b"x: z")) is None
+
+
+async def test_a_request_takes_few_calls_before_its_first_words():
+    """Calls are counted, not seconds: they are the same on a busy machine."""
+    watched = (DirectConnection.data_received.__code__, Connection.data_received.__code__)
+    counted = [0]
+    within = [0]
+
+    def count(frame: FrameType, kind: str, _: object) -> None:
+        if kind == "call" and (within[0] or frame.f_code in watched):
+            counted[0] += 1
+        if frame.f_code in watched and kind in ("call", "return"):
+            within[0] += 1 if kind == "call" else -1
+
+    going = asyncio.Event()
+    script = [*streamed(event(text("a")), going, event(FINISH) + DONE), END]
+    async with relay([ANSWER, ANSWER, script]) as running, running.caller() as caller:
+        for _ in range(2):
+            await caller.ask(PATH, ASKED)
+            await caller.answer()
+        sys.setprofile(count)
+        try:
+            await caller.ask(PATH, ASKED)
+            await caller.head()
+            assert await caller.piece() == event(text("a"))
+        finally:
+            sys.setprofile(None)
+        going.set()
+        await caller.piece()
+    assert 20 < counted[0] < MOST_CALLS
