@@ -33,6 +33,9 @@ class SessionResumable(_OwnEvent, tag="kaiwa.session.resumable", kw_only=True):
     token: str
     grace_s: float
 
+    def __repr__(self) -> str:
+        return f"SessionResumable(event_id={self.event_id!r}, grace_s={self.grace_s!r})"
+
 
 class SessionResumed(_OwnEvent, tag="kaiwa.session.resumed", kw_only=True):
     """The session goes on in this connection.
@@ -52,6 +55,9 @@ class ResumeAsked(Value, tag_field="type", tag="kaiwa.session.resume", kw_only=T
 
     token: str
     last_event_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ResumeAsked(last_event_id={self.last_event_id!r})"
 
 
 OwnEvent = ToolProgressed | WordsHeard | SessionResumable | SessionResumed

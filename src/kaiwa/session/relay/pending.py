@@ -6,7 +6,7 @@ Knows GA frames in their order, and which event of the service tells that one wa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from kaiwa.events.relay import PassedFrame
@@ -16,6 +16,8 @@ COMMIT: Final = "input_audio_buffer.commit"
 # While nobody speaks, what came before the onset of the next turn; else a turn of half a minute.
 QUIET_BYTES: Final = 96 * 1024
 SPEECH_BYTES: Final = 2 * 1024 * 1024
+# A service answers each; of one that does not, the oldest go.
+MOST_WISHES: Final = 256
 _SMALL_BYTES: Final = 512
 _ANSWERED_BY: Final[Mapping[str, str]] = {
     "session.updated": "session.update",
@@ -37,18 +39,20 @@ class Pending:
         self._frames: deque[PassedFrame] = deque()
         self._sound_bytes = 0
         self.keeps_bytes = QUIET_BYTES
-
-    @property
-    def wishes(self) -> int:
-        return sum(frame.type != APPEND for frame in self._frames)
+        self.wishes = 0
+        """How many wishes are not answered yet."""
 
     def add(self, frame: PassedFrame) -> None:
         if frame.type in ("response.cancel", "output_audio_buffer.clear"):
             return  # about what the ended session was saying
         self._frames.append(frame)
-        if frame.type == APPEND:
-            self._sound_bytes += _size(frame)
-            self._bound()
+        if frame.type != APPEND:
+            self.wishes += 1
+            if self.wishes > MOST_WISHES:
+                self._drop(lambda frame: frame.type != APPEND)
+            return
+        self._sound_bytes += _size(frame)
+        self._bound()
 
     def answered(self, kind: str) -> None:
         """The service has said that it took the oldest wish of a kind."""
@@ -58,24 +62,28 @@ class Pending:
         if wish == COMMIT:
             self._committed()
             return
-        for frame in self._frames:
-            if frame.type == wish:
-                self._frames.remove(frame)
-                return
+        self._drop(lambda frame: frame.type == wish)
 
     def refused(self, event_id: str) -> None:
         """The service has answered the wish with this id by an error."""
-        for frame in self._frames:
-            if frame.event_id == event_id:
-                self._frames.remove(frame)
-                return
+        self._drop(lambda frame: frame.event_id == event_id and frame.type != APPEND)
 
     def take(self) -> list[PassedFrame]:
         """Return all of it, in order, and forget it."""
         frames = list(self._frames)
         self._frames.clear()
-        self._sound_bytes = 0
+        self._sound_bytes = self.wishes = 0
         return frames
+
+    def _drop(self, fits: Callable[[PassedFrame], bool]) -> None:
+        """Forget the oldest wish that fits."""
+        if not self.wishes:
+            return
+        for frame in self._frames:
+            if fits(frame):
+                self._frames.remove(frame)
+                self.wishes -= 1
+                return
 
     def _committed(self) -> None:
         """A turn is over: its sound is the service's now, up to the commit where one was sent."""
@@ -92,6 +100,7 @@ class Pending:
             elif not before or frame.type != APPEND:
                 kept.append(frame)
         self._frames = kept
+        self.wishes -= 1
         self._sound_bytes = sum(_size(frame) for frame in kept if frame.type == APPEND)
 
     def _bound(self) -> None:

@@ -58,13 +58,14 @@ _RETRIES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 class Renewal(Value, kw_only=True):
     """`within_s`: how long another session is tried for. `before_s`: so long before the end of a session it
-    is renewed at a quiet moment, and `latest_s` before it at any moment. `answers`: how often one answer is
-    asked for again."""
+    is renewed at a quiet moment, and `latest_s` before it at any moment. `answers`: how often an answer that
+    failed is asked for again; `breaks`: so many without an answer between them are the end."""
 
     within_s: float = 15.0
     before_s: float = 180.0
     latest_s: float = 10.0
     answers: int = 2
+    breaks: int = 5
 
 
 class UnbrokenSession:
@@ -97,7 +98,7 @@ class UnbrokenSession:
         self._seeded: set[str] = set()
         self._hidden_update = False
         self._broken_at = 0.0
-        self._tries = 0
+        self._tries = self._breaks = 0
         self._try_at: float | None = None
         self._renew_at: float | None = None
         self._renew_latest: float | None = None
@@ -330,7 +331,7 @@ class UnbrokenSession:
             answer.done.append(part_of(body, "item"))
             answer.open = None
         elif kind == "response.done":
-            self._answer, self._again = None, 0
+            self._answer, self._again, self._breaks = None, 0, 0
 
     def _note_sound(self, said: UpstreamSaid) -> None:
         answer = self._answer
@@ -409,7 +410,8 @@ class UnbrokenSession:
         self._pending.keeps_bytes = pending.QUIET_BYTES if quiet else pending.SPEECH_BYTES
 
     def _can_go_on(self, closed: relay.UpstreamClosed) -> bool:
-        return self._state in ("open", "greeting") and closed.code in _GOING
+        rested = self._breaks < self._renewal.breaks
+        return rested and self._state in ("open", "greeting") and closed.code in _GOING
 
     def _may_try_again(self, now: float) -> bool:
         if self._state != "waiting":
@@ -419,6 +421,7 @@ class UnbrokenSession:
 
     def _break(self, now: float, *, failed: bool) -> None:
         """Begin another session: the present one is over, or of no more use."""
+        self._breaks += 1
         if self._state == "open":
             self._broken_at = now
         self._state, self._renew_at, self._renew_latest = "waiting", None, None
