@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = (
@@ -20,6 +20,15 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 Launch = Callable[..., Awaitable[Browser]]
+
+
+async def page_of_the_operator(browser: Browser, address: str) -> Page:
+    """Return an empty page at an address of the house, as an operator may serve one in front of it."""
+    page = await browser.new_page()
+    where = f"{address}/page-of-the-operator"
+    await page.route(where, lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"))
+    await page.goto(where)
+    return page
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page
-from tests.browser.conftest import Launch
+from tests.browser.conftest import Launch, page_of_the_operator
 from tests.browser.test_call_page import SCRIPT
 from tests.server.running import at_home, running
 
@@ -21,7 +21,6 @@ BUNDLE = PACKAGE / "dist/bundle/openai-realtime-agents.umd.js"
 
 
 async def begin(page: Page, address: str) -> None:
-    await page.goto(f"{address}/healthz")
     await page.evaluate(BUNDLE.read_text(encoding="utf-8"))
     await page.evaluate((HERE / "agents_page.js").read_text(encoding="utf-8"))
     await page.evaluate(
@@ -39,7 +38,7 @@ async def test_the_agents_sdk_talks_and_is_cut_off(launch: Launch, tmp_path: Pat
     settings = at_home(tmp_path, backchannels=False)
     answerer = HostAnswerer(settings, lambda agent: ServiceEngine(SCRIPT))
     async with running(settings, answerer) as server:
-        page = await (await launch()).new_page()
+        page = await page_of_the_operator(await launch(), server.addresses[0])
         await begin(page, server.addresses[0])
         told: dict[str, Any] = await page.evaluate("""async () => {
             agents.session.sendMessage('hello');

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
-from tests.browser.conftest import Launch
+from tests.browser.conftest import Launch, page_of_the_operator
 from tests.server.running import InThisLoop, at_home, running
 
 from kaiwa.server.conversations import HostAnswerer
@@ -32,8 +32,7 @@ async def page_at_home(launch: Launch, directory: Path) -> AsyncIterator[tuple[P
     settings = at_home(directory, backchannels=False)
     answerer = HostAnswerer(settings, lambda agent: ServiceEngine(SCRIPT))
     async with running(settings, answerer) as server:
-        page = await (await launch()).new_page()
-        await page.goto(f"{server.addresses[0]}/healthz")
+        page = await page_of_the_operator(await launch(), server.addresses[0])
         await page.evaluate(PAGE.read_text(encoding="utf-8"))
         yield page, server
 
