@@ -49,7 +49,8 @@ export interface Remark {
 
 export type Entry = Speech | ToolUse | Divider | Remark;
 
-const HARMLESS = new Set(["response_cancel_not_active"]); // the answer had ended just before
+// The answer had ended just before; the page says by itself that the server is gone.
+const HARMLESS = new Set(["response_cancel_not_active", "server_shutting_down"]);
 
 export function advance(entries: Entry[], event: ServerEvent, at: number): Entry[] {
   switch (event.type) {

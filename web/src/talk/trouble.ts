@@ -35,6 +35,7 @@ const CODES: Record<string, TroubleCode> = {
   model_not_found: "no_such_agent",
   session_expired: "session_over",
   rate_limit_exceeded: "server_busy",
+  server_shutting_down: "server_gone",
 };
 
 /** The trouble behind an error code of the protocol; null for one that does not end the talk. */
