@@ -171,10 +171,15 @@ class RealtimeEngine:
         for said in self._first:
             yield said
         read = self._read
-        while (message := await socket.receive()).type not in _ENDS:
-            if message.type is aiohttp.WSMsgType.TEXT and not self._wanted.is_set():
+        while not self._wanted.is_set():  # a socket that is being closed is not read: it would wait for that
+            message = await socket.receive()
+            if message.type in _ENDS:
+                break
+            if message.type is aiohttp.WSMsgType.TEXT:
                 for said in read(message.data):
                     yield said
+        else:
+            return
         if not self._wanted.is_set():
             yield _closed(socket, message)
 
