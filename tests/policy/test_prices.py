@@ -72,7 +72,7 @@ def test_the_older_form_of_prices_goes_on_working(table: PriceTable, monkeypatch
     used = TokensUsed(input=10, cached=5, output=2, audio_output=2)
     assert table_of(prices.model_dump()).cost("any", used) == 5 * 4000 + 5 * 400 + 2 * 64_000
     monkeypatch.setenv("KAIWA_PRICES", "no/such/file")
-    with pytest.raises(ConfigError, match="prices"):
+    with pytest.raises(ConfigError, match="KAIWA_PRICES"):
         read_settings()
 
 
