@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.hub.bending import Bend
-from tests.hub.house import House, Room, Socket, serving, until
+from tests.hub.house import HELLO, HELLO_BACK, House, Room, Socket, serving, soon, until
 
 from kaiwa.hub import Asking, Audience, ClientCall, GroupCommand, HubException, HubOptions, Identity
 from kaiwa.hub.backplane import DONE, Answer, Handed
@@ -127,3 +128,37 @@ async def test_a_client_elsewhere_gives_results_and_one_who_left_none() -> None:
 
     assert name == "bob"
     assert watched[1] == set()
+
+
+class SlowWire(OverWire):
+    """A network that takes its time to know who watches."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.asked, self.known = asyncio.Event(), asyncio.Event()
+
+    async def watch(self, audiences: Sequence[Audience]) -> None:
+        self.asked.set()
+        await self.known.wait()
+        await super().watch(audiences)
+
+
+async def test_who_has_the_answer_to_the_handshake_misses_nothing_from_elsewhere() -> None:
+    wire = Wire()
+    slow, here, elsewhere = SlowWire(wire), HubOptions(authenticate=_named), HubOptions()
+    hub, other = Room(here, slow), Room(elsewhere, OverWire(wire))
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(hub))
+        for one in (hub, other):
+            await stack.enter_async_context(one.running())
+        ann = await stack.enter_async_context(House(hub, port, Bend()).socket("?name=ann"))
+        await ann.raw.send(HELLO.decode())
+        answered = asyncio.create_task(ann.frame())
+        await soon(slow.asked.wait(), "the network is told")
+        other.clients.user("ann").send("too early")
+        await asyncio.wait([answered], timeout=0.1)
+        assert not answered.done()
+        slow.known.set()
+        assert await answered == HELLO_BACK.decode()
+        other.clients.user("ann").send("just then")
+        assert (await ann.record())["target"] == "just then"

@@ -101,6 +101,7 @@ class Connection:
         "greeted",
         "greeting",
         "groups",
+        "held",
         "id",
         "identity",
         "link",
@@ -141,6 +142,8 @@ class Connection:
         self.deadline: float | None = None
         """When to give up waiting for a transport, or for somebody to read the last words."""
         self.over = False
+        self.held = False
+        """The answer to the handshake waits: who has it may count on what is sent from then on."""
         self.tick = 0
         self.dirty = False
         self.straight: Callable[[bytes], None] | None = None
@@ -382,6 +385,7 @@ class Connection:
                 self.calls.answered(happening)
             case HandshakeDone():
                 self.protocol = happening.protocol
+                self._hold()
                 self.greeting = self.switchboard.spawn(self._greet())
             case Ended():
                 self._end(happening)
@@ -393,15 +397,28 @@ class Connection:
         CURRENT.set(Context(self))
         try:
             await self.switchboard.admit(self)
+            self._let_go()
             await self.switchboard.hub.on_connected()
         except Exception as fault:  # noqa: BLE001 - the edge of a hub's hook, and of its backplane
             log.exception("a client could not be let into a hub", extra={"connection_id": self.id})
+            self._let_go()
             self.close(wording.refused(fault, self.switchboard.options.detailed_errors))
             return
         self.greeted = True
         now = self.switchboard.now()
         self.machine.opened(now)
         self.settle(now)
+
+    def _hold(self) -> None:
+        """Write nothing until other processes know of this client. A resumable one is let in later anyway."""
+        assert self.machine is not None
+        if not self.machine.resumable:
+            self.held = self.dirty = True  # so nothing goes past the machine, and nobody is woken for it
+
+    def _let_go(self) -> None:
+        if self.held:
+            self.held = self.dirty = False
+            self._wake_later()
 
     async def _hear_first_word(self) -> None:
         """Send nothing that counts before the client counts.
@@ -419,6 +436,7 @@ class Connection:
 
     def _end(self, ended: Ended) -> None:
         link, self.over = self.link, True
+        self._let_go()
         self.switchboard.wheel.forget(self)
         if self._ready is not None:
             self._ready.set()

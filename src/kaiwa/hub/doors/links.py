@@ -174,7 +174,7 @@ class TaskLink:
         board, machine = connection.switchboard, connection.machine
         assert machine is not None
         while True:
-            payload = machine.take_payload()
+            payload = b"" if connection.held else machine.take_payload()
             if payload:
                 self._writing_since = now = board.now()
                 board.wheel.watch(connection, now + LOOK_S)

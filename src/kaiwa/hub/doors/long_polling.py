@@ -78,7 +78,7 @@ class PollLink:
         machine = self._connection.machine
         assert machine is not None
         self._since = None
-        payload = machine.take_payload()
+        payload = b"" if self._connection.held else machine.take_payload()
         self._connection.drained()
         return payload
 
@@ -86,7 +86,10 @@ class PollLink:
         """Wait for output, for the end, or for another poll."""
         machine = self._connection.machine
         assert machine is not None
-        while turn == self.turn and not (machine.has_output or self._connection.over or self.deleted):
+        connection = self._connection
+        while turn == self.turn and not (connection.over or self.deleted):
+            if machine.has_output and not connection.held:
+                return
             self._news.clear()
             await self._news.wait()
 
