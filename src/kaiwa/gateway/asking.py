@@ -60,7 +60,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return asked or self.operation != "chat/completions"
 
     def sent_to(self, deployment: Deployment, model: str) -> bytes:
-        """Return the body as this deployment wants it: under its own name, and telling its usage."""
+        """Return the body as this deployment wants it: under its own name, and telling its usage.
+
+        For a caller with rules it is written anew: a text that says a member twice is read differently elsewhere.
+        """
         changed = dict(self.body)
         if self.streams and not self.wants_usage and _can_tell_usage(deployment):
             options = changed.get("stream_options")
@@ -69,7 +72,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         changed["model"] = model
         if deployment.kind == "azure-classic" and self.given and "model" not in self.given:
             del changed["model"]  # the path names it, as the client's did
-        return _with_more(self.raw, self.given, changed) or msgspec.json.encode(changed)
+        verbatim = None if self.caller.bound else _with_more(self.raw, self.given, changed)
+        return verbatim or msgspec.json.encode(changed)
 
 
 def with_headers(asked: Asked, headers: Sequence[tuple[str, str]]) -> Asked:

@@ -48,6 +48,12 @@ class Caller(Value, frozen=True, kw_only=True):
         """Return the name of the account that their requests are counted on."""
         return self.account or self.id
 
+    @property
+    def bound(self) -> bool:
+        """Whether what they ask for is judged or counted."""
+        rules = (self.models, self.max_tokens, self.max_choices, self.tools)
+        return bool(self.forced or self.limits) or any(rule is not None for rule in rules)
+
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
 
