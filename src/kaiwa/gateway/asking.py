@@ -62,7 +62,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def sent_to(self, deployment: Deployment, model: str) -> bytes:
         """Return the body as this deployment wants it: under its own name, and telling its usage.
 
-        For a caller with rules it is written anew: a text that says a member twice is read differently elsewhere.
+        For a caller with rules it is written anew: a text that says a member twice may be read differently
+        elsewhere.
         """
         changed = dict(self.body)
         if self.streams and not self.wants_usage and _can_tell_usage(deployment):
