@@ -347,7 +347,7 @@ class _Deaf(Breakage):
 
 
 class _DeafUpstreams(Upstreams):
-    async def dial(self, target: Any, model: Any) -> Any:
+    async def dial(self, target: Any, model: Any, headers: Any = None) -> Any:
         self.deaf = aiohttp.ClientSession()
         return await self.deaf.ws_connect(target.url(model), autoping=False, max_msg_size=0)
 

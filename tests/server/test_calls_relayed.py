@@ -39,6 +39,7 @@ async def service() -> AsyncIterator[Service]:
 def settings_for(service: Service, directory: Path, **given: Any) -> Settings:
     usual: dict[str, Any] = {
         "port": 0,
+        "drain_s": 0,
         "database": directory / "desk.db",
         "cache_directory": directory,
         "api_key": KEY,
