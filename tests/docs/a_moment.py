@@ -10,7 +10,13 @@ ENDED = (0, 130, -signal.SIGINT, -signal.SIGTERM)
 
 
 def main() -> int:
-    serving = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    serving = subprocess.Popen(
+        sys.argv[1:],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_as_at_a_terminal,
+    )
     assert serving.stdout is not None
     said = ""
     for line in serving.stdout:
@@ -23,6 +29,11 @@ def main() -> int:
         return 0
     sys.stderr.write(said + rest)
     return 1
+
+
+def _as_at_a_terminal() -> None:
+    """Hear Ctrl-C, which a shell has the programs ignore that it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 
 class Line:
     def __init__(self, port: int) -> None:
         self._far_port = port
         self._ends: set[asyncio.StreamWriter] = set()
+        self._in_use: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     def cut(self) -> None:
+        """Drop what is in use. A WebSocket that is just being opened stays: for the JavaScript client one that
+        fails to open is not a connection that broke."""
+        for end in list(self._in_use):
+            end.transport.abort()
+
+    def close(self) -> None:
         for end in list(self._ends):
             end.transport.abort()
 
@@ -21,16 +29,31 @@ class Line:
         far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
         both = {near, far}
         self._ends |= both
-        ways = [asyncio.create_task(_copy(near_reader, far)), asyncio.create_task(_copy(far_reader, near))]
+        asked = b""
+        with suppress(ConnectionError):
+            asked = await near_reader.read(65_536)
+        far.write(asked)
+        opens = b"upgrade: websocket" in asked.lower()
+        used = partial(self._in_use.update, both)
+        ways = [
+            asyncio.create_task(_copy(near_reader, far, used if opens else None)),
+            asyncio.create_task(_copy(far_reader, near, None if opens else used)),
+        ]
         await asyncio.wait(ways)
         self._ends -= both
+        self._in_use -= both
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, used: Callable[[], None] | None
+) -> None:
+    """`used` is called whenever something comes."""
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
+            if used is not None:
+                used()
     writer.transport.abort() if reader.exception() else writer.close()
 
 
@@ -42,6 +65,6 @@ async def line_to(port: int) -> AsyncIterator[Line]:
     try:
         yield line
     finally:
-        line.cut()
+        line.close()
         server.close()
         await server.wait_closed()
