@@ -52,6 +52,7 @@ async def test_of_fifty_overlapping_requests_at_once_exactly_one_wins(store: Res
     assert double_bookings(booked) == []
 
 
+@pytest.mark.clients
 async def test_of_four_processes_with_thirteen_requests_each_exactly_one_wins(where: str) -> None:
     async with (
         program(RIVAL, where, "13") as one,

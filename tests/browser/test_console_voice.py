@@ -7,6 +7,7 @@ import wave
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 from tests.browser.conftest import Launch
 from tests.browser.console import console
@@ -141,6 +142,7 @@ async def test_an_interruption_of_a_call_by_webrtc_is_shown(launch: Launch, tmp_
         assert before - began < MOST_MS_TO_SILENCE
 
 
+@pytest.mark.clients
 async def test_two_recorded_turns_are_understood_through_the_browsers_own_microphone(
     launch: Launch, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from kaiwa.server.conversations import Admitted, Answerer, Parts
 
 # A failure with a huge frame shall be shown, not the warning about showing it.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
-SHORT_PATIENCE_S = 0.7
+SHORT_PATIENCE_S = 1.5
 # Which examples are drawn hangs on what else the run has imported: by far more than a bug needs, and the search
 # ends with the first that shows it.
 MANY = 5000
