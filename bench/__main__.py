@@ -33,6 +33,9 @@ PARTS = (
 )
 
 
+WIDE = 120  # columns: narrower, the table would cut its values
+
+
 def run_part(name: str) -> list[Figure]:
     measure: Callable[[], list[Figure]] = import_module(f"bench.{name}").measure
     return measure()
@@ -61,6 +64,7 @@ def main(wanted: list[str]) -> int:
         print(f"unknown part {unknown[0]}; there are: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDE)
     command = " ".join(["python -m bench", *wanted])
     console.print(f"[bold]{machine()}[/bold]\n[dim]{command}   load {load_now():.2f}[/dim]")
     for name in wanted or PARTS:
