@@ -27,6 +27,7 @@ class Process:
     port: int
     running: asyncio.subprocess.Process | None = None
     starts: int = 0
+    agent: str = "rentacar"
 
     @property
     def log(self) -> str:
@@ -44,7 +45,7 @@ class Process:
                 "-m",
                 "kaiwa",
                 "serve",
-                "rentacar",
+                self.agent,
                 "--port",
                 str(self.port),
                 cwd=self.folder,

@@ -77,7 +77,7 @@ class Talk:
     """One client's talk over any number of connections: all it heard, in order."""
 
     def __init__(self, house: House, *, own_events: bool = True, key: str = KEY) -> None:
-        self._house, self._own, self._key = house, own_events, key
+        self.house, self._own, self._key = house, own_events, key
         self.heard: list[dict[str, Any]] = []
         self.socket: ClientConnection | None = None
         self.token = ""
@@ -95,12 +95,17 @@ class Talk:
         query = {"resume": self.token, "last_event_id": last_event_id or self.last_id}
         await self._connect(query)
 
+    async def come_back_in_band(self, last_event_id: str) -> None:
+        """Return with a token that is in no address."""
+        await self._connect({"resume": "event"})
+        await self.send("kaiwa.session.resume", token=self.token, last_event_id=last_event_id)
+
     async def _connect(self, query: dict[str, str]) -> None:
         query |= {"kaiwa_events": "on"} if self._own else {}
         text = "&".join(f"{name}={value}" for name, value in query.items())
         headers = {"api-key": self._key}
         self.socket = await connect(
-            f"{self._house.url}?{text}", additional_headers=headers, proxy=None, max_queue=None
+            f"{self.house.url}?{text}", additional_headers=headers, proxy=None, max_queue=None
         )
 
     @property
@@ -279,8 +284,7 @@ async def test_the_token_may_come_in_the_first_event(house: House) -> None:
     assert offered["token"] == talk.token and offered["grace_s"] == 30
     last = talk.last_id
     talk.drop()
-    await talk._connect({"resume": "event"})
-    await talk.send("kaiwa.session.resume", token=talk.token, last_event_id=last)
+    await talk.come_back_in_band(last)
     assert (await talk.until("kaiwa.session.resumed"))["replayed"] == 0
 
 

@@ -222,7 +222,8 @@ class _Assembly:
             closing.push_async_callback(calls.close)
             if self.beside is not None:
                 closing.push_async_callback(self.beside.close)
-            self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls, kept)
+            crossing = self.cluster.crossing
+            self._endpoint = RealtimeEndpoint(self._admission, answers, self._holding, calls, kept, crossing)
             self._chats = Chats(self._admission, text, self._holding, released=self.cluster.crossing.release)
             async with (
                 self._doors.running(),

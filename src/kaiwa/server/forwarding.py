@@ -70,8 +70,11 @@ class Forwarding:
             raise Unreachable from gone
         return Passed(answer)
 
-    async def serve(self, socket: WebSocket, address: str) -> None:
-        """Let the process at an address serve a socket that nobody accepted yet. Raises Unreachable."""
+    async def serve(self, socket: WebSocket, address: str, *, first: str | None = None) -> None:
+        """Let the process at an address serve a socket. Raises Unreachable.
+
+        `first`: the socket was accepted here already, and this was read of it.
+        """
         told = [(name, value) for name, value in _told(socket) if not name.startswith(_OF_THE_SOCKET)]
         try:
             there = await self._client.ws_connect(
@@ -82,12 +85,17 @@ class Forwarding:
                 autoping=True,
             )
         except aiohttp.WSServerHandshakeError as refused:
+            if first is not None:
+                raise Unreachable from refused
             await socket.send_denial_response(Response(status_code=refused.status))
             return
         except (aiohttp.ClientError, TimeoutError) as gone:
             raise Unreachable from gone
         async with there:
-            await socket.accept(subprotocol=there.protocol)
+            if first is None:
+                await socket.accept(subprotocol=there.protocol)
+            else:
+                await there.send_str(first)
             await _relay(socket, there)
 
     @property

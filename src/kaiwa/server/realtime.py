@@ -18,12 +18,13 @@ from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.access import subprotocols
 from kaiwa.server.admission import Admission, Observing, Refusal
 from kaiwa.server.calls_live import LiveCalls
+from kaiwa.server.cluster.crossing import Crossing
 from kaiwa.server.conversations import Admitted, Answerer, Parts
 from kaiwa.server.draining import SHUTTING_DOWN
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_id, new_token
 from kaiwa.server.request_ids import RequestIds, ids_of
-from kaiwa.server.resuming import HEADER, NOT_RESUMABLE, KeptSessions, Wish, asked_in_band, wish_of
+from kaiwa.server.resuming import HEADER, KeptSessions, Wish, asked_in_band, not_found, wish_of
 from kaiwa.transports.websocket import Codec, WebSocketTransport
 
 log = logging.getLogger("kaiwa.server")
@@ -38,6 +39,7 @@ class RealtimeEndpoint:
     holding: Holding
     calls: LiveCalls
     kept: KeptSessions
+    crossing: Crossing
 
     async def __call__(self, socket: WebSocket) -> None:
         offered = subprotocols(socket)
@@ -109,9 +111,12 @@ class RealtimeEndpoint:
         asked = await asked_in_band(socket) if wish.in_band else wish
         if isinstance(asked, Refusal):
             return asked
-        kept = self.kept.find(asked.token or "", visitor.caller)
+        token = asked.token or ""
+        if asked.said is not None and await self.crossing.serves(socket, token, first=asked.said):
+            return None
+        kept = self.kept.find(token, visitor.caller)
         if kept is None:
-            return NOT_RESUMABLE
+            return not_found(token)
         peer = WebSocketTransport(socket, _codec(kept.parts, dialect, socket), kept.parts.ready)
         log.info("session resumed", extra={"session_id": kept.session_id, "door": "websocket"})
         await kept.transport.serve(peer, last_event_id=asked.last_event_id)

@@ -23,7 +23,7 @@ from kaiwa.protocol.realtime.own_events import resume_in
 from kaiwa.server.admission import Refusal
 from kaiwa.server.conversations import Parts
 from kaiwa.server.holding import Counting, Holding
-from kaiwa.server.ids import new_id
+from kaiwa.server.ids import MARK, mark_of, new_id
 from kaiwa.server.settings import Settings
 from kaiwa.transports.resumable import Keeping, ResumableTransport
 
@@ -41,6 +41,12 @@ NOT_RESUMABLE: Final = Refusal(
     "There is no session to come back to: it is over, or the token is not this caller's. Begin a new one.",
     4004,
 )
+GONE: Final = Refusal(
+    NOT_RESUMABLE.code,
+    "The process that held the session is gone, and the conversation with it; or it cannot be asked from "
+    "here (KAIWA_PEER_HOST). Begin a new one.",
+    4004,
+)
 _NO_TOKEN: Final = Refusal(
     "missing_resume_token",
     "With ?resume=event the first event has to be a 'kaiwa.session.resume' with the token.",
@@ -50,11 +56,15 @@ _NO_TOKEN: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`token` None: a new session that can be come back to. `in_band`: the token comes in the first event."""
+    """`token` None: a new session that can be come back to. `in_band`: the token comes in the first event.
+
+    `said`: that event as it came, once it was read.
+    """
 
     token: str | None = field(default=None, repr=False)
     last_event_id: str | None = None
     in_band: bool = False
+    said: str | None = field(default=None, repr=False)
 
     @property
     def returns(self) -> bool:
@@ -175,8 +185,14 @@ async def asked_in_band(socket: WebSocket) -> Wish | Refusal:
             message = await socket.receive()
     except TimeoutError:
         return _NO_TOKEN
-    asked = resume_in(message.get("text") or b"")
-    return _NO_TOKEN if asked is None else Wish(asked.token, asked.last_event_id)
+    said = message.get("text") or ""
+    asked = resume_in(said)
+    return _NO_TOKEN if asked is None else Wish(asked.token, asked.last_event_id, said=said)
+
+
+def not_found(token: str) -> Refusal:
+    """Return why there is no session with a token: over or a stranger's, or gone with its process."""
+    return GONE if mark_of(token) not in ("", MARK) else NOT_RESUMABLE
 
 
 def _hash(token: str) -> str:

@@ -81,15 +81,18 @@ class Crossing:
 
         return crossed
 
-    async def serves(self, socket: WebSocket, *names: str) -> bool:
-        """Let the process serve a socket that made one of these ids; False: it is to be served here."""
+    async def serves(self, socket: WebSocket, *names: str, first: str | None = None) -> bool:
+        """Let the process serve a socket that made one of these ids; False: it is to be served here.
+
+        `first`: what was read of the socket already, after it was accepted here.
+        """
         if FORWARDED in socket.headers:
             return False
         for named in names:
             holder = await self._holder_of(named)
             if holder is not None and self.directory.here.reaches(holder):
                 try:
-                    await self._forwarding.serve(socket, holder.address)
+                    await self._forwarding.serve(socket, holder.address, first=first)
                 except Unreachable:
                     return False
                 return True
