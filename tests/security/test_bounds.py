@@ -7,11 +7,17 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from tests.docs.pages import ROOT
 from tests.server.paper_media import OFFER, PaperMedia
 from tests.server.running import at_home, running
+
+from kaiwa.engines.lanes import Lanes
+from kaiwa.engines.speech_service import SpeechService
+from kaiwa.server.ephemeral import EphemeralKeys
+from kaiwa.testing.speech import ScriptedRecognizer, ScriptedSynthesizer, scripted_speech
 
 SDP = {"content-type": "application/sdp"}
 
@@ -39,16 +45,43 @@ async def test_a_connection_too_many_is_told_when_to_come_again_and_the_others_g
         other.close()
 
 
-async def test_a_call_too_many_is_told_when_to_come_again(tmp_path: Path) -> None:
+async def test_a_full_house_is_503_with_a_time_at_every_door_and_no_fault_of_the_caller(
+    tmp_path: Path,
+) -> None:
+    lanes = Lanes()
+    speech = SpeechService(
+        scripted_speech(ScriptedRecognizer("Hello."), ScriptedSynthesizer()), lanes, most=0
+    )
+    settings = at_home(tmp_path, max_sessions=1)
+    doors: dict[str, dict[str, Any]] = {
+        "/v1/realtime/calls?model=gpt-realtime": {"data": OFFER, "headers": SDP},
+        "/api/chat-stream": {"json": {"prompt": "こんにちは"}},
+        "/api/chat_stream": {"json": {"prompt": "こんにちは", "userId": "u"}},
+        "/v1/audio/speech": {"json": {"model": "tts-1", "voice": "alloy", "input": "Hello."}},
+        "/v1/realtime/client_secrets": {"json": {}},
+        "/openai/realtimeapi/sessions": {"json": {"model": "gpt-realtime"}},
+        "/api/realtime/session": {},
+        "/api/tokens": {"json": {"scopes": ["chat"]}},
+    }
+    keys = EphemeralKeys(most=0)
     async with (
-        running(at_home(tmp_path, max_sessions=1), media=PaperMedia()) as server,
+        running(settings, keys=keys, speech=speech, media=PaperMedia()) as server,
         aiohttp.ClientSession(server.addresses[0]) as web,
         web.ws_connect("/v1/realtime?model=gpt-realtime") as first,
     ):
         await first.receive()
-        async with web.post("/v1/realtime/calls?model=gpt-realtime", data=OFFER, headers=SDP) as refused:
-            assert (refused.status, refused.headers["retry-after"]) == (429, "1")
-            assert (await refused.json())["error"]["code"] == "rate_limit_exceeded"
+        told: dict[str, tuple[int, str, bool]] = {}
+        for path, asked in doors.items():
+            async with web.post(path, **asked) as answer:
+                error = (await answer.json())["error"]
+                told[path] = answer.status, error["code"], int(answer.headers.get("retry-after", 0)) > 0
+                assert error["type"] == "server_error"
+        assert told == dict.fromkeys(doors, (503, "server_busy", True))
+        async with web.ws_connect("/v1/realtime?model=gpt-realtime") as late:
+            assert (await late.receive_json())["error"]["code"] == "server_busy"
+            await late.receive()
+            assert late.close_code == 1013
+    lanes.close()
 
 
 async def test_a_body_beyond_its_bound_is_not_kept(tmp_path: Path) -> None:

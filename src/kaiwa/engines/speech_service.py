@@ -44,7 +44,7 @@ class SpeechService:
         """Hold one of the places while the block lasts. Raises UpstreamError when all are taken."""
         if self._inside >= self._most:
             text = f"All {self._most} places for speech are taken. Try again later."
-            raise UpstreamError("rate_limit_exceeded", text, retryable=True)
+            raise UpstreamError("server_busy", text, retryable=True)
         self._inside += 1
         try:
             yield

@@ -13,14 +13,13 @@ from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kaiwa.errors import UpstreamError
 from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import BAD_KEY, Refusal
 from kaiwa.server.calls_live import LiveCalls, Seat
 from kaiwa.server.calls_offer import PostedOffer, read_posted
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.doors import Visitor
-from kaiwa.server.failures import failure
+from kaiwa.server.failures import failure, full
 from kaiwa.server.gate import limit_reached, out_of_scope
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_token
@@ -53,7 +52,7 @@ class Calls:
             return _refused(admitted)
         admitted = replace(admitted, own_events=offer.own_events)
         if self.holding.live >= admission.settings.max_sessions:
-            raise UpstreamError("rate_limit_exceeded", admission.no_room().message, retryable=True)
+            return full(admission.no_room().message)
         hold = await admission.doors.enter(visitor.caller)
         if isinstance(hold, LimitReached):
             return limit_reached(hold)

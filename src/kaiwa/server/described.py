@@ -98,7 +98,7 @@ CLIENT_SECRET: Final = Operation(
     "Mint a key for a page",
     "keys",
     {200: {JSON: Secret}},
-    (400, 413, 429),
+    (400, 413, 429, 503),
     takes={JSON: _WANTED_SECRET},
     body_needed=False,
 )
@@ -106,7 +106,7 @@ PREVIEW_SESSION: Final = Operation(
     "Mint a key for a page, as the preview does",
     "keys",
     {200: {JSON: {"type": "object", "required": ["client_secret"]}}},
-    (400, 413, 429),
+    (400, 413, 429, 503),
     takes={JSON: {"type": "object"}},
     body_needed=False,
 )
@@ -118,7 +118,7 @@ def page_session(agents: Sequence[str]) -> Operation:
         "Mint a key for a page that holds its own call",
         "pages",
         {200: {JSON: PageKey}},
-        (400, 429),
+        (400, 429, 503),
         query=(Query("agent", "Another agent than the served one.", {"enum": list(agents)}),),
     )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import JSONResponse
 
-from kaiwa.errors import INVALID_REQUEST, PeerError
+from kaiwa.errors import INVALID_REQUEST, SERVER_ERROR, PeerError
 
 TRY_AGAIN_S: Final = "1"
 
@@ -24,7 +24,12 @@ def failure(
     What is only now impossible says when to come again; who knows better replaces that.
     """
     body = {"error": {"message": message, "type": type, "code": code, "param": param}}
-    return JSONResponse(body, status, {"retry-after": TRY_AGAIN_S} if status == 503 else None)
+    return JSONResponse(body, status, {"retry-after": TRY_AGAIN_S} if status in (429, 503) else None)
+
+
+def full(message: str) -> JSONResponse:
+    """Say that the house has no room now. A caller's own limits are 429, and told by the gate."""
+    return failure(503, "server_busy", message, type=SERVER_ERROR)
 
 
 def failure_of(error: PeerError, status: int = 400) -> JSONResponse:

@@ -145,17 +145,15 @@ def _refused(error: PeerError) -> Response:
 
 
 def _unable(error: UpstreamError) -> Response:
-    """Answer for an engine that has no room (429) or failed (503)."""
+    """Answer for an engine that failed or has no room (503), or that a service limits (429)."""
     if error.code != "rate_limit_exceeded":
         return failure(503, error.code, error.message, type="server_error")
-    response = failure(429, error.code, error.message, type="rate_limit_error")
-    response.headers["retry-after"] = "1"
-    return response
+    return failure(429, error.code, error.message, type="rate_limit_error")
 
 
 def limit_reached(reached: LimitReached) -> Response:
     """Answer for a caller who has used up a limit."""
-    response = failure(429, "rate_limit_exceeded", reached.message, type="rate_limit_error")
+    response = failure(429, reached.code, reached.message, type=reached.type)
     response.headers.update(refusal_headers(reached))
     return response
 

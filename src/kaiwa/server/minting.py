@@ -23,7 +23,7 @@ from kaiwa.policy.caller import Caller
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import fitted, read_json
-from kaiwa.server.failures import failure
+from kaiwa.server.failures import full
 from kaiwa.session.mcp_rules import shown
 from kaiwa.session.settings import updated
 
@@ -72,7 +72,7 @@ class Minting:
         lifetime_s = USUAL_S if wanted.expires_after is None else wanted.expires_after.seconds
         minted = await self._mint(update, lifetime_s, request.state.caller)
         if minted is None:
-            return _too_many()
+            return too_many_keys()
         session = _shown("ga", minted.config)
         return JSONResponse({"value": minted.key, "expires_at": minted.expires_at, "session": session})
 
@@ -95,7 +95,7 @@ class Minting:
         except PeerError as error:
             raise _flat(error) from None
         if minted is None:
-            return _too_many()
+            return too_many_keys()
         secret = {"value": minted.key, "expires_at": minted.expires_at}
         return JSONResponse({**_shown("preview", minted.config), "client_secret": secret})
 
@@ -142,6 +142,6 @@ def _flat(error: PeerError) -> PeerError:
     return PeerError(error.code, message, param=None if param == "session" else param, type=error.type)
 
 
-def _too_many() -> Response:
+def too_many_keys() -> Response:
     text = "Too many ephemeral keys are alive. Try again when some have expired."
-    return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+    return full(text)

@@ -22,8 +22,9 @@ from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled
 from kaiwa.policy.shaping import check_model
 from kaiwa.server.admission import Admission
 from kaiwa.server.bodies import read_body
-from kaiwa.server.failures import failure, failure_of
+from kaiwa.server.failures import failure_of
 from kaiwa.server.ids import new_id
+from kaiwa.server.minting import too_many_keys
 from kaiwa.server.repeated import HEADER, IdempotencyKeys, KeyReused
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.jobs import Jobs
@@ -57,8 +58,7 @@ class SeedApi:
         agent = self._agent(request)
         minted = self.admission.keys.mint(self._config(agent), KEY_S, request.state.caller)
         if minted is None:
-            text = "Too many ephemeral keys are alive. Try again when some have expired."
-            return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+            return too_many_keys()
         await self.admission.doors.shared.share(*minted)
         key, what = minted
         body = {

@@ -14,6 +14,7 @@ from kaiwa.policy.caller import Caller, Scope
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
 from kaiwa.server.failures import failure
+from kaiwa.server.minting import too_many_keys
 from kaiwa.server.operations import JSON, Operation
 
 USUAL_S: Final = 600
@@ -38,7 +39,7 @@ TOKEN: Final = Operation(
     "Mint a scoped key for a page",
     "keys",
     {200: {JSON: Token}},
-    (400, 403, 413, 429),
+    (400, 403, 413, 429, 503),
     takes={JSON: Wanted},
 )
 
@@ -59,8 +60,7 @@ class Tokens:
             return failure(403, "insufficient_permissions", text, param="scopes")
         minted = self.keys.mint_scoped(wanted.scopes, wanted.expires_in, parent)
         if minted is None:
-            text = "Too many ephemeral keys are alive. Try again when some have expired."
-            return failure(429, "rate_limit_exceeded", text, type="rate_limit_error")
+            return too_many_keys()
         await self.shared.share(*minted)
         key, what = minted
         body = {"token": key, "expires_at": what.expires_at, "scopes": sorted(what.caller.scopes)}

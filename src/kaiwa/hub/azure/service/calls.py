@@ -154,7 +154,7 @@ async def add_user(asked: Asked) -> Response:
     try:
         commands = asked.hub.put_user(asked.named("user"), group, ttl_s)
     except HubException as full:
-        raise Fault(429, "Error.User.TooMany", str(full)) from None
+        raise Fault(503, "Error.User.TooMany", str(full)) from None
     await _carry_out(asked.hub, commands)
     return Response(status_code=200)
 

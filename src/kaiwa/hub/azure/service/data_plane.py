@@ -115,7 +115,7 @@ def _route(
         try:
             served_hub = service.hub(name)
         except TooManyHubs:
-            raise Fault(429, "Error.Hub.TooMany", "Too many hubs are in use.") from None
+            raise Fault(503, "Error.Hub.TooMany", "Too many hubs are in use.") from None
         await served_hub.switchboard.start()
         return await call.act(Asked(served_hub, name, request, served(request), service.keys.primary))
 

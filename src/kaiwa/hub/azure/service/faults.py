@@ -7,6 +7,8 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 INVALID: Final = "Error.Request.Invalid"
+_FULL: Final = 503
+_TRY_AGAIN_S: Final = "1"
 
 
 class Fault(Exception):
@@ -24,7 +26,10 @@ def answer_of(fault: Fault) -> Response:
     body: dict[str, Any] = {"code": fault.code, "message": fault.message, "details": []}
     if fault.target is not None:
         body["target"] = fault.target
-    return JSONResponse(body, fault.status, headers={"x-ms-error-code": fault.code})
+    headers = {"x-ms-error-code": fault.code}
+    if fault.status == _FULL:
+        headers["retry-after"] = _TRY_AGAIN_S
+    return JSONResponse(body, fault.status, headers=headers)
 
 
 def invalid(message: str, target: str | None = None) -> Fault:
