@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -30,6 +30,7 @@ from kaiwa.session.answers import Answers
 from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
 from kaiwa.session.floor import Floor
+from kaiwa.session.hearing import Hearing
 from kaiwa.session.input_audio import InputAudio
 from kaiwa.session.item_rules import wording
 from kaiwa.session.items import Items
@@ -44,7 +45,7 @@ from kaiwa.session.policy import HostPolicy
 from kaiwa.session.responses import LiveResponse
 from kaiwa.session.settings import updated
 from kaiwa.session.sounds import Sounds
-from kaiwa.session.transcripts import Transcripts, transcription_of
+from kaiwa.session.transcripts import Transcripts
 from kaiwa.session.user_turns import TurnNews, UserTurns
 
 GOING_AWAY = 1001
@@ -75,7 +76,7 @@ class HostSession:
         self.conversation = Conversation(ids("conv"), sounds)
         self._outbox = Outbox(ids)
         self._floor = Floor()
-        self._input = InputAudio(self.config.audio.input.format, policy.item_sound_bytes)
+        audio = InputAudio(self.config.audio.input.format, policy.item_sound_bytes)
         self._turns = UserTurns(policy, self._floor, ids)
         heard_only = truncating(self.conversation, self._outbox)
         self._paced = PacedOutput(policy.paced_output, self._outbox, self._floor, heard_only)
@@ -87,7 +88,10 @@ class HostSession:
         )
         self._transcripts = Transcripts(self._outbox, self.conversation)
         self._calls = CallLedger(policy.join_ms / 1000)
-        self._items = Items(self._outbox, self.conversation, self._input, self._transcripts, self._calls)
+        self._items = Items(self._outbox, self.conversation, audio, self._transcripts, self._calls)
+        self._hearing = Hearing(
+            policy, self._outbox, self.conversation, audio, self._turns, self._transcripts, self._items
+        )
         self._own = OwnCalls(tools, policy, self._outbox, self.conversation, self._calls, self._items)
         self._absence = Absence()
         self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
@@ -96,7 +100,7 @@ class HostSession:
         self._turns.configure(self._detection)
         self._outbox.send(server.SessionCreated, session=shown(self.config))
         self._listings.begin(servers, self.config.tools)
-        self._outbox.ask(engine.Listen(mode=self._listen_mode()))
+        self._hearing.listen(self.config.audio.input)
 
     # --- the doorway ---------------------------------------------------------------------------
 
@@ -197,27 +201,19 @@ class HostSession:
     def _detection(self) -> TurnDetection | None:
         return self.config.audio.input.turn_detection
 
-    def _listen_mode(self) -> Literal["off", "voice", "turns"]:
-        detection = self._detection
-        if detection is None:
-            return "off"
-        plain = isinstance(detection, ServerVad) and not self.policy.backchannels
-        return "voice" if plain else "turns"
-
     def _change_settings(self, event: client.SettingsChanged, now: float) -> None:
         locked = self.policy.lock_voice and self._answers.voiced
-        before, mode = self.config.audio.input, self._listen_mode()
+        before = self.config.audio.input
         self.config = updated(self.config, event.session, voice_locked=locked)
         after = self.config.audio.input
         if after.format != before.format:
-            self._input.set_format(after.format)
+            self._hearing.set_format(after.format)
         if after.turn_detection != before.turn_detection:
             self._follow(self._turns.configure(after.turn_detection), now)
             self._idle_at = None
             if self._turns.item_id != self._transcripts.followed:
                 self._transcripts.unfollow()
-        if self._listen_mode() != mode:
-            self._outbox.ask(engine.Listen(mode=self._listen_mode()))
+        self._hearing.listen(after)
         self._outbox.send(server.SessionUpdated, session=shown(self.config))
         if event.session.tools is not UNSET:
             self._listings.configure(self.config.tools)
@@ -225,69 +221,21 @@ class HostSession:
     # --- the user's audio ----------------------------------------------------------------------
 
     def _append_audio(self, event: client.AudioAppended, now: float) -> None:
-        if not event.audio:
-            return
-        pcm = self._input.append(event.audio, self.policy.max_buffer_ms)
-        if pcm:
-            self._outbox.ask(engine.Hear(pcm=pcm))
-        if self._detection is not None:
-            self._bound_buffer(now)
-        elif self._transcripts.followed is None:
-            item_id = self._turns.item_id if self._turns.announced else None
-            self._transcripts.follow(item_id, self._input.start_ms, self.config)
-
-    def _bound_buffer(self, now: float) -> None:
-        """Forget silence that was judged long ago; end a turn that fills the buffer."""
-        if self._input.buffered_ms > self.policy.max_buffer_ms - 1000:
-            self._follow(self._turns.cut(self._input.heard_ms), now)
-        keep_ms = self.policy.keep_silence_ms + self._turns.prefix_ms
-        old_ms = self._turns.judged_ms - keep_ms - self._input.start_ms
-        if old_ms > self.policy.discard_every_ms and self._turns.quiet:
-            self._input.forget(self._turns.judged_ms - keep_ms)
-            self._discard()
-
-    def _discard(self) -> None:
-        self._outbox.ask(engine.Discard(until_ms=self._input.start_ms))
+        if event.audio:
+            self._follow(self._hearing.append(event.audio, self.config), now)
 
     def _commit_audio(self, event: client.AudioCommitted, now: float) -> None:
-        self._input.check_commit(self.policy.min_commit_ms)
-        end_ms = self._input.heard_ms
-        item_id = self._turns.item_id if self._turns.announced else None
-        if item_id is None:
+        self._hearing.check_commit()
+        spoken_id = self._hearing.spoken_id
+        if spoken_id is None:
             self._own.consent.turn_began(heard=self._was_heard(now))
-        self._follow(self._turns.abandon(end_ms), now)
-        if item_id is None:
-            item_id = self._transcripts.followed or self._outbox.new_id("item")
-        elif self._detection is not None:
-            self._outbox.send(server.SpeechStopped, audio_end_ms=end_ms, item_id=item_id)
-        self._commit(item_id, self._input.start_ms, end_ms)
-        self._own.consent.turn_ended(item_id)
-
-    def _commit(self, item_id: str, start_ms: int, end_ms: int) -> None:
-        start_ms = max(start_ms, self._input.start_ms)
-        end_ms = max(start_ms, min(end_ms, self._input.heard_ms))
+        self._follow(self._hearing.abandon(), now)
         self._idle_at = None
-        self._outbox.send(
-            server.InputAudioCommitted, previous_item_id=self.conversation.last_id, item_id=item_id
-        )
-        self._items.show(item_id, self._heard(item_id, start_ms, end_ms))
-        self._outbox.ask(engine.Commit(item_id=item_id, start_ms=start_ms, end_ms=end_ms))
-        self._input.take(end_ms)
-        self._discard()
-        self._transcripts.commit(item_id, self.config)
-
-    def _heard(self, item_id: str, start_ms: int, end_ms: int) -> Entry:
-        entry = Entry(item=user_audio(item_id), audio_ms=end_ms - start_ms)
-        if audio := self._input.stretch(start_ms, end_ms):
-            entry.sound = self.conversation.sounds.keep(self.config.audio.input.format, audio)
-        return entry
+        self._own.consent.turn_ended(self._hearing.commit_all(spoken_id, self.config))
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
-        self._follow(self._turns.abandon(self._input.heard_ms), now)
-        self._input.take(self._input.heard_ms)
-        self._transcripts.unfollow()
-        self._discard()
-        self._outbox.send(server.InputAudioCleared)
+        self._follow(self._hearing.abandon(), now)
+        self._hearing.clear()
 
     def _clear_output(self, event: client.OutputAudioCleared, now: float) -> None:
         self._paced.cut(now)
@@ -310,9 +258,7 @@ class HostSession:
         self._idle_at = None
         self._own.remarks.broken()
         self._own.consent.turn_began(heard=self._was_heard(now))
-        start_ms = max(turn.start_ms, self._input.start_ms)
-        self._outbox.send(server.SpeechStarted, audio_start_ms=start_ms, item_id=turn.item_id)
-        self._transcripts.follow(turn.item_id, start_ms, self.config)
+        self._hearing.began(turn, self.config)
         if self._detection is None or not self._detection.interrupt_response:
             return
         if self._answers.active is not None:
@@ -329,19 +275,11 @@ class HostSession:
         generate = None
         if self._answers_turns() and self._answers.active is None and not self._calls.owed:
             generate = self._answers.foreseen(self._plan(), Entry(item=user_audio(pause.item_id)))
-        self._outbox.ask(
-            engine.Prepare(
-                item_id=pause.item_id,
-                start_ms=max(pause.start_ms, self._input.start_ms),
-                end_ms=pause.end_ms,
-                generate=generate,
-                transcribe=transcription_of(pause.item_id, self.config),
-            )
-        )
+        self._hearing.paused(pause, generate, self.config)
 
     def _end_turn(self, turn: user_turns.Ended) -> None:
-        self._outbox.send(server.SpeechStopped, audio_end_ms=turn.end_ms, item_id=turn.item_id)
-        self._commit(turn.item_id, turn.start_ms, turn.end_ms)
+        self._idle_at = None
+        self._hearing.ended(turn, self.config)
         self._own.consent.turn_ended(turn.item_id)
         if self._answers_turns():
             self._give_way()
@@ -360,13 +298,7 @@ class HostSession:
         if self._calls.any_running or self._remote.any_running or not self._floor_is_free():
             self._idle_at = now + detection.idle_timeout_ms / 1000
             return
-        end_ms = self._input.heard_ms
-        start_ms = max(self._input.taken_ms, end_ms - detection.idle_timeout_ms)
-        item_id = self._outbox.new_id("item")
-        self._outbox.send(
-            server.TimeoutTriggered, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id
-        )
-        self._commit(item_id, start_ms, end_ms)
+        self._hearing.commit_silence(detection.idle_timeout_ms, self.config)
         self._own.consent.silence_passed()
         if self._answers_turns():
             self._respond()
