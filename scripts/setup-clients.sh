@@ -14,6 +14,7 @@ missing_debian_packages() {
     command -v chromium >/dev/null || echo chromium
     [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || echo nginx-light # the balancers of deploy/
     command -v caddy >/dev/null || echo caddy
+    command -v systemd-analyze >/dev/null || echo systemd # nothing of it is started
 }
 
 began=$SECONDS

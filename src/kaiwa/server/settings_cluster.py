@@ -50,10 +50,10 @@ def about_processes(settings: UncheckedSettings) -> Iterator[Wrong]:
         yield (
             "KAIWA_CHAINLIT",
             "belongs to one process, and there is more than one worker (KAIWA_WORKERS).",
-            "Start the page beside a server of its own (`kaiwa chainlit`), or use one worker.",
+            "Run the page by itself (docs/chainlit.md), or use one worker.",
             (
                 "1 つのプロセスに属するページですが、ワーカーが複数あります(KAIWA_WORKERS)。",
-                "ページを別に起動する(`kaiwa chainlit`)か、ワーカーを 1 つにしてください。",
+                "ページを単独で起動する(docs/chainlit.md)か、ワーカーを 1 つにしてください。",
             ),
         )
     fixed = [port for port in settings.rtc_port if port]
