@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaiwa.events.budget import Charge
 from kaiwa.events.engine import EngineCommand
 from kaiwa.events.server import ServerEvent
 from kaiwa.events.tools import ToolCall, ToolListing
@@ -43,4 +44,4 @@ class Hang(Value, kw_only=True):
     reason: str
 
 
-Action = Send | Ask | RunTool | StopTool | ListTools | ForgetTools | Hang
+Action = Send | Ask | RunTool | StopTool | ListTools | ForgetTools | Charge | Hang

@@ -50,6 +50,29 @@ class SessionResumed(_OwnEvent, tag="kaiwa.session.resumed", kw_only=True):
     last_client_event_id: str | None = None
 
 
+class CostTold(_OwnEvent, tag="kaiwa.cost", kw_only=True):
+    """What the session has cost so far. `estimated`: a part is of answers that go on."""
+
+    tokens: int
+    money: float
+    currency: str
+    estimated: bool
+
+
+class BudgetNearTold(_OwnEvent, tag="kaiwa.budget.near", kw_only=True):
+    """So much of a budget is used: the agent says so, and the session goes on."""
+
+    budget: str
+    used_share: float
+
+
+class BudgetSpentTold(_OwnEvent, tag="kaiwa.budget.spent", kw_only=True):
+    """A budget is used up: the agent takes its leave, and the session ends."""
+
+    budget: str
+    message: str
+
+
 class ResumeAsked(Value, tag_field="type", tag="kaiwa.session.resume", kw_only=True):
     """A peer's first word in a new connection: it comes back to its session."""
 
@@ -60,5 +83,21 @@ class ResumeAsked(Value, tag_field="type", tag="kaiwa.session.resume", kw_only=T
         return f"ResumeAsked(last_event_id={self.last_event_id!r})"
 
 
-OwnEvent = ToolProgressed | WordsHeard | SessionResumable | SessionResumed
-OWN_EVENTS = (ToolProgressed, WordsHeard, SessionResumable, SessionResumed)
+OwnEvent = (
+    ToolProgressed
+    | WordsHeard
+    | SessionResumable
+    | SessionResumed
+    | CostTold
+    | BudgetNearTold
+    | BudgetSpentTold
+)
+OWN_EVENTS = (
+    ToolProgressed,
+    WordsHeard,
+    SessionResumable,
+    SessionResumed,
+    CostTold,
+    BudgetNearTold,
+    BudgetSpentTold,
+)

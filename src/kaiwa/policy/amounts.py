@@ -63,6 +63,11 @@ class Limit(Value, frozen=True, kw_only=True):
         """Return it as the policy file writes it, `tokens_per_minute`."""
         return f"{self.kind}_per_{self.per}"
 
+    @property
+    def is_budget(self) -> bool:
+        """Whether it bounds what is spent, and not how fast one may go."""
+        return self.per == "day" and self.kind != "requests"
+
 
 class Standing(Value, frozen=True, kw_only=True):
     """How a limit stood when it was asked: what is left, and when it is whole again."""
@@ -76,11 +81,13 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     """What a request reserves before it runs: as much as is left up to `most`, and never under `least`.
 
     So an answer that may be long runs with what is left of a budget, and ends there. `least` None: all of
-    `most` or nothing.
+    `most` or nothing. `ahead` False: nothing is reserved for what comes later, each use is charged at once
+    and even over a limit. So calls count that last through many windows, and hold up no others.
     """
 
     most: Amount
     least: Amount | None = None
+    ahead: bool = True
 
     @property
     def needed(self) -> Amount:

@@ -40,6 +40,9 @@ class Caller(Value, frozen=True, kw_only=True):
     tools: tuple[str, ...] | None = None
     other_tools: Literal["refuse", "strip"] = "refuse"
     limits: tuple[Limit, ...] = ()
+    session_tokens: int | None = None
+    session_money: int | None = None
+    """What each of their sessions may use, tokens and money; None: whatever their limits leave."""
     good_until: float | None = None
     """When the token ends that they came with (Unix seconds); what they have made ends then too."""
 

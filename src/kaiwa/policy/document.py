@@ -41,6 +41,12 @@ class Policy(Value, frozen=True, kw_only=True):
     tokens_per_day: Count | None = None
     money_per_minute: Money | None = None
     money_per_day: Money | None = None
+    tokens_per_session: Count | None = None
+    money_per_session: Money | None = None
+
+    @property
+    def session_money(self) -> int | None:
+        return None if self.money_per_session is None else round(self.money_per_session * NANO)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -104,6 +110,8 @@ class Document(Value, frozen=True, kw_only=True):
             tools=policy.tools,
             other_tools=policy.other_tools,
             limits=policy.limits,
+            session_tokens=policy.tokens_per_session,
+            session_money=policy.session_money,
         )
 
 

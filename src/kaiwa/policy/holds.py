@@ -10,12 +10,13 @@ A hold that is neither settled nor released stays charged as far as it was spent
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
 from kaiwa.events.value import Value
-from kaiwa.policy.amounts import Amount, Limit, Standing, Want
+from kaiwa.policy.amounts import NANO, Amount, Kind, Limit, Standing, Want
 from kaiwa.policy.caller import Caller
 
 
@@ -27,18 +28,42 @@ class LimitReached(Value, frozen=True, kw_only=True):
     standing: tuple[Standing, ...] = ()
 
     @property
+    def code(self) -> str:
+        """Return the field's word for it: a quota is used up, or a rate is."""
+        return "insufficient_quota" if self.limit.is_budget else "rate_limit_exceeded"
+
+    @property
+    def type(self) -> str:
+        return "insufficient_quota" if self.limit.is_budget else "rate_limit_error"
+
+    @property
     def message(self) -> str:
         """Return the sentence that a client may read."""
-        most = f"{self.limit.most / 1e9:g}" if self.limit.kind == "money" else str(self.limit.most)
+        most = shown_amount(self.limit.kind, self.limit.most)
         wait = max(1, round(self.retry_after_s))
+        if self.limit.is_budget:
+            return (
+                f"You exceeded your current quota: {self.limit.kind} per {self.limit.per}, limit {most}. "
+                f"It is whole again in {wait}s; who runs this server can raise {self.limit.name}."
+            )
         return (
             f"Rate limit reached: {self.limit.kind} per {self.limit.per}, limit {most}. "
             f"Please try again in {wait}s."
         )
 
 
+def shown_amount(kind: Kind, amount: int) -> str:
+    """Return an amount as people write it: money in whole units of its currency."""
+    return f"{amount / NANO:g}" if kind == "money" else str(amount)
+
+
 class Hold(Protocol):
-    """Reserved until it is settled or released. Not for several tasks at once."""
+    """Reserved until it is settled or released. Not for several tasks at once.
+
+    `changed` is called whenever the ledger has answered, which may be later than `spend`.
+    """
+
+    changed: Callable[[], None]
 
     @property
     def granted(self) -> Amount:
@@ -48,6 +73,11 @@ class Hold(Protocol):
     @property
     def standing(self) -> tuple[Standing, ...]:
         """The caller's limits as they stood when this was first asked, for the headers of an answer."""
+        ...
+
+    @property
+    def current(self) -> tuple[Standing, ...]:
+        """The caller's limits as far as is known now; what is reserved here and not spent is left."""
         ...
 
     @property

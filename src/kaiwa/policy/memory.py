@@ -30,7 +30,7 @@ class MemoryLedger:
         outcome = self.book.reserve(caller.spends, caller.limits, want, now)
         if isinstance(outcome, LimitReached):
             return outcome
-        return MemoryHold(self, caller, outcome)
+        return MemoryHold(self, caller, outcome, ahead=want.ahead)
 
     async def standing(self, caller: Caller) -> tuple[Standing, ...]:
         return self.book.standing(caller.spends, caller.limits, self.clock())
@@ -44,8 +44,8 @@ class MemoryLedger:
 class MemoryHold(CountedHold):
     """Asks for more only when its share is used up: that costs nothing here."""
 
-    def __init__(self, ledger: MemoryLedger, caller: Caller, grant: Grant) -> None:
-        super().__init__(caller, grant.amount)
+    def __init__(self, ledger: MemoryLedger, caller: Caller, grant: Grant, *, ahead: bool) -> None:
+        super().__init__(caller, grant.amount, ahead=ahead)
         self._ledger = ledger
         self._grant = grant
         self._standing: tuple[Standing, ...] | None = None
@@ -53,9 +53,12 @@ class MemoryHold(CountedHold):
     @property
     def standing(self) -> tuple[Standing, ...]:
         if self._standing is None:
-            caller, ledger = self.caller, self._ledger
-            self._standing = ledger.book.standing(caller.spends, caller.limits, ledger.clock())
+            self._standing = self._known()
         return self._standing
+
+    def _known(self) -> tuple[Standing, ...]:
+        caller, ledger = self.caller, self._ledger
+        return ledger.book.standing(caller.spends, caller.limits, ledger.clock())
 
     def _is_short(self) -> bool:
         return self._over(self._share)

@@ -1,7 +1,7 @@
 """What tokens cost: a table by model that the operator edits. Knows names and numbers, counts nothing.
 
 A table is JSON or TOML: the prices of a million tokens by kind, and under `models` those of single models.
-`text_input = 0.15` says the same as `input = 0.15`.
+`text_input = 0.15` says the same as `input = 0.15`; `audio_minute` is what models cost that are paid by time.
 
     currency = "USD"
     [models."gpt-4o-mini*"]
@@ -26,12 +26,15 @@ _MILLION: Final = 1_000_000
 # Clients choose names freely; these are remembered.
 _KNOWN_MODELS: Final = 256
 _KINDS: Final = ("text_input", "text_input_cached", "audio_input", "audio_input_cached", "text_output",
-                 "audio_output")  # fmt: skip
+                 "audio_output", "audio_minute")  # fmt: skip
 _SHORT: Final = {"input": "text_input", "cached": "text_input_cached", "output": "text_output"}
 
 
 class TokensUsed(Value, frozen=True, kw_only=True):
-    """The tokens of one answer, as a service tells its usage. Cached ones and audio are part of the whole."""
+    """The tokens of one answer, as a service tells its usage. Cached ones and audio are part of the whole.
+
+    `seconds`: of sound, where a model is paid by time.
+    """
 
     input: int = 0
     cached: int = 0
@@ -39,6 +42,7 @@ class TokensUsed(Value, frozen=True, kw_only=True):
     audio_input: int = 0
     audio_cached: int = 0
     audio_output: int = 0
+    seconds: float = 0
 
 
 class Pricing(Protocol):
@@ -50,7 +54,10 @@ class Pricing(Protocol):
 
 
 class Rates(Value, frozen=True, kw_only=True):
-    """What a million tokens of each kind cost. Cached ones cost as others where no price is given."""
+    """What a million tokens of each kind cost. Cached ones cost as others where no price is given.
+
+    `audio_minute`: what a minute of sound costs.
+    """
 
     text_input: float = 0
     text_input_cached: float | None = None
@@ -58,6 +65,7 @@ class Rates(Value, frozen=True, kw_only=True):
     audio_input_cached: float | None = None
     text_output: float = 0
     audio_output: float = 0
+    audio_minute: float = 0
 
     def cost(self, used: TokensUsed) -> int:
         """Return the price in billionths of the currency."""
@@ -71,7 +79,7 @@ class Rates(Value, frozen=True, kw_only=True):
             + (used.output - used.audio_output) * self.text_output
             + used.audio_output * self.audio_output
         )
-        return round(total * (NANO // _MILLION))
+        return round(total * (NANO // _MILLION) + used.seconds / 60 * self.audio_minute * NANO)
 
 
 class PriceTable:

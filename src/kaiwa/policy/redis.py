@@ -115,7 +115,7 @@ class RedisLedger:
             return await self._without(caller, want)
         if not answer.ok:
             return answer.refusal()
-        hold = RedisHold(self, caller, order.hold_id, answer)
+        hold = RedisHold(self, caller, order.hold_id, answer, ahead=want.ahead)
         self._live[order.hold_id] = hold
         return hold
 
@@ -247,10 +247,12 @@ class RedisLedger:
 class RedisHold(CountedHold):
     """Asks for more when three quarters of its share are used up, and goes on until it hears the answer."""
 
-    def __init__(self, ledger: RedisLedger, caller: Caller, hold_id: str, answer: Answer) -> None:
-        super().__init__(caller, answer.amount)
+    def __init__(
+        self, ledger: RedisLedger, caller: Caller, hold_id: str, answer: Answer, *, ahead: bool
+    ) -> None:
+        super().__init__(caller, answer.amount, ahead=ahead)
         self.id = hold_id
-        self._standing = answer.standing
+        self._standing = self._newest = answer.standing
         self._ledger = ledger
         self._asked: Amount | None = None
         self._final: Amount | None = None
@@ -258,6 +260,9 @@ class RedisHold(CountedHold):
     @property
     def standing(self) -> tuple[Standing, ...]:
         return self._standing
+
+    def _known(self) -> tuple[Standing, ...]:
+        return self._newest
 
     @property
     def renewal(self) -> Order:
@@ -285,7 +290,10 @@ class RedisHold(CountedHold):
         settled, self._asked = self._asked, None
         assert settled is not None, "an answer follows a question"
         if answer is not None:
+            self._newest = answer.standing
             self._took(answer.amount if answer.ok else answer.refusal(), settled)
+            if not self._ahead and not self._ended and self._is_short():
+                self._ask_for_more(self._more())  # what was used while the ledger was asked
         if self._final is not None:
             self._write_end(self._final - self._before)
 

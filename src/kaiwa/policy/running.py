@@ -6,9 +6,12 @@ Knows amounts; where the books are kept is its ledger's affair.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
+
+from msgspec import structs
 
 from kaiwa.policy.amounts import NOTHING, Amount, Kind, Limit, Standing, Want
 from kaiwa.policy.caller import Caller
@@ -23,9 +26,11 @@ class FreeHold:
 
     reached: Limit | None = None
     standing: tuple[Standing, ...] = ()
+    current: tuple[Standing, ...] = ()
 
     def __init__(self, granted: Amount = NOTHING) -> None:
         self.granted = granted
+        self.changed: Callable[[], None] = _nobody_asks
 
     def spend(self, used: Amount) -> bool:
         return True
@@ -48,10 +53,12 @@ class FreeHold:
 class CountedHold(ABC):
     """The hold of a caller with limits. `_before` was spent of earlier grants, `_spent` of this one."""
 
-    def __init__(self, caller: Caller, granted: Amount) -> None:
+    def __init__(self, caller: Caller, granted: Amount, *, ahead: bool = True) -> None:
         self.caller = caller
         self.granted = granted
+        self.changed: Callable[[], None] = _nobody_asks
         self.reached: Limit | None = None
+        self._ahead = ahead
         self._share = granted
         self._before = NOTHING
         self._spent = Amount(requests=granted.requests)
@@ -60,6 +67,21 @@ class CountedHold(ABC):
     @property
     @abstractmethod
     def standing(self) -> tuple[Standing, ...]: ...
+
+    @property
+    def current(self) -> tuple[Standing, ...]:
+        return tuple(
+            structs.replace(one, remaining=one.remaining + max(0, self._unspent.of(one.limit.kind)))
+            for one in self._known()
+        )
+
+    @property
+    def _unspent(self) -> Amount:
+        return self._share - self._spent
+
+    @abstractmethod
+    def _known(self) -> tuple[Standing, ...]:
+        """Return how the limits stand, as the ledger said last."""
 
     @cached_property
     def _kinds(self) -> tuple[Kind, ...]:
@@ -73,7 +95,7 @@ class CountedHold(ABC):
 
     def spend(self, used: Amount) -> bool:
         self._spent = self._spent + used
-        if self._ended or self.reached is not None:
+        if self._ended or (self._ahead and self.reached is not None):
             return False
         if self._is_short():
             self._ask_for_more(self._more())
@@ -112,6 +134,8 @@ class CountedHold(ABC):
 
     def _more(self) -> Want:
         """What to ask for: the tokens and the money that go on being used."""
+        if not self._ahead:
+            return Want(most=Amount(**dict.fromkeys(self._kinds, 1)), least=NOTHING)
         steps = {kind: max(STEP[kind], self.spent.of(kind) // 4) for kind in self._kinds}
         return Want(most=Amount(**steps), least=NOTHING)
 
@@ -123,4 +147,10 @@ class CountedHold(ABC):
             self.reached = outcome.limit
             self._share = NOTHING
         else:
+            self.reached = None
             self._share = outcome
+        self.changed()
+
+
+def _nobody_asks() -> None:
+    """What `changed` is until somebody wants to know."""

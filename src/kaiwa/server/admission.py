@@ -109,7 +109,7 @@ class Admission:
         except UpstreamError as away:
             return Refusal(away.code, away.message, 1013, "server_error")
         if isinstance(hold, LimitReached):
-            return Refusal("rate_limit_exceeded", hold.message, 4029, "rate_limit_error")
+            return Refusal(hold.code, hold.message, 4029, hold.type)
         return hold
 
     def first_session(self, agent: Agent, model: str) -> SessionConfig:

@@ -153,7 +153,7 @@ def _unable(error: UpstreamError) -> Response:
 
 def limit_reached(reached: LimitReached) -> Response:
     """Answer for a caller who has used up a limit."""
-    response = failure(429, "rate_limit_exceeded", reached.message, type="rate_limit_error")
+    response = failure(429, reached.code, reached.message, type=reached.type)
     response.headers.update(refusal_headers(reached))
     return response
 

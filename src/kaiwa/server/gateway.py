@@ -261,7 +261,7 @@ def _asks(request: Request, name: str) -> bool:
 
 
 def _limited(reached: LimitReached) -> Response:
-    response = failure(429, "rate_limit_exceeded", reached.message, type="rate_limit_error")
+    response = failure(429, reached.code, reached.message, type=reached.type)
     response.headers.update(refusal_headers(reached))
     return response
 
