@@ -129,6 +129,13 @@ class Answers:
         reason = "turn_detected" if by_speech else "client_cancelled"
         self._end(response, "cancelled", Cancelled(reason=reason), None)
 
+    def stop_speaking(self) -> bool:
+        """Cancel the answer that is spoken now; return whether there was one."""
+        speaking = self.active if self.active is not None and self.active.plan.spoken else None
+        if speaking is not None:
+            self.cancel(speaking, by_speech=False)
+        return speaking is not None
+
     def fail_all(self, error: FailureDetail) -> None:
         for response in list(self._all()):
             self._outbox.ask(engine.Stop(response_id=response.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kaiwa.errors import SERVER_ERROR, PeerError
+from kaiwa.events.client import FrameRejected
 
 EXPIRED = "Your session hit the maximum duration of {minutes} minutes."
 
@@ -161,3 +162,13 @@ def answered_request(request_id: str) -> PeerError:
 def duplicate_call(call_id: str) -> PeerError:
     message = f"Error adding item: a call with id '{call_id}' already exists."
     return PeerError("invalid_value", message, param="item.call_id")
+
+
+def rejected(frame: FrameRejected) -> PeerError:
+    return PeerError(
+        frame.code,
+        frame.message,
+        param=frame.param,
+        event_id=frame.rejected_event_id,
+        type=frame.error_type,
+    )

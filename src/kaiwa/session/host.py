@@ -17,11 +17,10 @@ from kaiwa.errors import PeerError
 from kaiwa.events import client, engine, server, tools
 from kaiwa.events.actions import Action
 from kaiwa.events.client import ClientEvent, ResponseParams
-from kaiwa.events.config import ServerVad, SessionConfig, TurnDetection
+from kaiwa.events.config import SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
 from kaiwa.events.items import McpApprovalResponse, Message
 from kaiwa.events.own import SessionResumed
-from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolEvent, ToolProgress, ToolSpec
 from kaiwa.events.usage import Usage
 from kaiwa.session import errors, user_turns
@@ -29,6 +28,7 @@ from kaiwa.session.absence import GO_ON, Absence
 from kaiwa.session.answers import Answers
 from kaiwa.session.calls import CallLedger
 from kaiwa.session.conversation import Conversation, Entry, user_audio
+from kaiwa.session.ending import Ending
 from kaiwa.session.floor import Floor
 from kaiwa.session.hearing import Hearing
 from kaiwa.session.input_audio import InputAudio
@@ -44,12 +44,11 @@ from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
 from kaiwa.session.responses import LiveResponse
 from kaiwa.session.settings import updated
+from kaiwa.session.silence import Silence
 from kaiwa.session.sounds import Sounds
 from kaiwa.session.transcripts import Transcripts
 from kaiwa.session.user_turns import TurnNews, UserTurns
 
-GOING_AWAY = 1001
-INTERNAL_ERROR = 1011
 USUAL = HostPolicy()
 AS_CONFIGURED = ResponseParams()
 # An answer to results must be free to speak: a forced call would call for ever.
@@ -95,7 +94,8 @@ class HostSession:
         self._own = OwnCalls(tools, policy, self._outbox, self.conversation, self._calls, self._items)
         self._absence = Absence()
         self._expires_at = None if policy.lifetime_s is None else now + policy.lifetime_s
-        self._idle_at: float | None = None
+        self._silence = Silence()
+        self._ending = Ending(policy.lifetime_s, self._outbox, self._answers, self._own, self._remote)
         self._handlers = self._handlers_by_type()
         self._turns.configure(self._detection)
         self._outbox.send(server.SessionCreated, session=shown(self.config))
@@ -120,7 +120,7 @@ class HostSession:
         moments = (
             self._expires_at,
             self._turns.deadline,
-            self._idle_at,
+            self._silence.due_at,
             self._paced.drained_at(),
             self._say_next_at(),
             self._remote.due_at if self._answers.active is None else None,
@@ -131,12 +131,11 @@ class HostSession:
         if self._outbox.closed:
             return
         if self._expires_at is not None and now >= self._expires_at:
-            self._expire()
+            self._ending.expire()
             return
         self._follow(self._turns.handle_timer(now), now)
         self._paced.handle_timer(now)
-        if self._idle_at is not None and now >= self._idle_at:
-            self._time_out(now)
+        self._answer_silence(now)
         due_at = self._remote.due_at
         if due_at is not None and now >= due_at and self._answers.active is None:
             self._answers.make_approved(self._plan())
@@ -176,8 +175,8 @@ class HostSession:
             client.ItemDeleteRequested: self._delete_item,
             client.ResponseRequested: self._request_response,
             client.ResponseCancelled: self._cancel_response,
-            client.FrameRejected: self._reject_frame,
-            client.PeerGone: self._leave,
+            client.FrameRejected: lambda event, now: self._outbox.fail(errors.rejected(event)),
+            client.PeerGone: lambda event, now: self._ending.leave(),
             client.PeerLost: self._lose_peer,
             client.PeerReturned: self._welcome_back,
             engine.TextDelta: lambda event, now: answers.say(event),
@@ -188,7 +187,7 @@ class HostSession:
             engine.TranscriptDelta: lambda event, now: transcripts.piece(event),
             engine.TranscriptDone: self._take_words,
             engine.TranscriptFailed: lambda event, now: transcripts.failed(event),
-            engine.EngineFailed: self._lose_engine,
+            engine.EngineFailed: lambda event, now: self._ending.lose_engine(event),
             tools.ToolProgress: lambda event, now: self._own.report(event),
             tools.ToolSaid: lambda event, now: self._own.say(event),
             tools.ToolSettled: self._settle_call,
@@ -210,7 +209,7 @@ class HostSession:
             self._hearing.set_format(after.format)
         if after.turn_detection != before.turn_detection:
             self._follow(self._turns.configure(after.turn_detection), now)
-            self._idle_at = None
+            self._silence.broken()
             if self._turns.item_id != self._transcripts.followed:
                 self._transcripts.unfollow()
         self._hearing.listen(after)
@@ -230,7 +229,7 @@ class HostSession:
         if spoken_id is None:
             self._own.consent.turn_began(heard=self._was_heard(now))
         self._follow(self._hearing.abandon(), now)
-        self._idle_at = None
+        self._silence.broken()
         self._own.consent.turn_ended(self._hearing.commit_all(spoken_id, self.config))
 
     def _clear_audio(self, event: client.AudioCleared, now: float) -> None:
@@ -255,7 +254,7 @@ class HostSession:
                     self._end_turn(fact)
 
     def _begin_turn(self, turn: user_turns.Began, now: float) -> None:
-        self._idle_at = None
+        self._silence.broken()
         self._own.remarks.broken()
         self._own.consent.turn_began(heard=self._was_heard(now))
         self._hearing.began(turn, self.config)
@@ -278,7 +277,7 @@ class HostSession:
         self._hearing.paused(pause, generate, self.config)
 
     def _end_turn(self, turn: user_turns.Ended) -> None:
-        self._idle_at = None
+        self._silence.broken()
         self._hearing.ended(turn, self.config)
         self._own.consent.turn_ended(turn.item_id)
         if self._answers_turns():
@@ -289,16 +288,15 @@ class HostSession:
         detection = self._detection
         return detection is not None and detection.create_response and self.config.type == "realtime"
 
-    def _time_out(self, now: float) -> None:
-        """The user said nothing for long: answer the silence (idle_timeout_ms)."""
-        self._idle_at = None
-        detection = self._detection
-        if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
+    def _answer_silence(self, now: float) -> None:
+        """The user said nothing for long: answer that, unless something else is going on."""
+        lasted_ms = self._silence.passed(now)
+        if lasted_ms is None:
             return
         if self._calls.any_running or self._remote.any_running or not self._floor_is_free():
-            self._idle_at = now + detection.idle_timeout_ms / 1000
+            self._silence.begins(self._detection, now)
             return
-        self._hearing.commit_silence(detection.idle_timeout_ms, self.config)
+        self._hearing.commit_silence(lasted_ms, self.config)
         self._own.consent.silence_passed()
         if self._answers_turns():
             self._respond()
@@ -345,7 +343,7 @@ class HostSession:
     def _start(self, plan: Plan) -> None:
         self._answers.start(plan)
         if plan.in_conversation:
-            self._idle_at = None
+            self._silence.broken()
             self._own.remarks.broken()
             self._calls.paid()
             self._mark_beginning()
@@ -385,9 +383,8 @@ class HostSession:
         was_active = self._answers.finish(event, now)
         if was_active and response is not None:
             self._note_end(response, event, now)
-        detection = self._detection
-        if was_active and isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
-            self._idle_at = max(self._floor.until, now) + detection.idle_timeout_ms / 1000
+        if was_active:
+            self._silence.begins(self._detection, max(self._floor.until, now))
 
     def _note_end(self, response: LiveResponse, event: engine.GenerationEnded, now: float) -> None:
         """Note what the end of a response of the conversation means for calls."""
@@ -438,17 +435,14 @@ class HostSession:
             plan = self._plan(WITHOUT_FORCE)
             words = replace(plan, tools=(), remote={}, words=remark.text, passing=remark.passing)
             self._answers.start(words)
-            self._idle_at = None
+            self._silence.broken()
             self._mark_beginning()
 
     # --- the peer's connection -----------------------------------------------------------------
 
     def _lose_peer(self, event: client.PeerLost, now: float) -> None:
         """Say nothing more where the server plays the sound; elsewhere the peer gets all of it later."""
-        active = self._answers.active
-        speaking = self._paced.enabled and active is not None and active.plan.spoken
-        if speaking and active is not None:
-            self._answers.cancel(active, by_speech=False)
+        speaking = self._paced.enabled and self._answers.stop_speaking()
         cut_off = self._paced.lose(now - event.silent_s, now)
         self._absence.begin(cut_off=cut_off or speaking)
 
@@ -464,37 +458,3 @@ class HostSession:
                 told = "\n\n".join(part for part in (self.config.instructions, GO_ON) if part)
                 params = msgspec.structs.replace(WITHOUT_FORCE, instructions=told)
             self._start(self._plan(params))
-
-    # --- the end -------------------------------------------------------------------------------
-
-    def _reject_frame(self, event: client.FrameRejected, now: float) -> None:
-        error = PeerError(
-            event.code,
-            event.message,
-            param=event.param,
-            event_id=event.rejected_event_id,
-            type=event.error_type,
-        )
-        self._outbox.fail(error)
-
-    def _expire(self) -> None:
-        error = errors.session_expired(round((self.policy.lifetime_s or 0) / 60))
-        self._answers.fail_all(FailureDetail(type=error.type, code=error.code, message=error.message))
-        self._stop_everything()
-        self._outbox.fail(error)
-        self._outbox.hang(GOING_AWAY, error.message)
-
-    def _lose_engine(self, event: engine.EngineFailed, now: float) -> None:
-        self._answers.fail_all(event.error)
-        self._stop_everything()
-        self._outbox.fail(errors.engine_lost(event.error.message))
-        self._outbox.hang(INTERNAL_ERROR, "The engine was lost.")
-
-    def _leave(self, event: client.PeerGone, now: float) -> None:
-        self._stop_everything()
-        self._outbox.close()
-
-    def _stop_everything(self) -> None:
-        self._answers.stop_all()
-        for call_id in (*self._own.stop_all(), *self._remote.stop_all()):
-            self._outbox.stop_tool(call_id)
