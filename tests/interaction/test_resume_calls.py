@@ -1,4 +1,5 @@
-"""A call that is lost goes on over a WebSocket: nothing is said into nothing, and nothing is said twice."""
+"""A call that is lost goes on over a WebSocket or another call, and a WebSocket's session as a call: nothing is
+said into nothing, and nothing is said twice."""
 
 from __future__ import annotations
 
@@ -29,13 +30,35 @@ class Caller:
     def __init__(self, house: House, media: PaperMedia, http: aiohttp.ClientSession) -> None:
         self._house, self._media, self._http = house, media, http
         self.talk = Talk(house)
+        self.location = ""
 
     async def dial(self) -> PaperCall:
-        url = self._house.url.replace("ws", "http", 1) + "/calls?model=desk&resume=on"
-        async with self._http.post(url, data=OFFER, headers=ASKED) as answer:
+        async with self._offered("model=desk&resume=on") as answer:
             assert answer.status == 201
             self.talk.token = answer.headers["x-kaiwa-resume"]
+            self.location = answer.headers["location"]
         return self._media.calls[-1]
+
+    async def dial_again(self, last_event_id: str) -> PaperCall:
+        """Come back as a call."""
+        query = f"resume={self.talk.token}&last_event_id={last_event_id}&kaiwa_events=on"
+        async with self._offered(query) as answer:
+            assert answer.status == 201, await answer.text()
+            self.location = answer.headers["location"]
+        return self._media.calls[-1]
+
+    async def refused(self, query: str) -> tuple[int, str]:
+        async with self._offered(query) as answer:
+            return answer.status, (await answer.json())["error"]["code"]
+
+    async def hang_up(self) -> None:
+        url = f"{self._house.url.replace('ws', 'http', 1).removesuffix('/v1/realtime')}{self.location}/hangup"
+        async with self._http.post(url, headers={"api-key": KEY}) as answer:
+            assert answer.status == 200
+
+    def _offered(self, query: str) -> Any:
+        url = self._house.url.replace("ws", "http", 1)
+        return self._http.post(f"{url}/calls?{query}", data=OFFER, headers=ASKED)
 
 
 @pytest.fixture
@@ -112,3 +135,74 @@ async def test_an_answer_cut_off_by_a_lost_call_goes_on_where_it_was_heard(
         assert answer["transcript"] and words.endswith(answer["transcript"])
         deltas = [f for f in talk.heard if f["type"] == "response.output_audio.delta"]
         assert {frame["item_id"] for frame in deltas} == {answer["item_id"]}
+
+
+@pytest.mark.parametrize("relayed", [False, True], ids=["host", "relay"])
+async def test_a_socket_that_breaks_comes_back_as_a_call_with_every_word_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service, relayed: bool
+) -> None:
+    words = " ".join(f"word{number}" for number in range(20))
+    async with calling(tmp_path, monkeypatch, service if relayed else None) as (caller, _):
+        talk = caller.talk
+        await talk.begin()
+        await talk.send("session.update", session={"type": "realtime", "output_modalities": ["audio"]})
+        await talk.until("session.updated")
+        await talk.say(f"slowly {words}")
+        for _ in range(4):
+            await talk.until("response.output_audio.delta")
+        last = talk.last_id
+        talk.drop()
+        call = await caller.dial_again(last)
+        await call.until("session.created")
+        assert (await call.until("kaiwa.session.resumed"))["retold"] is False
+        began = len(talk.heard)
+        while talk.heard[-1]["type"] != "response.done":
+            talk.heard.append(await call.until_it(lambda frame: True))
+        told = [f["delta"] for f in talk.heard if f["type"] == "response.output_audio_transcript.delta"]
+        assert "".join(told) == words
+        ids = [frame["event_id"] for frame in talk.heard]
+        assert len(ids) == len(set(ids))
+        assert call.transport.sound, "what is said from here on is heard"
+        assert "response.output_audio.delta" not in {frame["type"] for frame in talk.heard[began:]}
+        assert "output_audio_buffer.started" in {frame["type"] for frame in talk.heard[began:]}
+
+        call.ask("book")  # whoever returned is heard, too
+        await call.until("response.function_call_arguments.done" if not relayed else "response.done")
+        await caller.hang_up()
+        assert call.ended.is_set()
+
+
+@pytest.mark.parametrize("relayed", [False, True], ids=["host", "relay"])
+async def test_a_call_lost_within_a_tool_comes_back_as_a_call_and_hears_its_result_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service, relayed: bool
+) -> None:
+    async with calling(tmp_path, monkeypatch, service if relayed else None) as (caller, house):
+        first = await caller.dial()
+        began_at = caller.location
+        await first.until("session.created")
+        first.ask("book")
+        last = await first.until("response.done")
+        first.transport.leave()
+        second = await caller.dial_again(last["event_id"])
+        await second.until("kaiwa.session.resumed")
+        assert caller.location == began_at, "the call goes on"
+        house.desk.going.set()
+        done = await second.until("response.output_audio_transcript.done")
+        await second.until("response.done")
+        assert done["transcript"] == "The tool said: R-001" and house.desk.booked == ["Sato"]
+        assert second.heard.count("response.output_audio_transcript.done") == 1 and second.transport.sound
+
+
+async def test_who_cannot_come_back_as_a_call_is_told_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with calling(tmp_path, monkeypatch, None) as (caller, _):
+        assert await caller.refused("resume=none.such") == (404, "session_not_resumable")
+        assert await caller.refused("resume=event") == (400, "missing_resume_token")
+        talk = caller.talk
+        await talk.begin()
+        pcmu = {"format": {"type": "audio/pcmu"}}
+        await talk.send("session.update", session={"type": "realtime", "audio": {"output": pcmu}})
+        await talk.until("session.updated")
+        talk.drop()
+        assert await caller.refused(f"resume={talk.token}") == (409, "session_not_a_call")

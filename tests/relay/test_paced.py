@@ -8,7 +8,7 @@ import json
 import pytest
 from tests.relay.relay_desk import MEASURE, RelayDesk
 
-from kaiwa.events.client import AudioAppended
+from kaiwa.events.client import AudioAppended, PeerLost, PeerReturned, Sounding
 from kaiwa.session.relay.profile import RelayProfile
 
 
@@ -127,6 +127,24 @@ def test_the_microphone_goes_to_the_service() -> None:
     desk._feed(AudioAppended(audio=b"\x01\x02" * 480))
     told = desk.told("input_audio_buffer.append")[0]
     assert base64.b64decode(told["audio"]) == b"\x01\x02" * 480
+
+
+def test_a_socket_that_came_back_as_a_call_is_cut_off_where_it_was_heard() -> None:
+    desk = RelayDesk(profile=RelayProfile(may_call=True))
+    desk.say("Hello")
+    desk.respond()
+    desk.service.words("A long answer.", audio_ms=3000)
+    desk.hear()
+    assert not desk.of("output_audio_buffer.started"), "a socket's client plays the sound itself"
+    item_id = desk.last("response.output_item.added")["item"]["id"]
+    response_id = desk.last("response.created")["response"]["id"]
+    missed = Sounding(response_id=response_id, item_id=item_id, audio_ms=2000)
+    desk._feed(PeerLost())
+    desk._feed(PeerReturned(paced=True, sounds=(missed,)))
+    desk.one("output_audio_buffer.started")
+    desk.wait(1.0)
+    desk.send({"type": "output_audio_buffer.clear"})
+    assert 1900 <= desk.told("conversation.item.truncate")[0]["audio_end_ms"] <= 2100
 
 
 OWN = {"type": "function", "name": "own", "parameters": {"type": "object"}}

@@ -27,6 +27,9 @@ class PaperCall:
         self.ended = asyncio.Event()
         self.transport = PaperTransport()
 
+    async def connected(self) -> bool:
+        return True
+
     async def hang_up(self) -> None:
         self.transport.leave()
         self.ended.set()

@@ -67,6 +67,25 @@ def test_an_answer_that_nobody_hears_yet_is_stopped_and_begun_again() -> None:
     assert "ask Generate resp_2" in talk.do(client.PeerReturned(paced=True))
 
 
+def test_what_is_played_again_to_a_call_can_be_interrupted_where_it_was_heard() -> None:
+    talk = Talk(configured())
+    talk.do(said("tell me"), client.ResponseRequested())
+    talk.do(
+        engine.TextDelta(response_id="resp_1", text="One two three four."),
+        engine.AudioDelta(response_id="resp_1", pcm=sound(4000)),
+        engine.GenerationEnded(response_id="resp_1"),
+    )
+    item_id = talk.of(server.AudioDelta)[-1].item_id
+    missed = client.Sounding(response_id="resp_1", item_id=item_id, audio_ms=3000)
+    lines = talk.do(client.PeerLost(), client.PeerReturned(paced=True, sounds=(missed,)))
+    assert "output_audio_buffer.started resp_1" in lines
+    talk.wait(2)
+    lines = talk.do(client.OutputAudioCleared())
+    assert "output_audio_buffer.cleared resp_1" in lines
+    assert [event.audio_end_ms for event in talk.of(server.ItemTruncated)] == [3000]
+    talk.check(complete=False)
+
+
 def test_an_answer_to_a_socket_goes_on_while_it_is_away() -> None:
     talk = Talk(configured())
     talk.do(said("tell me"), client.ResponseRequested(), client.PeerLost())

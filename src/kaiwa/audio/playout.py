@@ -73,6 +73,21 @@ class PlayoutClock:
         self._advance(now)
         self._paused = False
 
+    def skip(self, now: float) -> None:
+        """Take all that was sent as heard."""
+        self._advance(now)
+        self._played_ms = self._sent_ms
+
+    def again(self, item_id: str, duration_ms: float, now: float) -> None:
+        """Note that the last part of an item goes out once more, to be heard for the first time."""
+        pieces, left_ms = self._pieces.get(item_id, []), duration_ms
+        while pieces and left_ms > 0:
+            start, end = pieces.pop()
+            if end - start > left_ms:
+                pieces.append((start, end - left_ms))
+            left_ms -= end - start
+        self.sent(item_id, duration_ms, now)
+
     def clear(self, now: float) -> None:
         """Forget what has not been heard; also ends a pause."""
         self._advance(now)

@@ -145,14 +145,23 @@ class PeerLost(Value, kw_only=True):
     silent_s: float = 0.0
 
 
+class Sounding(Value, kw_only=True):
+    """The last part of an item's sound, which is played to the peer now."""
+
+    response_id: str
+    item_id: str
+    audio_ms: float
+
+
 class PeerReturned(Value, kw_only=True):
-    """The peer is here again. `paced`: the server plays the sound to it now.
+    """The peer is here again. `paced`: the server plays the sound to it now, beginning with `sounds`.
 
     `retell`: it missed more than is kept, so every item is to be told anew.
     """
 
     retell: bool = False
     paced: bool = False
+    sounds: tuple[Sounding, ...] = ()
 
 
 ClientEvent = WireEvent | FrameRejected | PeerGone | PeerLost | PeerReturned | PassedFrame

@@ -13,9 +13,11 @@ from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kaiwa.policy.caller import Caller
 from kaiwa.policy.holds import LimitReached
 from kaiwa.server.admission import BAD_KEY, Refusal
 from kaiwa.server.calls_live import LiveCalls, Seat
+from kaiwa.server.calls_media import PlacedCall
 from kaiwa.server.calls_offer import PostedOffer, read_posted
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.doors import Visitor
@@ -24,10 +26,15 @@ from kaiwa.server.gate import limit_reached, out_of_scope
 from kaiwa.server.holding import Holding
 from kaiwa.server.ids import new_token
 from kaiwa.server.minting import Minting, read_session
-from kaiwa.server.resuming import HEADER, wish_of
+from kaiwa.server.resuming import HEADER, NO_TOKEN, Wish, wish_of
 from kaiwa.session.settings import updated
 
-_STATUS: Final = {"invalid_api_key": 401, "model_not_found": 404}
+_STATUS: Final = {
+    "invalid_api_key": 401,
+    "model_not_found": 404,
+    "session_not_resumable": 404,
+    "session_not_a_call": 409,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,9 @@ class Calls:
         if not visitor.caller.may("realtime"):
             return out_of_scope("realtime")
         offer = await read_posted(request)
+        wish = wish_of(request.query_params) if admission.settings.resume_s > 0 else None
+        if wish is not None and wish.returns:
+            return await self._come_back(wish, offer, visitor.caller)
         admitted = self._admitted(offer, visitor)
         if isinstance(admitted, Refusal):
             return _refused(admitted)
@@ -57,15 +67,18 @@ class Calls:
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
         seat = Seat(hold, admission.doors.charge(hold, admitted.config.model))
-        wish = wish_of(request.query_params) if admission.settings.resume_s > 0 else None
-        token = new_token() if wish is not None and not wish.returns else None
+        token = None if wish is None else new_token()
         placed = await self.live().begin(
             admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat, token=token
         )
-        headers = {"location": f"/v1/realtime/calls/{placed.id}", "cache-control": "no-store"}
-        if token is not None:
-            headers[HEADER] = token
-        return Response(placed.answer_sdp, 201, headers=headers, media_type="application/sdp")
+        return _answered(placed, {} if token is None else {HEADER: token})
+
+    async def _come_back(self, wish: Wish, offer: PostedOffer, caller: Caller) -> Response:
+        """Let the session of a token go on as a call."""
+        if wish.token is None:
+            return _refused(NO_TOKEN)
+        placed = await self.live().come_back(wish.token, caller, offer, wish.last_event_id)
+        return _refused(placed) if isinstance(placed, Refusal) else _answered(placed, {})
 
     async def hang_up(self, request: Request) -> Response:
         """`POST …/calls/{call_id}/hangup`."""
@@ -100,6 +113,11 @@ class Calls:
         directory = self.minting.admission.directory
         agent = directory.find(config.model) if config.type == "realtime" else None
         return Admitted(agent or directory.plain, offer.dialect, config, paced=True, caller=caller)
+
+
+def _answered(placed: PlacedCall, more: dict[str, str]) -> Response:
+    headers = {"location": f"/v1/realtime/calls/{placed.id}", "cache-control": "no-store"}
+    return Response(placed.answer_sdp, 201, headers=headers | more, media_type="application/sdp")
 
 
 def _refused(refusal: Refusal) -> Response:

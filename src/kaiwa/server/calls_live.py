@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from starlette.websockets import WebSocket
 
+from kaiwa.events.server import ServerEvent
 from kaiwa.events.usage import Usage
+from kaiwa.policy.caller import Caller
 from kaiwa.policy.holds import Hold
 from kaiwa.protocol.realtime.calls import CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.admission import Observing, Refusal, no_call
-from kaiwa.server.calls_media import CallWay, PlacedCall
+from kaiwa.server.calls_media import CallWay, Held, PlacedCall
+from kaiwa.server.calls_offer import PostedOffer
 from kaiwa.server.cluster.crossing import CALL
 from kaiwa.server.cluster.directory import Directory, is_from_here
 from kaiwa.server.conversations import Admitted
 from kaiwa.server.ephemeral import Minted
 from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import new_id
-from kaiwa.server.resuming import Kept, KeptSessions
+from kaiwa.server.resuming import NO_CALL, Kept, KeptSessions, not_found
 from kaiwa.transports.shared import SharedTransport
 from kaiwa.transports.websocket import WebSocketTransport
 
@@ -88,24 +91,72 @@ class LiveCalls:
             stack.enter_context(self._holding.seat())
             placed = await self._way.place(admitted, offer_sdp, filtered=filtered)
             counting = self._holding.counting("webrtc", admitted.config.model, seat.charge)
-            kept = None
+            kept, note = None, counting.meter.note
             if token is not None and placed.transport is not None:
-                kept = self._kept.keep(token, placed.parts, admitted.caller, admitted.config.id)
-            shared = SharedTransport(
-                placed.transport if kept is None else kept.transport,
-                ids=new_id,
-                greeting=placed.greeting,
-                note=counting.meter.note,
-                ready=placed.parts.ready,
-            )
+                kept = self._kept.keep(token, placed.parts, admitted.caller, admitted.config.id, note)
+                kept.call_id = placed.id
+                self._run(self._carry(kept, placed))
+            shared = kept.shared if kept is not None else _shared(placed, note)
             call = LiveCall(placed, shared, minted, kept)
             self._calls[placed.id] = call
             if self._directory is not None and not is_from_here(placed.id):
                 await self._directory.claim(CALL, placed.id)
-            task = asyncio.create_task(self._hold(call, admitted, counting, stack.pop_all()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._run(self._hold(call, admitted, counting, stack.pop_all()))
         return placed
+
+    async def come_back(
+        self, token: str, caller: Caller, offer: PostedOffer, last_event_id: str | None
+    ) -> PlacedCall | Refusal:
+        """Answer an offer whose caller comes back to its session; else say why not. Raises as `begin`."""
+        kept = self._kept.find(token, caller)
+        if kept is None:
+            return not_found(token)
+        if not kept.transport.may_be_a_call:
+            return NO_CALL
+        held = Held(kept.parts, offer.dialect, offer.own_events, offer.filtered)
+        placed = await self._way.take_up(held, offer.sdp)
+        if placed is None:
+            return NO_CALL
+        if not kept.call_id:
+            kept.call_id = placed.id
+            call = self._calls[placed.id] = LiveCall(placed, kept.shared, None, kept)
+            self._run(self._until_over(call, kept))
+        log.info("session resumed", extra={"session_id": kept.session_id, "door": "webrtc"})
+        self._run(self._return(kept, placed, last_event_id))
+        return replace(placed, id=kept.call_id)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this in a task of the house's: the request that wished for it is answered long since."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _return(self, kept: Kept, placed: PlacedCall, last_event_id: str | None) -> None:
+        """Let a call take a session over once sound goes both ways: until then nothing is lost of it."""
+        try:
+            connected = await placed.connected()
+        except asyncio.CancelledError:
+            await _parted(placed)
+            raise
+        if connected:
+            await self._carry(kept, placed, last_event_id)
+
+    async def _carry(self, kept: Kept, placed: PlacedCall, last_event_id: str | None = None) -> None:
+        """Let a call carry a session until either is over or another connection takes its place."""
+        assert placed.transport is not None, "only calls through here carry sessions"
+        try:
+            await kept.transport.serve(placed.transport, last_event_id=last_event_id, paced=True)
+        finally:
+            await _parted(placed)
+
+    async def _until_over(self, call: LiveCall, kept: Kept) -> None:
+        """Let a session be found as a call that began as none."""
+        try:
+            await kept.over.wait()
+        finally:
+            self._calls.pop(kept.call_id, None)
+            await _parted(call.placed)
+            call.over.set()
 
     async def hang_up(self, call_id: str) -> bool:
         """End a call and wait until it is over. False: there is none."""
@@ -148,8 +199,6 @@ class LiveCalls:
 
     async def _hold(self, call: LiveCall, admitted: Admitted, counting: Counting, seat: ExitStack) -> None:
         with seat:
-            if call.kept is not None and call.placed.transport is not None:
-                self._kept.serve(call.kept, call.placed.transport)
             try:
                 await self._holding.hold(call.placed.parts, call.shared, admitted.config.id, counting)
             finally:
@@ -159,13 +208,22 @@ class LiveCalls:
                 if self._directory is not None and not is_from_here(call.placed.id):
                     await self._directory.release(CALL, call.placed.id)
                 call.shared.dismiss(reason="The call ended.")
-                await self._part(call)
+                try:
+                    await _parted(call.placed)
+                finally:
+                    call.over.set()
 
-    async def _part(self, call: LiveCall) -> None:
-        try:
-            async with asyncio.timeout(_PARTING_S):
-                await call.placed.hang_up()
-        except TimeoutError:
-            log.warning("media did not end a call in time")
-        finally:
-            call.over.set()
+
+def _shared(placed: PlacedCall, note: Callable[[ServerEvent], None]) -> SharedTransport:
+    """Return the way out of a call that nobody can come back to."""
+    return SharedTransport(
+        placed.transport, ids=new_id, greeting=placed.greeting, note=note, ready=placed.parts.ready
+    )
+
+
+async def _parted(placed: PlacedCall) -> None:
+    try:
+        async with asyncio.timeout(_PARTING_S):
+            await placed.hang_up()
+    except TimeoutError:
+        log.warning("media did not end a call in time")

@@ -16,6 +16,7 @@ from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.events import server
 from kaiwa.interfaces import Transport
 from kaiwa.protocol.realtime.calls import FILTERED, CallCodec
+from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.own_events import with_own_events
 from kaiwa.server.conversations import Admitted, Answerer, Parts
 from kaiwa.server.ids import new_id
@@ -26,9 +27,16 @@ from kaiwa.transports.websocket import Codec
 log = logging.getLogger("kaiwa.server")
 
 
+async def _connected() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedCall:
-    """`transport` None: the browser talks to the service itself, and `greeting` tells of its session."""
+    """`transport` None: the browser talks to the service itself, and `greeting` tells of its session.
+
+    `connected` waits until sound goes both ways; False: the call is over.
+    """
 
     id: str
     answer_sdp: str
@@ -36,6 +44,17 @@ class PlacedCall:
     hang_up: Callable[[], Awaitable[None]]
     transport: Transport | None = None
     greeting: server.ServerEvent | None = None
+    connected: Callable[[], Awaitable[bool]] = _connected
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A conversation under way, and how who comes back to it wants to read its frames."""
+
+    parts: Parts
+    dialect: Dialect
+    own_events: bool
+    filtered: bool
 
 
 class CallWay(Protocol):
@@ -46,6 +65,10 @@ class CallWay(Protocol):
 
         Raises PeerError for an offer that cannot be answered, UpstreamError when no call can be taken.
         """
+        ...
+
+    async def take_up(self, held: Held, offer_sdp: str) -> PlacedCall | None:
+        """Answer an offer for a conversation under way; None: this way cannot. Raises as `place`."""
         ...
 
     async def close(self) -> None: ...
@@ -64,6 +87,8 @@ class AnsweredCall(Protocol):
 
     @property
     def transport(self) -> ChannelTransport: ...
+
+    async def connected(self) -> bool: ...
 
     async def hang_up(self) -> None: ...
 
@@ -92,9 +117,11 @@ class ThroughKaiwa:
             stack.push_async_callback(call.hang_up)
             parts = await self._answerer.open(admitted)
             stack.pop_all()
-        codec = with_own_events(parts.codec_for(admitted.dialect), admitted.own_events)
-        call.transport.codec = CallCodec(codec, only=FILTERED if filtered else None)
-        return PlacedCall(new_id("rtc"), call.answer_sdp, parts, call.hang_up, call.transport)
+        return _placed(call, Held(parts, admitted.dialect, admitted.own_events, filtered))
+
+    async def take_up(self, held: Held, offer_sdp: str) -> PlacedCall | None:
+        media = await self._running()
+        return _placed(await media.answer(offer_sdp), held)
 
     async def close(self) -> None:
         if self._media is not None:
@@ -126,8 +153,19 @@ class PastKaiwa:
         greeting = server.SessionCreated(event_id=new_id("event"), session=admitted.config)
         return PlacedCall(placed.call_id, placed.answer_sdp, parts, hang_up, greeting=greeting)
 
+    async def take_up(self, held: Held, offer_sdp: str) -> PlacedCall | None:
+        return None
+
     async def close(self) -> None:
         """The relay's connections are closed with it."""
+
+
+def _placed(call: AnsweredCall, held: Held) -> PlacedCall:
+    codec = with_own_events(held.parts.codec_for(held.dialect), held.own_events)
+    call.transport.codec = CallCodec(codec, only=FILTERED if held.filtered else None)
+    return PlacedCall(
+        new_id("rtc"), call.answer_sdp, held.parts, call.hang_up, call.transport, connected=call.connected
+    )
 
 
 def check_way(settings: Settings, relay: object) -> None:

@@ -31,13 +31,15 @@ from kaiwa.transports.websocket import Codec
 class Admitted:
     """A peer that was let in: whom it asked for, in which dialect, and the session it begins with.
 
-    `paced`: the server plays the sound to it, as in a call. `own_events`: a caller wants kaiwa's too.
+    `paced`: the server plays the sound to it, as in a call; `may_call`: it may come back as one.
+    `own_events`: a caller wants kaiwa's too.
     """
 
     agent: Agent
     dialect: Dialect
     config: SessionConfig
     paced: bool = False
+    may_call: bool = False
     own_events: bool = False
     caller: Caller = ANYBODY
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -95,7 +95,7 @@ class RealtimeEndpoint:
         self, socket: WebSocket, admitted: Admitted, hold: Hold, token: str, seat: ExitStack
     ) -> None:
         """Begin a session that outlives this socket, and serve the socket."""
-        parts = await self.answerer.open(admitted)
+        parts = await self.answerer.open(replace(admitted, may_call=True))
         model = admitted.config.model
         counting = self.holding.counting("websocket", model, self.admission.doors.charge(hold, model))
         kept = self.kept.keep(token, parts, admitted.caller, admitted.config.id, counting.meter.note)

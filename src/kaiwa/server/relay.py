@@ -99,6 +99,8 @@ class RelayAnswerer:
         profile = self._profile(admitted.agent, config)
         if admitted.paced:
             profile = replace(profile, session=merged(profile.session, _SOUND[config.type]), paced=True)
+        elif admitted.may_call:
+            profile = replace(profile, may_call=True)
         return self._parts(admitted, profile, None)
 
     async def place_call(self, admitted: Admitted, offer_sdp: str, *, filtered: bool) -> RelayedCall:

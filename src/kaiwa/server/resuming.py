@@ -17,7 +17,6 @@ from typing import Final
 from starlette.websockets import WebSocket
 
 from kaiwa.events import server
-from kaiwa.interfaces import Transport
 from kaiwa.policy.caller import Caller
 from kaiwa.protocol.realtime.own_events import resume_in
 from kaiwa.server.admission import Refusal
@@ -26,6 +25,7 @@ from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import MARK, mark_of, new_id
 from kaiwa.server.settings import Settings
 from kaiwa.transports.resumable import Keeping, ResumableTransport
+from kaiwa.transports.shared import SharedTransport
 
 log = logging.getLogger("kaiwa.server")
 
@@ -47,7 +47,13 @@ GONE: Final = Refusal(
     "here (KAIWA_PEER_HOST). Begin a new one.",
     4004,
 )
-_NO_TOKEN: Final = Refusal(
+NO_CALL: Final = Refusal(
+    "session_not_a_call",
+    "This session cannot go on as a call: its sound is not PCM16, or calls go past this server. Come back by "
+    "a WebSocket with the same token.",
+    4000,
+)
+NO_TOKEN: Final = Refusal(
     "missing_resume_token",
     "With ?resume=event the first event has to be a 'kaiwa.session.resume' with the token.",
     4000,
@@ -87,12 +93,17 @@ def wish_of(query: Mapping[str, str]) -> Wish | None:
 
 @dataclass(eq=False)
 class Kept:
-    """A session whose peer may come back: its parts, its way out, and whose it is."""
+    """A session whose peer may come back: its parts, its way out, and whose it is.
+
+    `shared`: the way out with those who observe it as a call; `call_id`: by which they find it, if it is one.
+    """
 
     parts: Parts
     transport: ResumableTransport
+    shared: SharedTransport
     session_id: str
     owner: str
+    call_id: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -124,8 +135,9 @@ class KeptSessions:
     ) -> Kept:
         """Return a session that can be found with the token until `forget`."""
         keeping = Keeping(token, self._grace_s, self._log_bytes)
-        transport = ResumableTransport(keeping, ids=new_id, note=note, changed=self._bound)
-        kept = Kept(parts, transport, session_id, caller.spends)
+        transport = ResumableTransport(keeping, ids=new_id, changed=self._bound)
+        shared = SharedTransport(transport, ids=new_id, note=note, ready=parts.ready)
+        kept = Kept(parts, transport, shared, session_id, caller.spends)
         self._kept[_hash(token)] = kept
         return kept
 
@@ -134,6 +146,7 @@ class KeptSessions:
         for name in [name for name, value in self._kept.items() if value is kept]:
             del self._kept[name]
         kept.transport.dismiss(reason="The session ended.")
+        kept.shared.dismiss(reason="The call ended.")
         kept.over.set()
 
     def find(self, token: str, caller: Caller) -> Kept | None:
@@ -144,12 +157,6 @@ class KeptSessions:
     def hold(self, kept: Kept, counting: Counting, seat: ExitStack) -> None:
         """Run the conversation in a task of the house's, since it outlives the connection it came with."""
         task = asyncio.create_task(self._hold(kept, counting, seat))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def serve(self, kept: Kept, call: Transport) -> None:
-        """Let a call carry the session, in a task of the house's: its request is answered long since."""
-        task = asyncio.create_task(kept.transport.serve(call, paced=True))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -165,7 +172,7 @@ class KeptSessions:
     async def _hold(self, kept: Kept, counting: Counting, seat: ExitStack) -> None:
         with seat:
             try:
-                await self._holding.hold(kept.parts, kept.transport, kept.session_id, counting)
+                await self._holding.hold(kept.parts, kept.shared, kept.session_id, counting)
             finally:
                 self.forget(kept)
 
@@ -184,10 +191,10 @@ async def asked_in_band(socket: WebSocket) -> Wish | Refusal:
         async with asyncio.timeout(_FIRST_WORD_S):
             message = await socket.receive()
     except TimeoutError:
-        return _NO_TOKEN
+        return NO_TOKEN
     said = message.get("text") or ""
     asked = resume_in(said)
-    return _NO_TOKEN if asked is None else Wish(asked.token, asked.last_event_id, said=said)
+    return NO_TOKEN if asked is None else Wish(asked.token, asked.last_event_id, said=said)
 
 
 def not_found(token: str) -> Refusal:

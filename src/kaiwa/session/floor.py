@@ -17,12 +17,26 @@ class Floor:
 
     def sent(self, item_id: str, audio_ms: float, now: float) -> None:
         """Note that this much audio of the item went out."""
+        self._keep(item_id)
+        self._clock.sent(item_id, audio_ms, now)
+        self._until = max(self._until, now) + audio_ms / 1000
+
+    def skip(self, now: float) -> None:
+        """Take all that was sent as heard."""
+        self._clock.skip(now)
+        self._until = min(self._until, now)
+
+    def again(self, item_id: str, audio_ms: float, now: float) -> None:
+        """Note that the last part of an item goes out once more, to be heard for the first time."""
+        self._keep(item_id)
+        self._clock.again(item_id, audio_ms, now)
+        self._until = max(self._until, now) + audio_ms / 1000
+
+    def _keep(self, item_id: str) -> None:
         if not self._items or self._items[-1] != item_id:
             self._items.append(item_id)
             while len(self._items) > 8:
                 self._clock.forget(self._items.pop(0))
-        self._clock.sent(item_id, audio_ms, now)
-        self._until = max(self._until, now) + audio_ms / 1000
 
     def silence(self, now: float) -> None:
         """The peer stopped playing."""

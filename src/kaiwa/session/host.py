@@ -448,6 +448,8 @@ class HostSession:
 
     def _welcome_back(self, event: client.PeerReturned, now: float) -> None:
         self._paced.enabled = event.paced
+        if event.paced:
+            self._paced.resume(event.sounds, now)
         if event.retell:
             self._outbox.send(SessionResumed, retold=True)
             self._items.retell()

@@ -5,9 +5,9 @@ Source: Realtime reference B6 (WebRTC playout). Elsewhere the client owns playba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from kaiwa.events import server
+from kaiwa.events import client, server
 from kaiwa.events.own import WordsHeard
 from kaiwa.session.conversation import Conversation
 from kaiwa.session.floor import Floor
@@ -65,6 +65,14 @@ class PacedOutput:
         for item_id, heard_ms in cut_off:
             self._truncate(item_id, heard_ms)
         return bool(cut_off)
+
+    def resume(self, sounds: Sequence[client.Sounding], now: float) -> None:
+        """The server plays the sound from here on, and these first; what went out before was heard."""
+        self.enabled = True
+        self._floor.skip(now)
+        for one in sounds:
+            self._floor.again(one.item_id, one.audio_ms, now)
+            self.sent(one.response_id)
 
     def _finish(self, kind: type[server.OutputAudioStopped] | type[server.OutputAudioCleared]) -> None:
         if self._response_id is not None:

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from kaiwa.events.client import ClientEvent, PeerLost, PeerReturned
+import msgspec
+
+from kaiwa.audio.formats import duration_ms
+from kaiwa.events.client import ClientEvent, PeerLost, PeerReturned, Sounding
+from kaiwa.events.config import PcmFormat
 from kaiwa.events.items import Message
 from kaiwa.events.own import SessionResumable, SessionResumed
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import AudioDelta, ItemRetrieved, ServerEvent
 from kaiwa.interfaces import Transport
-from kaiwa.protocol.realtime.calls import greeting_of
+from kaiwa.protocol.realtime.calls import greeting_of, is_house_sound
 from kaiwa.protocol.replay import Forgotten, ReplayLog
+from kaiwa.session.relay.paced import sound_in
 
 _UNHEARD_EVENTS: Final = 256
 _LAST_WORDS_S: Final = 5.0
 _NORMAL: Final = 1000
 TAKEN_OVER: Final = 4009
 _OWN_GREETINGS: Final = 8
+_SOUND: Final = "response.output_audio.delta"
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENT_BYTES: Final = 400
 # A dead connection is noticed only when its pings are not answered: up to 40 s with uvicorn's.
 _NOTICED_S: Final = 60.0
@@ -79,6 +86,11 @@ class ResumableTransport:
         """How much the log holds now."""
         return self._log.size_bytes
 
+    @property
+    def may_be_a_call(self) -> bool:
+        """Whether the session's sound is what a call carries; it is not known before the session began."""
+        return self._session is not None and is_house_sound(self._greeting())
+
     # --- towards the runner --------------------------------------------------------------------
 
     async def receive(self) -> AsyncIterator[ClientEvent]:
@@ -122,7 +134,7 @@ class ResumableTransport:
         `last_event_id`: what the peer was told last before it came back; None: it does not know.
         `paced`: the server plays the sound to it.
         """
-        connection = _Connection(peer)
+        connection = _Connection(peer, as_told=_as_sound if paced else None)
         if self._closed is not None:
             connection.dismiss(*self._closed)
         else:
@@ -154,15 +166,17 @@ class ResumableTransport:
         self._stop_waiting()
         self.lost_at = None
         place = self._place(last_event_id)
+        missed = () if place is None else [event for _, event in self._log.after(place)]
         if place is None:
             self._awaiting_items = connection
         else:
-            self._replay(connection, place)
+            self._replay(connection, place, missed)
         self._changed()
         if before is not None:  # taken over: the session learns that the old way is cut
             before.dismiss(TAKEN_OVER, "The session goes on in another connection.", at_once=True)
             self._said.put_nowait(PeerLost())
-        self._said.put_nowait(PeerReturned(retell=place is None, paced=paced))
+        sounds = _sounds(missed) if paced else ()
+        self._said.put_nowait(PeerReturned(retell=place is None, paced=paced, sounds=sounds))
 
     def _place(self, event_id: str | None) -> int | None:
         """Return the number of the event with this id, if everything after it is kept."""
@@ -176,8 +190,7 @@ class ResumableTransport:
             return None
         return place
 
-    def _replay(self, connection: _Connection, place: int) -> None:
-        missed = [event for _, event in self._log.after(place)]
+    def _replay(self, connection: _Connection, place: int, missed: Sequence[ServerEvent]) -> None:
         resumed = SessionResumed(
             event_id=self._ids("event"),
             retold=False,
@@ -198,13 +211,18 @@ class ResumableTransport:
 
     def _greet(self, connection: _Connection, resumed: SessionResumed | None, place: int) -> None:
         """Tell the peer of the session as it is; whoever is lost again may name these events, too."""
-        greeting = None if self._session is None else greeting_of(self._session, self._ids("event"))
+        greeting = None if self._session is None else self._greeting()
         for event in (greeting, resumed):
             if event is not None:
                 connection.tell(event)
                 self._places[str(event.event_id)] = place
         while len(self._places) > _OWN_GREETINGS:
             del self._places[next(iter(self._places))]
+
+    def _greeting(self) -> ServerEvent:
+        greeting = None if self._session is None else greeting_of(self._session, self._ids("event"))
+        assert greeting is not None, "what tells of a session can greet"
+        return greeting
 
     def _offer(self) -> SessionResumable:
         event_id = self._ids("event")
@@ -250,10 +268,11 @@ class ResumableTransport:
 
 
 class _Connection:
-    """One connection of the peer's while it carries the session."""
+    """One connection of the peer's while it carries the session. `as_told`: how it takes what it is told."""
 
-    def __init__(self, peer: Transport) -> None:
+    def __init__(self, peer: Transport, as_told: Callable[[ServerEvent], ServerEvent] | None = None) -> None:
         self.peer = peer
+        self._as_told = as_told
         self.waiting_bytes = 0
         self.gone = asyncio.Event()
         self._waiting: deque[ServerEvent] = deque()
@@ -264,6 +283,7 @@ class _Connection:
 
     def tell(self, event: ServerEvent) -> None:
         if self._close is None:
+            event = event if self._as_told is None else self._as_told(event)
             self._waiting.append(event)
             self.waiting_bytes += _size(event)
             self._news.set()
@@ -322,6 +342,27 @@ class _Connection:
 
 
 _Hearing = Callable[[_Connection, ClientEvent], Awaitable[None]]
+
+
+def _as_sound(event: ServerEvent) -> ServerEvent:
+    """Return the event as a call takes it: sound of a service as bytes."""
+    if not (isinstance(event, PassedFrame) and event.type == _SOUND):
+        return event
+    body = _decode(event.frame or "{}") if event.body is None else event.body
+    return sound_in(body) or event
+
+
+def _sounds(missed: Sequence[ServerEvent]) -> tuple[Sounding, ...]:
+    """Return what of which items sounds in these events."""
+    played: dict[tuple[str, str], float] = {}
+    for event in map(_as_sound, missed):
+        if type(event) is AudioDelta:
+            place = event.response_id, event.item_id
+            played[place] = played.get(place, 0.0) + duration_ms(PcmFormat(), len(event.delta))
+    return tuple(
+        Sounding(response_id=response_id, item_id=item_id, audio_ms=audio_ms)
+        for (response_id, item_id), audio_ms in played.items()
+    )
 
 
 def _size(event: ServerEvent) -> int:

@@ -13,6 +13,7 @@ import msgspec
 
 from kaiwa.events import server
 from kaiwa.events.client import AudioAppended, ClientEvent, FrameRejected
+from kaiwa.events.config import PcmFormat
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.realtime.passing import ClientSide
@@ -81,6 +82,24 @@ def greeting_of(event: ServerEvent, event_id: str) -> ServerEvent | None:
         body = {**body, "type": "session.created", "event_id": event_id}
         return PassedFrame(type="session.created", event_id=event_id, body=body)
     return None
+
+
+def is_house_sound(greeting: ServerEvent) -> bool:
+    """Say whether a session's sound is what calls carry both ways: PCM16 at 24 kHz."""
+    if isinstance(greeting, server.SessionCreated):
+        audio = greeting.session.audio
+        return all(isinstance(side.format, PcmFormat) for side in (audio.input, audio.output))
+    body = greeting.body if isinstance(greeting, PassedFrame) else None
+    return all(_format_in(body or {}, side) == "audio/pcm" for side in ("input", "output"))
+
+
+def _format_in(body: Mapping[str, Any], side: str) -> object:
+    """Return the format of a side of a session's sound; what is not named is the usual one."""
+    value: Any = body
+    for step in ("session", "audio", side, "format"):
+        value = cast(Mapping[str, Any], value).get(step, {}) if isinstance(value, Mapping) else {}
+    kind = cast(Mapping[str, Any], value).get("type") if isinstance(value, Mapping) else value
+    return kind or "audio/pcm"
 
 
 def _passed_without_formats(frame: PassedFrame) -> PassedFrame:

@@ -31,6 +31,7 @@ _OF_A_SERVICE: Final = "rtc_"
 REMEMBERED_S: Final = 2.0
 """So long it is taken for true where a process is, and that there is none."""
 _MOST_REMEMBERED: Final = 1000
+_CALLS: Final = "/realtime/calls"
 _RELAYED: Final = ("/chat/completions", "/responses")
 _TRY_AGAIN_S: Final = "2"
 
@@ -62,6 +63,15 @@ class Crossing:
         async def crossed(request: Request) -> Response:
             stream = (request.headers.get("last-event-id") or "").partition(":")[0]
             return await self._elsewhere(request, stream) or await answer(request)
+
+        return crossed
+
+    def by_token(self, answer: Answer) -> Answer:
+        """Let the process answer that made the token of who comes back."""
+
+        async def crossed(request: Request) -> Response:
+            token = request.query_params.get("resume", "")
+            return await self._elsewhere(request, token) or await answer(request)
 
         return crossed
 
@@ -136,6 +146,8 @@ class Crossing:
         for parameter in ("call_id", "stream_id"):
             if f"{{{parameter}}}" in path:
                 return entry._replace(answer=self.by_path(parameter, entry.answer))
+        if entry.method == "POST" and path.endswith(_CALLS):
+            return entry._replace(answer=self.by_token(entry.answer))
         if entry.method == "POST" and path.endswith(_RELAYED):
             return entry._replace(answer=self.by_last_event(entry.answer))
         return entry

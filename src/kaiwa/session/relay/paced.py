@@ -35,14 +35,19 @@ _HOUSE: Final = PcmFormat()
 class PacedRelay:
     """Feed it what the service says about responses and speech, in order."""
 
-    def __init__(self, out: Outbox) -> None:
+    def __init__(self, out: Outbox, enabled: bool = True) -> None:
+        """`enabled`: kaiwa plays the sound from the beginning; else once the peer comes back as a call."""
         self._out = out
         self._floor = Floor()
-        self._paced = PacedOutput(True, out, self._floor, self._truncate)
+        self._paced = PacedOutput(enabled, out, self._floor, self._truncate)
         self._active: str | None = None
         self._cut: str | None = None
         self._own_ids: set[str] = set()
         self._cut_off = False
+
+    @property
+    def enabled(self) -> bool:
+        return self._paced.enabled
 
     def append(self, event: client.AudioAppended) -> PassedFrame:
         """Return the frame that carries the microphone's sound to the service."""
@@ -59,32 +64,24 @@ class PacedRelay:
 
     def sound(self, said: UpstreamSaid, body: Mapping[str, Any], now: float) -> None:
         """Hand on the sound as sound. What comes after a cut belongs to the past."""
-        response_id, item_id = str(body.get("response_id")), str(body.get("item_id"))
-        if response_id == self._cut:
+        if body.get("response_id") == self._cut:
             return
         if not self._paced.enabled:
+            self._floor.sent(str(body.get("item_id")), _sound_ms(body), now)
             self._out.show(said)
             return
-        try:
-            pcm = binascii.a2b_base64(str(body.get("delta")))
-        except binascii.Error:
+        sound = sound_in(body)
+        if sound is None:
             return
-        self._out.show(
-            server.AudioDelta(
-                event_id=said.event_id or "",
-                response_id=response_id,
-                item_id=item_id,
-                output_index=int(body.get("output_index") or 0),
-                content_index=int(body.get("content_index") or 0),
-                delta=pcm,
-            )
-        )
-        self._floor.generating = self._floor.generating or response_id == self._active
-        self._floor.sent(item_id, duration_ms(_HOUSE, len(pcm)), now)
-        self._paced.sent(response_id)
+        self._out.show(sound)
+        self._floor.generating = self._floor.generating or sound.response_id == self._active
+        self._floor.sent(sound.item_id, duration_ms(_HOUSE, len(sound.delta)), now)
+        self._paced.sent(sound.response_id)
 
     def cut(self, now: float) -> None:
         """Stop what is heard, and the rest of the response that comes still."""
+        if not self._paced.enabled:
+            return
         self._cut, self._floor.generating = self._active, False
         self._paced.cut(now)
 
@@ -98,9 +95,11 @@ class PacedRelay:
         cut_off = self._paced.lose(moment, now)
         self._cut_off = self._cut_off or cut_off or self._active is not None
 
-    def come_back(self, instructions: str, *, paced: bool) -> None:
+    def come_back(self, event: client.PeerReturned, instructions: str, now: float) -> None:
         """Somebody hears again: let the service go on where the sound was cut off."""
-        self._paced.enabled = paced
+        self._paced.enabled = event.paced
+        if event.paced:
+            self._paced.resume(event.sounds, now)
         if self._cut_off:
             self._cut_off = False
             told = "\n\n".join(part for part in (instructions, GO_ON) if part)
@@ -126,6 +125,27 @@ class PacedRelay:
         self._own_ids.add(event_id)
         body = {"type": kind, "event_id": event_id, **fields}
         self._out.ask(Forward(frame=PassedFrame(type=kind, event_id=event_id, body=body)))
+
+
+def sound_in(body: Mapping[str, Any]) -> server.AudioDelta | None:
+    """Return the sound of a `response.output_audio.delta` as bytes; None when it cannot be read."""
+    try:
+        return server.AudioDelta(
+            event_id=str(body.get("event_id") or ""),
+            response_id=str(body.get("response_id")),
+            item_id=str(body.get("item_id")),
+            output_index=int(body.get("output_index") or 0),
+            content_index=int(body.get("content_index") or 0),
+            delta=binascii.a2b_base64(str(body.get("delta"))),
+        )
+    except (binascii.Error, TypeError, ValueError):
+        return None
+
+
+def _sound_ms(body: Mapping[str, Any]) -> float:
+    """Return how long a frame's sound is, without decoding it."""
+    sound = str(body.get("delta") or "")
+    return duration_ms(_HOUSE, len(sound) * 3 // 4 - sound[-2:].count("="))
 
 
 def interrupts(session: Mapping[str, Any]) -> bool:

@@ -22,7 +22,8 @@ class RelayProfile(Value, kw_only=True):
 
     `pinned` names settings the peer may not change, as in `pins.PINNABLE`. `hide_tools` keeps the calls
     of kaiwa's own tools from the peer. Times are in seconds; a lifetime of None leaves it to the service.
-    `paced`: kaiwa plays the sound to the peer (WebRTC). `attached`: the session is under way at the service,
+    `paced`: kaiwa plays the sound to the peer (WebRTC). `may_call`: it does not, and the peer may come back
+    as a call. `attached`: the session is under way at the service,
     which has `session` already and hears the peer itself.
     `filler` is said when calls make a silence of `filler_s` seconds; None: never.
     """
@@ -33,6 +34,7 @@ class RelayProfile(Value, kw_only=True):
     hide_tools: bool = True
     remedies: Remedies = Remedies()
     paced: bool = False
+    may_call: bool = False
     attached: bool = False
     lifetime_s: float | None = None
     settle_s: float = 10.0

@@ -42,7 +42,7 @@ _TOLD_FOR_S: Final = 5.0
 
 def looks_at(profile: RelayProfile, specs: Sequence[ToolSpec]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the types of client and server frames whose `body` the session needs."""
-    paced = TYPES if profile.paced else frozenset[str]()
+    paced = TYPES if profile.paced or profile.may_call else frozenset[str]()
     if specs:
         return _TOUCHED, _ALWAYS | _FOR_TOOLS | paced
     if profile.pinned or profile.session:
@@ -59,7 +59,8 @@ class RelaySession:
         self._profile = profile
         self._out = Outbox(ids)
         self._tools = OfferedTools(offered(tools), profile.session.get("tools"))
-        self._paced = PacedRelay(self._out) if profile.paced else None
+        may_be_paced = profile.paced or profile.may_call
+        self._paced = PacedRelay(self._out, profile.paced) if may_be_paced else None
         self._calls = ServerCalls(
             self._out,
             tools,
@@ -149,7 +150,7 @@ class RelaySession:
                 if self._paced is not None:
                     self._paced.lose(now - silent_s, now)
             case client.PeerReturned():
-                self._welcome_back(event)
+                self._welcome_back(event, now)
             case client.PeerGone():
                 self._out.close()
             case relay.UpstreamRefused():
@@ -162,12 +163,12 @@ class RelaySession:
             case _:
                 pass  # progress of hidden calls is nobody's here
 
-    def _welcome_back(self, event: client.PeerReturned) -> None:
+    def _welcome_back(self, event: client.PeerReturned, now: float) -> None:
         self._calls.away = False
         if event.retell:
             self._out.send(SessionResumed, retold=True)
         if self._paced is not None:
-            self._paced.come_back(str(self._effective.get("instructions") or ""), paced=event.paced)
+            self._paced.come_back(event, str(self._effective.get("instructions") or ""), now)
 
     def _hide(self, item_ids: Sequence[str]) -> None:
         """Keep outputs of kaiwa's own calls from the peer, unless it is to see them."""
@@ -188,7 +189,7 @@ class RelaySession:
             if len(self._held) > self._profile.held_frames:
                 self._end(endings.of_flood())
             return
-        if self._paced is not None and frame.type == CLEAR:
+        if self._paced is not None and self._paced.enabled and frame.type == CLEAR:
             self._paced.cut(now)
             return
         body = frame.body

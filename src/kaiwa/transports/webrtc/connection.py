@@ -19,7 +19,7 @@ from kaiwa.transports.webrtc.channel import EventChannel
 from kaiwa.transports.webrtc.loudspeaker import Loudspeaker
 from kaiwa.transports.webrtc.microphone import Microphone
 from kaiwa.transports.webrtc.offer import Offer
-from kaiwa.transports.webrtc.orders import Ended, Heard, Report, Taken, Told
+from kaiwa.transports.webrtc.orders import Connected, Ended, Heard, Report, Taken, Told
 from kaiwa.transports.webrtc.pace import STEP_S, Pace
 from kaiwa.transports.webrtc.reception import Reception
 from kaiwa.transports.webrtc.rtp import RtpPacket, is_rtcp, ntp, read_rtcp, read_rtp, write_report, write_rtp
@@ -224,6 +224,7 @@ class Connection:
     def _begin_pacing(self) -> None:
         self._pace = Pace(self._loop.time())
         self._seen_at = self._loop.time()
+        self._report(Connected(call=self.number))
         self._step()
 
     def _step(self) -> None:

@@ -51,6 +51,10 @@ class Answered(_Said, kw_only=True):
     sdp: str
 
 
+class Connected(_Said, kw_only=True):
+    """Sound goes both ways from now on."""
+
+
 class Busy(_Said, kw_only=True):
     """No further call is taken."""
 
@@ -93,7 +97,7 @@ class Refused(Value, tag=True, kw_only=True):
     remedy: str
 
 
-Report = Answered | Busy | Heard | Told | Taken | Ended | Ready | Refused
+Report = Answered | Connected | Busy | Heard | Told | Taken | Ended | Ready | Refused
 
 order_decoder = msgspec.msgpack.Decoder(Order)
 report_decoder = msgspec.msgpack.Decoder(Report)

@@ -15,7 +15,18 @@ from typing import Self
 from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.transports.webrtc.carriers import Carrier, InThisLoop, OwnProcess
 from kaiwa.transports.webrtc.offer import Offer, read_offer
-from kaiwa.transports.webrtc.orders import Answered, Busy, Ended, HangUp, Heard, Open, Report, Taken, Told
+from kaiwa.transports.webrtc.orders import (
+    Answered,
+    Busy,
+    Connected,
+    Ended,
+    HangUp,
+    Heard,
+    Open,
+    Report,
+    Taken,
+    Told,
+)
 from kaiwa.transports.webrtc.settings import MediaSettings
 from kaiwa.transports.webrtc.transport import CallTransport
 
@@ -35,6 +46,7 @@ class Call:
         self.reason = ""
         self.facts: dict[str, float] = {}
         self.ended = asyncio.Event()
+        self._connected = asyncio.Event()
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number = number
         self._carrier = carrier
@@ -43,6 +55,11 @@ class Call:
         """End the call and wait until it is over. Idempotent."""
         self._carrier.order(HangUp(call=self._number))
         await self.ended.wait()
+
+    async def connected(self) -> bool:
+        """Wait until sound goes both ways. False: the call is over instead."""
+        await self._connected.wait()
+        return not self.ended.is_set()
 
     def reported(self, report: Report) -> None:
         match report:
@@ -53,6 +70,8 @@ class Call:
             case Answered():
                 self.answer_sdp = report.sdp
                 self._settle(None)
+            case Connected():
+                self._connected.set()
             case Busy():
                 self.reason = "busy"
                 self._settle(UpstreamError("media_busy", "All calls are in use.", retryable=True))
@@ -68,6 +87,7 @@ class Call:
         silent_s = self.facts.get("silent_s", 0.0) if self.reason == _LOST else 0.0
         self.transport.ended(left=self.reason in _GOODBYES, silent_s=silent_s)
         self.ended.set()
+        self._connected.set()
         self._settle(UpstreamError("media_failed", "The media process ended.", retryable=True))
 
     def _settle(self, error: UpstreamError | None) -> None:
