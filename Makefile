@@ -30,8 +30,8 @@ bench: ## Measure the server beside its peers; writes bench/latest.json
 	@scripts/setup-peers.sh
 	@$(BIN)/python -m bench $(ARGS)
 
-test: check ## Run the checks and every test (ARGS="tests/session -k barge")
-	@$(BIN)/python -m pytest $(ARGS)
+test: check ## Run the checks and every test, two at a time (ARGS="tests/session -k barge"; -n 0: one)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-clients: ## Let the other official clients call: frameworks, browsers, whole spoken calls
 	@scripts/setup.sh dev

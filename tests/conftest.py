@@ -26,4 +26,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "no_task_outlives_its_test")
 
 
-pytest_plugins = ["tests.contract.plugin", "tests.clients.plugin"]
+pytest_plugins = ["tests.sharing_out", "tests.contract.plugin", "tests.clients.plugin"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -47,9 +49,12 @@ SIGNALR = Manifest("SignalR contract", "S-", _TESTS / "hub/requirements.toml", f
 MANIFESTS = (REALTIME, SIGNALR)
 
 
-def requirements() -> dict[str, Requirement]:
-    """Return the statements of every protocol."""
-    return {name: one for manifest in MANIFESTS for name, one in manifest.requirements().items()}
+@cache
+def requirements() -> Mapping[str, Requirement]:
+    """Return the statements of every protocol: read once, for each of hundreds of marks asks for them."""
+    return MappingProxyType(
+        {name: one for manifest in MANIFESTS for name, one in manifest.requirements().items()}
+    )
 
 
 def rule(*ids: str, broken_by: Callable[[], object]) -> pytest.MarkDecorator:

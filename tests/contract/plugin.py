@@ -10,14 +10,29 @@ import pytest
 from tests.contract.breakages import Breakage
 from tests.contract.desk import Desk
 from tests.contract.manifest import MANIFESTS, Manifest, Proofs, complaints, requirements
+from tests.sharing_out import is_worker
 
 _PROOFS = pytest.StashKey[Proofs]()
 _COMPLAINTS = pytest.StashKey[list[str]]()
 
 
+class _Notes:
+    """Notes what reports say about proofs: those of this process, and those that its workers send."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name == "proof":
+                ids, test, planted = value  # type: ignore[misc]
+                self._proofs.note(ids, test, planted=planted, passed=report.passed)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(*ids, broken_by): the proof of statements of the protocol")
     config.stash[_PROOFS] = Proofs()
+    config.pluginmanager.register(_Notes(config.stash[_PROOFS]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,11 +89,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         mark = item.callspec.params.get("planted")  # type: ignore[attr-defined]
         ids = mark.args if mark is not None else [name for one in marks for name in one.args]
         test = item.nodeid.partition("[")[0]
-        item.config.stash[_PROOFS].note(ids, test, planted=mark is not None, passed=report.passed)
+        report.user_properties.append(("proof", (list(ids), test, mark is not None)))
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if is_worker(session.config):
+        return
     proofs = session.config.stash[_PROOFS]
     _keep(session.config.rootpath / "build" / "contract.json", proofs)
     if session.testsfailed:
