@@ -256,9 +256,7 @@ class Connection:
             self.spoke = now
         elif machine is not None:
             machine.send(message, now)
-            if not self.dirty:
-                self.dirty = True
-                self.switchboard.wake_later(self)
+            self._wake_later()
 
     def send_item(self, call: int, item: Any) -> None:
         assert self.machine is not None
@@ -342,6 +340,8 @@ class Connection:
             timer = machine.next_timer()
             if timer is not None:
                 self.switchboard.wheel.watch(self, timer)
+        if machine.lined_up:
+            self.switchboard.gathering.expect()
         if machine.has_output:
             self._wake_later()
         if self._ready is not None and not self._is_behind():
@@ -351,8 +351,7 @@ class Connection:
 
     def _wake_later(self) -> None:
         if not self.dirty:
-            self.dirty = True
-            self.switchboard.wake_later(self)
+            self.switchboard.gathering.add(self)
 
     def _mind_reading(self) -> None:
         machine, link = self.machine, self.link

@@ -19,6 +19,7 @@ from kaiwa.hub.backplane import DONE, Answer, Backplane, ClientCall, GroupComman
 from kaiwa.hub.connection import Connection
 from kaiwa.hub.counts import Counts
 from kaiwa.hub.errors import HubException
+from kaiwa.hub.gathering import Gathering
 from kaiwa.hub.identity import Asking, Identity
 from kaiwa.hub.methods import HubMethod, key_of, methods_of
 from kaiwa.hub.options import HubOptions
@@ -52,7 +53,7 @@ class Switchboard:
         self.counts = Counts()
         self._backplane = backplane
         self._tokens: dict[str, Connection] = {}
-        self._dirty: list[Connection] = []
+        self.gathering = Gathering(options.max_waiting_bytes)
         self._calls = count(1)
         self._name = secrets.token_hex(8)
         self._tasks: asyncio.TaskGroup | None = None
@@ -95,7 +96,7 @@ class Switchboard:
             return
         for connection in list(self._tokens.values()):
             connection.close(allow_reconnect=True)
-        self._wake()
+        self.gathering.write()
         self._closing.set()
         await asyncio.wait([living], timeout=FAREWELL_S)
         if not living.done():
@@ -154,28 +155,14 @@ class Switchboard:
 
     # Sending.
 
-    def wake_later(self, connection: Connection) -> None:
-        """Write what this connection has to say at the end of the loop's tick, all at once."""
-        if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._wake)
-        self._dirty.append(connection)
-
-    def _wake(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            connection.dirty = False
-            machine = connection.machine
-            if machine is not None and machine.ended and not connection.over:
-                connection.settle(self.now())  # it fell too far behind
-            if connection.link is not None:
-                connection.link.wake()
-
     def deliver(self, audience: Audience, message: Outgoing) -> None:
         """Give each its frame now, or put it on its machine when something is before it or must be kept."""
-        now, dirty = self.now(), self._dirty
-        frames: dict[ProtocolName, bytes] = {}
-        members = self.registry.members(audience)
+        now, members = self.now(), self.registry.members(audience)
         self.counts.sent += len(members)
+        if self.gathering.holds:
+            self.gathering.put(message, members, now)
+            return
+        frames: dict[ProtocolName, bytes] = {}
         for connection in members:  # as `Connection.send`, for many
             straight = connection.straight
             if straight is not None and not connection.dirty:
@@ -184,15 +171,8 @@ class Switchboard:
                     frame = frames[connection.protocol] = message.encoded(connection.protocol).frame
                 straight(frame)
                 connection.spoke = now
-                continue
-            machine = connection.machine
-            assert machine is not None, "who was admitted has shaken hands"
-            machine.send(message, now)
-            if not connection.dirty:
-                if not dirty:
-                    asyncio.get_running_loop().call_soon(self._wake)
-                connection.dirty = True
-                dirty.append(connection)
+            else:
+                connection.send(message, now)
 
     def send_to(self, audiences: tuple[Audience, ...], target: str, arguments: tuple[Any, ...]) -> Handed:
         message = Outgoing(Invocation(target, list(arguments)))

@@ -43,6 +43,11 @@ class Calls:
         """True while plain invocations take every place."""
         return len(self._plain) >= self._parallel
 
+    @property
+    def lined_up(self) -> bool:
+        """True while calls wait for another to end."""
+        return bool(self._waiting)
+
     def refusal(self, message: Invocation | StreamInvocation) -> str | None:
         """Return why a call cannot be taken, None if it can."""
         if message.invocation_id is not None and message.invocation_id in self._by_id:

@@ -278,6 +278,11 @@ class ServerConnection:
         return self._phase is _Phase.HANDSHAKE or (self._phase is _Phase.OPEN and not self._calls.full)
 
     @property
+    def lined_up(self) -> bool:
+        """Calls of the client wait for another of its calls to end."""
+        return self._calls.lined_up
+
+    @property
     def may_send(self) -> bool:
         """False: the client acknowledges too slowly (stateful); let streams and invocations wait."""
         return self._resume is None or self._resume.kept_bytes < self._limits.resume_buffer_bytes

@@ -49,6 +49,11 @@ class Outgoing:
         }
         return made
 
+    @property
+    def size_bytes(self) -> int:
+        """The size in the protocols that it was asked for so far, the largest."""
+        return max((len(encoded.payload) for encoded in self._encoded.values()), default=0)
+
     def encoded(self, protocol: Protocol) -> Encoded:
         """Return the message in a protocol.
 
