@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,9 @@ ROUNDS = 3
 FEW, MANY = 200, 1000
 WARM = 100
 BURSTS = {FEW: 50, MANY: 20}
+PIPED = {FEW: 256, MANY: 96}
+WINDOW = 64
+"""How many messages a client that talks has on their way."""
 SPENT_S = 1.5
 """CPU time after which a figure is believed, …"""
 ELAPSED_S = 4.0
@@ -74,13 +77,18 @@ async def _measure() -> list[Figure]:
 async def _round(best: Best, kind: Kind, people: Crowd) -> None:
     async with house(kind) as one:
         await _memory(best, kind.name, one, people)
-        best.more(f"{kind.name}.deliveries_{MANY}", await _bursts([one], people, MANY))
+        await _fan_out(best, kind.name, one, people, MANY)
         await _paced(best, f"{kind.name}.tokens_{MANY}", one, people, apart=False)
         await _paced(best, f"{kind.name}.streams_{MANY}", one, people, apart=True)
         await people.leave()
         await people.connect(one, FEW)
-        best.more(f"{kind.name}.deliveries_{FEW}", await _bursts([one], people, FEW))
+        await _fan_out(best, kind.name, one, people, FEW)
         await people.leave()
+
+
+async def _fan_out(best: Best, name: str, one: House, people: Crowd, clients: int) -> None:
+    best.more(f"{name}.deliveries_{clients}", await _bursts([one], people, clients))
+    best.more(f"{name}.piped_{clients}", await _piped(one, people, clients))
 
 
 async def _memory(best: Best, name: str, one: House, people: Crowd) -> None:
@@ -96,22 +104,44 @@ async def _memory(best: Best, name: str, one: House, people: Crowd) -> None:
 
 async def _bursts(houses: Sequence[House], people: Crowd, clients: int) -> float:
     """Return messages delivered for each second of CPU time of the houses; the first of them sends."""
-    loop, count = asyncio.get_running_loop(), BURSTS[clients]
-    await _burst(houses[0], people, count)
+
+    async def burst() -> int:
+        await people.expect(count)
+        await houses[0].order(burst=count)
+        await _all_got(people, count)
+        return count * clients
+
+    count = BURSTS[clients]
+    return await _per_cpu_s(houses, burst)
+
+
+async def _piped(one: House, people: Crowd, clients: int) -> float:
+    """As `_bursts`, of what one of the clients says back to back; the house reads it, too."""
+
+    async def burst() -> int:
+        await people.talk(count, WINDOW)
+        await _all_got(people, count)
+        return count * clients
+
+    count = PIPED[clients]
+    return await _per_cpu_s([one], burst)
+
+
+async def _per_cpu_s(houses: Sequence[House], burst: Callable[[], Awaitable[int]]) -> float:
+    loop = asyncio.get_running_loop()
+    await burst()
     began_s, spent_s, delivered = loop.time(), sum(one.cpu_s() for one in houses), 0
     while True:
-        await _burst(houses[0], people, count)
-        delivered += count * clients
+        delivered += await burst()
         spent = sum(one.cpu_s() for one in houses) - spent_s
         if spent >= SPENT_S or loop.time() - began_s >= ELAPSED_S:
             return delivered / spent
 
 
-async def _burst(sender: House, people: Crowd, count: int) -> None:
-    await people.expect(count)
-    await sender.order(burst=count)
+async def _all_got(people: Crowd, count: int) -> None:
     got = await people.got()
     assert got["least"] == got["most"] == count and not got["lost"], f"not everybody got {count}: {got}"
+    assert not got["disordered"], f"messages overtook each other at some: {got}"
 
 
 async def _paced(best: Best, name: str, one: House, people: Crowd, *, apart: bool) -> None:
@@ -184,15 +214,17 @@ def _figures(best: Best) -> list[Figure]:
         figures += [
             best.figure(f"{kind.name}.deliveries_{FEW}", UNIT, 0, least=150_000 if ours else None),
             best.figure(f"{kind.name}.deliveries_{MANY}", UNIT, 0),
+            *(best.figure(f"{kind.name}.piped_{clients}", UNIT, 0) for clients in (FEW, MANY)),
             *_of_tokens(best, f"{kind.name}.tokens_{MANY}", 0.25 if ours else None, 1 if ours else None),
             *_of_tokens(best, f"{kind.name}.streams_{MANY}", None, 1 if ours else None),
             best.figure(f"{kind.name}.idle_connection_kb", "kB", 1, aim=20 if ours else None),
         ]
     for kind in peers():
-        for clients, least in ((FEW, 1.5), (MANY, None)):
-            ratio = best[f"kaiwa.deliveries_{clients}"] / best[f"{kind.name}.deliveries_{clients}"]
-            name = f"signalr.kaiwa_to_{kind.name}_ratio_{clients}"
-            figures.append(Figure(name, round(ratio, 2), "×", least=least))
+        for what, called in (("deliveries", "ratio"), ("piped", "piped_ratio")):
+            for clients, least in ((FEW, 1.5), (MANY, None)):
+                ratio = best[f"kaiwa.{what}_{clients}"] / best[f"{kind.name}.{what}_{clients}"]
+                name = f"signalr.kaiwa_to_{kind.name}_{called}_{clients}"
+                figures.append(Figure(name, round(ratio, 2), "×", least=least))
     two = best[f"kaiwa.two_workers.deliveries_{FEW}"]
     one = best[f"kaiwa.deliveries_{FEW}"]
     return [

@@ -2,13 +2,16 @@
 
 Each speaks just enough WebSocket to be let in, as SignalR's JSON protocol or as socket.io; after that it
 looks for the mark in every message and takes nothing apart, so that it is cheaper than any server that
-feeds it.
+feeds it. One of them may talk too: it calls the server's `broadcast`, back to back. A few are witnesses then,
+who keep what they read, so that it can be told whether all came in order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -22,8 +25,12 @@ from bench.figures import quantile
 MARK: Final = b'^"'
 """One byte of it alone may also be the length of a frame."""
 BEFORE_MOMENT: Final = b'^",'
+NUMBERS: Final = re.compile(rb'"conversation-1",(\d+),')
 AT_ONCE: Final = 50
 """How many connect at the same time."""
+FIRST_NUMBER: Final = 1000
+WITNESSES: Final = 50
+"""One in so many."""
 
 
 def _masked(text: str) -> bytes:
@@ -40,11 +47,25 @@ class Dialect:
     hello: bytes
     welcome: bytes
     """What of the server's words means that the client is in."""
+    call: str
+    """Calls `broadcast` with the arguments put in; nobody answers."""
+
+    def calling(self, number: int) -> bytes:
+        arguments = f'"conversation-1",{number},"token ^",{time.monotonic_ns()}'
+        return _masked(self.call % arguments)
 
 
 DIALECTS: Final = {
-    "signalr": Dialect("/hub", True, _masked('{"protocol":"json","version":1}\x1e'), b"{}\x1e"),
-    "socketio": Dialect("/socket.io/?EIO=4&transport=websocket", False, _masked("40"), b'40{"sid"'),
+    "signalr": Dialect(
+        "/hub",
+        True,
+        _masked('{"protocol":"json","version":1}\x1e'),
+        b"{}\x1e",
+        '{"type":1,"target":"broadcast","arguments":[%s]}\x1e',
+    ),
+    "socketio": Dialect(
+        "/socket.io/?EIO=4&transport=websocket", False, _masked("40"), b'40{"sid"', '42["broadcast",%s]'
+    ),
 }
 _SOCKETIO_PING: Final = b"\x81\x012"
 _SOCKETIO_PONG: Final = _masked("3")
@@ -61,6 +82,7 @@ class Member(asyncio.Protocol):
         self._last = 0
         self.inside = asyncio.get_running_loop().create_future()
         self.count = 0
+        self.witnessed: bytearray | None = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -73,6 +95,8 @@ class Member(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         marks = data.count(MARK) + (self._last == MARK[0] and data[0] == MARK[1])
         self._last = data[-1]
+        if self.witnessed is not None:
+            self.witnessed += data
         if marks:
             self.count += marks
             self._crowd.took(marks)
@@ -96,6 +120,14 @@ class Member(asyncio.Protocol):
         if self._dialect.welcome in rest and not self.inside.done():
             self.inside.set_result(None)
 
+    def talk(self, numbers: range) -> None:
+        self.transport.write(b"".join(map(self._dialect.calling, numbers)))
+
+    def in_order(self) -> bool:
+        """Return whether a witness has read every number once and in order."""
+        numbers = [int(number) for number in NUMBERS.findall(self.witnessed or b"")]
+        return numbers == list(range(FIRST_NUMBER, FIRST_NUMBER + len(numbers)))
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._crowd.lost += 1
 
@@ -108,9 +140,13 @@ class Crowd:
         self._wanted = 0
         self._enough = asyncio.Event()
         self._waits_ns: list[int] = []
+        self._said = self._to_say = self._window = 0
+        self._next_words_at: float = math.inf
 
     def took(self, marks: int) -> None:
         self.total += marks
+        if self.total >= self._next_words_at:
+            self._talk_on()
         if self.total >= self._wanted:
             self._enough.set()
 
@@ -142,6 +178,26 @@ class Crowd:
             member.count = 0
         return {}
 
+    async def talk(self, each: int, window: int) -> dict[str, Any]:
+        """Have the first call `broadcast` so often, and expect that; `window` at the most are on their way.
+
+        Half of them must have reached everybody before more are said.
+        """
+        await self.expect(each)
+        for member in self.members[::WITNESSES]:
+            member.witnessed = bytearray()
+        self._said, self._to_say, self._window = 0, each, window
+        self._talk_on()
+        return {}
+
+    def _talk_on(self) -> None:
+        arrived = self.total // len(self.members)
+        upto = min(self._to_say, arrived + self._window)
+        self.members[0].talk(range(FIRST_NUMBER + self._said, FIRST_NUMBER + upto))
+        self._said = upto
+        over = upto == self._to_say
+        self._next_words_at = math.inf if over else (upto - self._window // 2) * len(self.members)
+
     async def got(self, patience_s: float) -> dict[str, Any]:
         """Wait until all that is expected has come; tell what has."""
         try:
@@ -156,7 +212,10 @@ class Crowd:
             "least": min(counts),
             "most": max(counts),
             "lost": self.lost,
+            "disordered": sum(not member.in_order() for member in self.members),
         }
+        for member in self.members:
+            member.witnessed = None
         if waits_ms:
             told |= {"p50_ms": quantile(waits_ms, 0.5), "p99_ms": quantile(waits_ms, 0.99)}
         return told
@@ -175,6 +234,7 @@ async def main() -> None:
     does: dict[str, Callable[..., Any]] = {
         "connect": crowd.connect,
         "expect": crowd.expect,
+        "talk": crowd.talk,
         "got": crowd.got,
         "leave": crowd.leave,
     }

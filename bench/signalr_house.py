@@ -21,6 +21,9 @@ class Tokens(Hub):
     async def on_connected(self) -> None:
         self.present.append(self.context.connection_id)
 
+    async def broadcast(self, conversation: str, number: int, text: str, due_ns: int) -> None:
+        self.clients.all.send("token", conversation, number, text, due_ns)
+
     async def on_disconnected(self, error: HubException | None) -> None:
         self.present.remove(self.context.connection_id)
 

@@ -92,6 +92,10 @@ class Crowd(Told):
     async def expect(self, each: int, *, timing: bool = False) -> None:
         await self.order(do="expect", each=each, timing=timing)
 
+    async def talk(self, each: int, window: int) -> None:
+        """Have one of them call `broadcast` so often, and expect what comes of it."""
+        await self.order(do="talk", each=each, window=window)
+
     async def got(self, patience_s: float = 60.0) -> dict[str, Any]:
         return await self.order(do="got", patience_s=patience_s)
 

@@ -23,6 +23,11 @@ async def disconnect(sid: str) -> None:
     present.remove(sid)
 
 
+@server.event
+async def broadcast(sid: str, conversation: str, number: int, text: str, due_ns: int) -> None:
+    await server.emit("token", (conversation, number, text, due_ns))
+
+
 async def send(arguments: Arguments, to: str | None) -> None:
     await server.emit("token", arguments, to=to)
 

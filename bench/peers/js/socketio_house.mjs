@@ -10,6 +10,7 @@ const io = new Server(house);
 const present = [];
 io.on('connection', (socket) => {
   present.push(socket.id);
+  socket.on('broadcast', (...said) => io.emit('token', ...said));
   socket.on('disconnect', () => present.splice(present.indexOf(socket.id), 1));
 });
 
