@@ -14,6 +14,7 @@ from kaiwa.errors import UpstreamError
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.client import MOST_WAITING_BYTES, Fields, Listener
 from kaiwa.gateway.gateway import Gateway
+from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.upstream.chat import refusal_of
 from kaiwa.upstream.chunks import Chunk, decode_chunk
 from kaiwa.upstream.sse import EventStreamParser
@@ -23,12 +24,22 @@ _OLDER_LIMIT: Final = "max_tokens"
 
 
 class PooledCompletions:
-    """Any deployment that serves `model` answers. Use it while the gateway runs."""
+    """Any deployment that serves `model` answers. Use it while the gateway runs.
 
-    def __init__(self, gateway: Gateway, model: str, new_id: Callable[[str], str]) -> None:
+    `caller`: in whose conversation. Their limits hold where the conversation is; here they are only named.
+    """
+
+    def __init__(
+        self, gateway: Gateway, model: str, new_id: Callable[[str], str], caller: Caller = ANYBODY
+    ) -> None:
         self._gateway = gateway
         self._model = model
         self._new_id = new_id
+        self._caller = caller
+
+    def asked_by(self, caller: Caller) -> PooledCompletions:
+        """Return the same for the conversations of one caller."""
+        return PooledCompletions(self._gateway, self._model, self._new_id, caller)
 
     @property
     def limit_field(self) -> str:
@@ -45,6 +56,7 @@ class PooledCompletions:
             operation="chat/completions",
             model=self._model,
             body={"model": self._model, **body, **options},
+            caller=self._caller,
             began=time.monotonic(),
         )
         reader = _Reader()

@@ -41,7 +41,7 @@ from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
 from kaiwa.server.measures.workers import WorkersMeasures
 from kaiwa.server.minting import Minting
-from kaiwa.server.models import load_chat, load_shared, require_installed
+from kaiwa.server.models import chat_model_name, load_chat, load_shared, require_installed
 from kaiwa.server.page import Console
 from kaiwa.server.pool_state import PoolView
 from kaiwa.server.readiness import readiness_of
@@ -243,7 +243,10 @@ class _Assembly:
             shared = await asyncio.to_thread(load_shared, settings, self.relaying, _tell)
             self._speech = SpeechService(shared.speech, shared.lanes)
             return CascadeAnswerer(settings, shared), TextAnswerer(settings, shared.chat)
-        text = self._given or TextAnswerer(settings, load_chat(settings, self.relaying))
+        if self._given is not None:
+            return self._given, self._given
+        text = TextAnswerer(settings, load_chat(settings, self.relaying))
+        self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
         return self._relay or text, text
 
     def _prepared(self, settings: Settings) -> Callable[[], None]:
@@ -253,6 +256,7 @@ class _Assembly:
 
         def change() -> None:
             self.gate.settings = self._admission.settings = settings
+            self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
             parts = (self._doors, self._upstreams, self.signalr, self._console, self.beside, *self._answers)
             for part in parts:
                 if part is not None:

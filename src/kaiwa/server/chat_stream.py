@@ -94,10 +94,10 @@ class ChatStream:
         if isinstance(hold, LimitReached):
             await self.crossing.release_unless(name and self.chats().keeps(caller.id, name), caller.id, name)
             return limit_reached(hold)
-        account = Account(hold, self.doors.prices, agent.name, letters_of(items))
+        account = Account(hold, self.doors.prices, self.doors.paid_in_text(agent.name), letters_of(items))
         try:
             answering = self.chats().ask(
-                agent, items, owner=caller.id, name=name, resumable=asked.resume, account=account
+                agent, items, caller=caller, name=name, resumable=asked.resume, account=account
             )
         except NoRoom as full:
             hold.release()

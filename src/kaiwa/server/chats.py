@@ -18,6 +18,7 @@ from kaiwa.errors import SERVER_ERROR, PeerError
 from kaiwa.events.items import ClientItem, Message
 from kaiwa.events.pieces import ErrorPiece, TextPiece, UsagePiece
 from kaiwa.gateway.accounts import Account
+from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.protocol.chat.usage import TokensCounted
 from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.admission import Admission
@@ -124,7 +125,7 @@ class Chats:
         agent: Agent,
         items: Sequence[ClientItem],
         *,
-        owner: str = "",
+        caller: Caller = ANYBODY,
         name: str | None = None,
         resumable: bool = False,
         account: Account | None = None,
@@ -133,9 +134,10 @@ class Chats:
 
         Of a conversation that is known already only the newest user messages are taken. Raises NoRoom.
         """
+        owner = caller.id
         chat = self._kept.get((owner, name)) if name is not None else None
         if chat is None or chat.transport.over:
-            chat = self._open(agent, None if name is None else (owner, name))
+            chat = self._open(agent, caller, None if name is None else (owner, name))
         try:
             turn = chat.transport.ask(newest(items) if chat.asked else items)
         except Busy:
@@ -180,7 +182,7 @@ class Chats:
         assert self._group is not None, "conversations live inside running()"
         return self._group
 
-    def _open(self, agent: Agent, key: tuple[str, str] | None) -> Chat:
+    def _open(self, agent: Agent, caller: Caller, key: tuple[str, str] | None) -> Chat:
         if self._holding.live >= self._admission.settings.max_sessions and not self._drop_an_idle_one():
             refusal = self._admission.no_room()
             raise NoRoom(refusal.code, refusal.message, 503)
@@ -189,10 +191,11 @@ class Chats:
         counting, seat = self._holding.counting("text", config.model), ExitStack()
         seat.enter_context(self._holding.seat())
         chat = Chat(agent, ChatTransport(new_id, counting.meter.note), key)
+        admitted = Admitted(agent, "ga", config, caller=caller)
         self._live.add(chat)
         if key is not None:
             self._kept[key] = chat
-        self._task_group.create_task(self._converse(chat, Admitted(agent, "ga", config), counting, seat))
+        self._task_group.create_task(self._converse(chat, admitted, counting, seat))
         return chat
 
     async def _converse(self, chat: Chat, admitted: Admitted, counting: Counting, seat: ExitStack) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from kaiwa.engines.cascade import CascadeEngine, Shared
 from kaiwa.events.config import SessionConfig
 from kaiwa.interfaces import Engine, Session, ToolBox, ToolServers
 from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for
+from kaiwa.server.asked import asked_by
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.session.host import HostSession
@@ -80,7 +81,7 @@ class HostAnswerer:
     Raises ConfigError for MCP servers that cannot be used.
     """
 
-    def __init__(self, settings: Settings, engine_for: Callable[[Agent], Engine]) -> None:
+    def __init__(self, settings: Settings, engine_for: Callable[[Admitted], Engine]) -> None:
         self._settings = settings
         self._engine_for = engine_for
         secret = settings.mcp_servers
@@ -103,7 +104,7 @@ class HostAnswerer:
         servers = McpServers(agent.mcp, self._mcp_allowed)
         return Parts(
             session,
-            self._engine_for(agent),
+            self._engine_for(admitted),
             box,
             codec_for,
             servers=servers,
@@ -126,7 +127,7 @@ class HostAnswerer:
             filler_ms=self._settings.filler_ms or None,
             filler=FILLERS.get(admitted.agent.language or "", "") if filler is None else filler,
         )
-        return policy if self._settings.backchannels else replace(policy, backchannels=())
+        return policy if self._settings.backchannels else structs.replace(policy, backchannels=())
 
 
 class CascadeAnswerer(HostAnswerer):
@@ -135,7 +136,11 @@ class CascadeAnswerer(HostAnswerer):
     def __init__(self, settings: Settings, shared: Shared) -> None:
         super().__init__(
             settings,
-            lambda agent: CascadeEngine(shared, language=agent.language, time_zone=agent.time_zone),
+            lambda admitted: CascadeEngine(
+                replace(shared, chat=asked_by(admitted.caller, shared.chat)),
+                language=admitted.agent.language,
+                time_zone=admitted.agent.time_zone,
+            ),
         )
         self._shared = shared
 

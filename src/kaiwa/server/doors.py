@@ -41,7 +41,8 @@ from kaiwa.server.metering import tokens_used
 from kaiwa.server.settings import Settings, is_loopback
 
 _KEY_ID: Final = "key:"
-ONE_REQUEST: Final = Want(most=Amount(requests=1))
+ONE_REQUEST: Final = Want(most=Amount(requests=1, tokens=1, money=1))
+"""And the least of the rest: who has no token or no money left is let in nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Doors:
         self._policy = _Policies(settings.policy)
         self.prices = _price_table(settings)
         self.ledger: Ledger = _ledger(settings)
+        self.text_model: str | None = None
+        """The model of the pool that answers for agents in text; None: none that is paid."""
         if not self.closed and not is_loopback(settings.host):
             problem = "has no [[issuers]], and no key is set."
             raise ConfigError(SETTING, problem, "Set KAIWA_API_KEY or KAIWA_KEYS too, or name an issuer.")
@@ -117,6 +120,10 @@ class Doors:
     async def enter(self, caller: Caller) -> Hold | LimitReached:
         """Reserve one request. What else it uses is spent as it goes."""
         return await self.ledger.reserve(caller, ONE_REQUEST)
+
+    def paid_in_text(self, agent: str) -> str:
+        """Return under which name an agent's answers in text are paid."""
+        return self.text_model or agent
 
     def charge(self, hold: Hold, model: str) -> Callable[[Usage], None]:
         """Return what counts each response of a conversation on its caller's account."""

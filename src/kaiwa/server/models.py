@@ -9,7 +9,6 @@ from typing import Final
 
 from kaiwa.engines.cascade import Shared
 from kaiwa.engines.chat import ChatModel
-from kaiwa.engines.compatible import CompatibleChatModel
 from kaiwa.engines.dialogue import DialogueModel
 from kaiwa.engines.dialogue.phrases import common_phrases
 from kaiwa.engines.lanes import Lanes
@@ -20,6 +19,7 @@ from kaiwa.errors import ConfigError, MissingPackage
 from kaiwa.events.config import AudioOutput
 from kaiwa.gateway.completions import PooledCompletions
 from kaiwa.gateway.gateway import Gateway
+from kaiwa.server.asked import PooledChat
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.tools.mcp_client import require_mcp
@@ -104,7 +104,7 @@ def load_chat(settings: Settings, gateway: Gateway) -> ChatModel:
     """Return the chat model of agents: the pool's, or the embedded one. Raises ConfigError."""
     model = chat_model_name(settings, gateway.pool)
     if model is not None:
-        return CompatibleChatModel(PooledCompletions(gateway, model, new_id))
+        return PooledChat(PooledCompletions(gateway, model, new_id))
     dialogue = DialogueModel()
     dialogue.warm_up()
     return dialogue

@@ -145,11 +145,11 @@ class SignalREndpoints:
             await self._keep_if_begun(caller, asked)
             return limit_reached(hold)
         items = items_of(question)
-        account = Account(hold, self.doors.prices, agent.name, letters_of(items))
+        account = Account(hold, self.doors.prices, self.doors.paid_in_text(agent.name), letters_of(items))
         name = asked.conversation_id or None
         try:
             answering = self.chats().ask(
-                agent, items, owner=caller.id, name=name, resumable=True, account=account
+                agent, items, caller=caller, name=name, resumable=True, account=account
             )
         except NoRoom as full:
             hold.release()

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from kaiwa.engines.chat import ChatModel
 from kaiwa.engines.text import TextEngine
+from kaiwa.server.asked import asked_by
 from kaiwa.server.conversations import Admitted, HostAnswerer, Parts
 from kaiwa.server.settings import Settings
 
@@ -18,8 +19,10 @@ class TextAnswerer(HostAnswerer):
     def __init__(self, settings: Settings, chat: ChatModel) -> None:
         super().__init__(
             settings,
-            lambda agent: TextEngine(
-                chat, language=agent.language, time_zone=agent.time_zone or settings.time_zone
+            lambda admitted: TextEngine(
+                asked_by(admitted.caller, chat),
+                language=admitted.agent.language,
+                time_zone=admitted.agent.time_zone or settings.time_zone,
             ),
         )
 
