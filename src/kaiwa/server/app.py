@@ -242,6 +242,7 @@ class _Assembly:
         if self._relay is None and settings.engine != "text":
             shared = await asyncio.to_thread(load_shared, settings, self.relaying, _tell)
             self._speech = SpeechService(shared.speech, shared.lanes)
+            self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
             return CascadeAnswerer(settings, shared), TextAnswerer(settings, shared.chat)
         if self._given is not None:
             return self._given, self._given
@@ -256,7 +257,6 @@ class _Assembly:
 
         def change() -> None:
             self.gate.settings = self._admission.settings = settings
-            self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
             parts = (self._doors, self._upstreams, self.signalr, self._console, self.beside, *self._answers)
             for part in parts:
                 if part is not None:
