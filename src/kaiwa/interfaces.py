@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from kaiwa.events.actions import Action
+from kaiwa.events.budget import BudgetEvent, Charge
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.engine import EngineCommand, EngineEvent
 from kaiwa.events.server import ServerEvent
@@ -21,7 +22,7 @@ class Session(Protocol):
     `now` is monotonic time in seconds. Never raises on what a peer, engine or tool sent.
     """
 
-    def receive(self, event: ClientEvent | EngineEvent | ToolEvent, now: float) -> None: ...
+    def receive(self, event: ClientEvent | EngineEvent | ToolEvent | BudgetEvent, now: float) -> None: ...
 
     def next_timer(self) -> float | None:
         """Return the `now` at which `handle_timer` wants to be called, or None."""
@@ -61,6 +62,17 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free what this conversation holds. Idempotent."""
+        ...
+
+
+class Spending(Protocol):
+    """Who counts what one conversation uses, and tells it what follows."""
+
+    tell: Callable[[BudgetEvent], None]
+    """Set by who runs the conversation. Called at any time in its loop."""
+
+    def charge(self, charge: Charge) -> None:
+        """Returns at once; raises nothing."""
         ...
 
 

@@ -18,10 +18,11 @@ from uuid import uuid4
 from kaiwa.errors import SERVER_ERROR
 from kaiwa.events import client, server
 from kaiwa.events.actions import Action, Ask, ForgetTools, Hang, ListTools, RunTool, Send, StopTool
+from kaiwa.events.budget import BudgetEvent, Charge, CostChanged
 from kaiwa.events.items import Message
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolSettled, ToolsListed
-from kaiwa.interfaces import STOPPED, Engine, Session, ToolBox, ToolServers, Transport
+from kaiwa.interfaces import STOPPED, Engine, Session, Spending, ToolBox, ToolServers, Transport
 from kaiwa.session.quiet import Quiet
 
 log = logging.getLogger("kaiwa.conversation")
@@ -65,15 +66,19 @@ async def converse(
     servers: ToolServers | None = None,
     bounds: Bounds = USUAL,
     leaving: Leaving | None = None,
+    spending: Spending | None = None,
 ) -> str:
     """Run the conversation to its end and return why it ended. Frees engine, tools and transport.
 
     `servers` None: the session's wishes for tools from elsewhere are answered with a sentence.
     `leaving`: once it is asked, the conversation ends at the next pause (an error event, then close 1001).
+    `spending` is charged with all that was used, however the conversation ends; None: nobody counts.
 
     The edge of a conversation: a bug inside ends this conversation (close 1011), never the process.
     """
-    conversation = _Conversation(session, transport, engine, tools, servers, bounds, leaving or Leaving())
+    conversation = _Conversation(
+        session, transport, engine, tools, servers, bounds, leaving or Leaving(), spending
+    )
     try:
         return await conversation.run()
     except Exception:
@@ -81,6 +86,7 @@ async def converse(
         await _apologise(transport, bounds.close_s)
         return "internal error"
     finally:
+        conversation.charge_the_rest()
         await engine.close()
 
 
@@ -94,6 +100,7 @@ class _Conversation:
         servers: ToolServers | None,
         bounds: Bounds,
         leaving: Leaving,
+        spending: Spending | None,
     ) -> None:
         self._session = session
         self._transport = transport
@@ -112,6 +119,9 @@ class _Conversation:
         self._hang: Hang | None = None
         self._leaving = leaving
         self._quiet = Quiet(asyncio.get_running_loop().time())
+        self._spending = spending
+        if spending is not None:
+            spending.tell = self._hear_of_costs
 
     async def run(self) -> str:
         async with asyncio.TaskGroup() as group:
@@ -167,6 +177,30 @@ class _Conversation:
         await self._leaving.asked.wait()
         await self._inbox.put(_Leave())
 
+    def _hear_of_costs(self, event: BudgetEvent) -> None:
+        """Costs come with what was used: a few for each answer."""
+        if not self._inbox.full():
+            self._inbox.put_nowait(event)
+        elif not isinstance(event, CostChanged):  # the next one tells that
+            self._group.create_task(self._inbox.put(event))
+
+    def charge_the_rest(self) -> None:
+        """Count what is under way, once nothing more of it will be heard."""
+        if self._spending is None:
+            return
+        self._spending.tell = _nobody_hears
+        try:
+            self._session.receive(client.PeerGone(), asyncio.get_running_loop().time())
+            for action in self._session.actions():
+                if isinstance(action, Charge):
+                    self._charge(action)
+        except Exception:  # of a session that has failed before
+            log.exception("a conversation's last costs are not known")
+
+    def _charge(self, charge: Charge) -> None:
+        if self._spending is not None:
+            self._spending.charge(charge)
+
     async def _next_event(self, deadline: float | None) -> Any:
         """Return the next event, or None when the session's timer is due first."""
         try:
@@ -182,6 +216,8 @@ class _Conversation:
                 self._engine.ask(action.command)  # type: ignore[union-attr]
             elif kind is Send:
                 self._send(action.event)  # type: ignore[union-attr]
+            elif isinstance(action, Charge):
+                self._charge(action)
             elif isinstance(action, RunTool):
                 self._calls[action.call.call_id] = self._group.create_task(self._run_tool(action.call))
             elif isinstance(action, StopTool):
@@ -268,6 +304,10 @@ class _Conversation:
             except TimeoutError:
                 log.warning("the last events were not taken")
         await _close(self._transport, self._hang.code, self._hang.reason, self._bounds.close_s)
+
+
+def _nobody_hears(event: BudgetEvent) -> None:
+    """The conversation is over."""
 
 
 class _Leave:

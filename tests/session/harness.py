@@ -157,6 +157,8 @@ def shown(action: actions.Action) -> str:
             return f"stop {call_id}"
         case actions.ListTools() | actions.ForgetTools():
             return ""
+        case actions.Charge():
+            return ""
         case actions.Hang(code=code, reason=reason):
             return f"hang {code} {reason}"
 

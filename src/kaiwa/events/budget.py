@@ -45,4 +45,10 @@ class BudgetSpent(Value, kw_only=True):
     message: str
 
 
-BudgetEvent = CostChanged | BudgetNear | BudgetSpent
+class RemarkWanted(Value, kw_only=True):
+    """The agent is to say this on its own account, when the floor is free."""
+
+    text: str
+
+
+BudgetEvent = CostChanged | BudgetNear | BudgetSpent | RemarkWanted

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from kaiwa.errors import PeerError
 from kaiwa.events import client, engine, server, tools
 from kaiwa.events.actions import Action
+from kaiwa.events.budget import BudgetEvent, RemarkWanted
 from kaiwa.events.client import ClientEvent, ResponseParams
 from kaiwa.events.config import SessionConfig, TurnDetection
 from kaiwa.events.engine import EngineEvent
@@ -42,6 +43,7 @@ from kaiwa.session.own_calls import OwnCalls
 from kaiwa.session.paced import PacedOutput, truncating
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
+from kaiwa.session.remarks import REMARK
 from kaiwa.session.responses import LiveResponse
 from kaiwa.session.settings import updated
 from kaiwa.session.silence import Silence
@@ -104,7 +106,7 @@ class HostSession:
 
     # --- the doorway ---------------------------------------------------------------------------
 
-    def receive(self, event: ClientEvent | EngineEvent | ToolEvent, now: float) -> None:
+    def receive(self, event: ClientEvent | EngineEvent | ToolEvent | BudgetEvent, now: float) -> None:
         if self._outbox.closed:
             return
         try:
@@ -192,6 +194,7 @@ class HostSession:
             tools.ToolSaid: lambda event, now: self._own.say(event),
             tools.ToolSettled: self._settle_call,
             tools.ToolsListed: lambda event, now: self._listings.take(event),
+            RemarkWanted: lambda event, now: self._own.remarks.say(event.text),
         }
 
     # --- settings ------------------------------------------------------------------------------
@@ -434,7 +437,7 @@ class HostSession:
         elif (remark := self._own.remarks.take(now)) is not None:
             plan = self._plan(WITHOUT_FORCE)
             words = replace(plan, tools=(), remote={}, words=remark.text, passing=remark.passing)
-            self._answers.start(words)
+            self._answers.start(replace(words, metadata=REMARK))
             self._silence.broken()
             self._mark_beginning()
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any, Final
 
 _KEPT = 32
+REMARK: Final[dict[str, Any]] = {"kaiwa": "remark"}
+"""Marks responses in which the agent says something on its own account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,16 @@ class Remarks:
     def __init__(self, filler_s: float | None, filler: str) -> None:
         self._filler_s = filler_s if filler else None
         self._filler = filler
-        self._waiting: deque[tuple[str, str]] = deque(maxlen=_KEPT)
+        self._waiting: deque[tuple[str, Remark]] = deque(maxlen=_KEPT)
         self._filler_at: float | None = None
 
     def add(self, call_id: str, text: str) -> None:
         """Keep an interim answer. Full: the oldest is dropped."""
-        self._waiting.append((call_id, text))
+        self._waiting.append((call_id, Remark(text, passing=False)))
+
+    def say(self, text: str) -> None:
+        """Keep something that is of no call, and of no interest to a model."""
+        self._waiting.append(("", Remark(text, passing=True)))
 
     def drop(self, call_id: str) -> None:
         """The call is over: what it said on the way is out of date."""
@@ -51,7 +58,7 @@ class Remarks:
     def take(self, now: float) -> Remark | None:
         if self._waiting:
             self._filler_at = None
-            return Remark(self._waiting.popleft()[1], passing=False)
+            return self._waiting.popleft()[1]
         if self._filler_at is not None and self._filler_at <= now:
             self._filler_at = None
             return Remark(self._filler, passing=True)

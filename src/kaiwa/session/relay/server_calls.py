@@ -18,12 +18,10 @@ from kaiwa.session.calls import CallLedger
 from kaiwa.session.consent import Consent
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.policy import REFUSALS
-from kaiwa.session.remarks import Remark, Remarks
+from kaiwa.session.remarks import REMARK, Remark, Remarks
 
 _KEPT_ITEMS: Final = 64
 ACTIVE = "conversation_already_has_active_response"
-# Marks responses in which kaiwa has something said: they have read no output.
-REMARK: Final = {"kaiwa": "remark"}
 _FILLER: Final = "Say only these words, or the same in the language of the conversation, and nothing else: "
 _INTERIM: Final = (
     "A tool is still running and has something to tell already. Tell the caller this and nothing else, "
@@ -105,6 +103,10 @@ class ServerCalls:
         """Tell the peer how far a call is."""
         if self._ledger.report(event):
             self._out.send(ToolProgressed, call_id=event.call_id, fraction=event.fraction, text=event.text)
+
+    def remark(self, text: str) -> None:
+        """Have something said that is about no call."""
+        self._remarks.say(text)
 
     def say(self, event: ToolSaid) -> None:
         """A tool has an interim answer."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 from kaiwa.errors import PeerError
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action
+from kaiwa.events.budget import RemarkWanted
 from kaiwa.events.own import SessionResumed
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
 from kaiwa.events.tools import ToolProgress, ToolSaid, ToolSettled, ToolSpec
@@ -26,16 +27,21 @@ from kaiwa.session.relay.server_calls import ServerCalls
 from kaiwa.session.remarks import Remarks
 
 _TOUCHED: Final = frozenset({"session.update", "response.create"})
-_ALWAYS: Final = frozenset({"session.created", "response.done", "error"})
+# Who has the floor is of interest even without tools: kaiwa has remarks of its own.
+_ALWAYS: Final = frozenset(
+    {
+        "session.created",
+        "response.created",
+        "response.done",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.cleared",
+        "error",
+    }
+)
 _FOR_PINS: Final = frozenset({"session.updated"})
 _WORDS: Final = "conversation.item.input_audio_transcription.completed"
-_FOR_TOOLS: Final = hidden.TYPES | {
-    "response.created",
-    "input_audio_buffer.speech_started",
-    "input_audio_buffer.speech_stopped",
-    "input_audio_buffer.cleared",
-    _WORDS,
-}
+_FOR_TOOLS: Final = hidden.TYPES | {_WORDS}
 # An error is told once: a close that follows it within this time needs no second one.
 _TOLD_FOR_S: Final = 5.0
 
@@ -133,6 +139,8 @@ class RelaySession:
                 self._calls.say(event)
             case ToolProgress() if not self._profile.hide_tools:
                 self._calls.report(event)
+            case RemarkWanted():
+                self._calls.remark(event.text)
             case client.FrameRejected():
                 self._out.fail(
                     PeerError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from kaiwa.events.relay import UpstreamSaid
+from kaiwa.events.relay import PassedFrame, UpstreamSaid
 from kaiwa.session.relay.aliases import part_of
 
 Settings = Mapping[str, Any]
@@ -38,15 +38,22 @@ def answers_turns(session: Settings) -> bool:
 
 def sound_ms(said: UpstreamSaid, session: Settings) -> float:
     """Return how long the sound in a delta lasts, from the length of its base64."""
-    if said.body is not None:
-        letters = len(str(said.body.get("delta") or ""))
-    else:
-        text = said.frame or ""
-        begins = text.find('"', text.find('"delta"') + 7) + 1
-        letters = text.find('"', begins) - begins
     format = part_of(part_of(part_of(session, "audio"), "output"), "format").get("type")
-    g711 = format in ("audio/pcmu", "audio/pcma")
-    return letters / (_G711_LETTERS_PER_MS if g711 else _PCM_LETTERS_PER_MS)
+    return sound_letters(said) / letters_per_ms(format)
+
+
+def sound_letters(frame: PassedFrame) -> int:
+    """Return how long the base64 in a delta is."""
+    if frame.body is not None:
+        return len(str(frame.body.get("delta") or ""))
+    text = frame.frame or ""
+    begins = text.find('"', text.find('"delta"') + 7) + 1
+    return text.find('"', begins) - begins
+
+
+def letters_per_ms(format: object) -> float:
+    """Return how many letters of base64 a millisecond of sound in this format has."""
+    return _G711_LETTERS_PER_MS if format in ("audio/pcmu", "audio/pcma") else _PCM_LETTERS_PER_MS
 
 
 def _without_nulls(value: Settings) -> dict[str, Any]:
