@@ -46,7 +46,11 @@ async def pool_page(tmp_path: Path) -> AsyncIterator[tuple[UpstreamPool, str]]:
     settings = at_home(tmp_path, upstreams=UPSTREAMS)
     upstreams = UpstreamPool(settings)
     view = PoolView(upstreams)
-    routes = [Route("/api/pool", view.state), Route("/pool", view.page), Route("/pool/{name}", view.part)]
+    routes = [
+        Route("/api/pool", view.state),
+        Route("/pool", view.shown.page),
+        Route("/pool/{name}", view.shown.part),
+    ]
     listens = asyncio.Event()
     server = InThisLoop(Starlette(routes=routes), settings, lambda _: listens.set())
     serving = asyncio.create_task(server.serve_here())

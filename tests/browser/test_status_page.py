@@ -94,10 +94,10 @@ async def test_it_is_read_on_a_phone_and_walked_by_keys(launch: Launch, tmp_path
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await page.evaluate(overflow) == 0
         walked: list[str] = []
-        for _ in range(5):
+        for _ in range(6):
             await page.keyboard.press("Tab")
             walked.append(await page.evaluate("document.activeElement.textContent"))
-        assert walked == ["会話の画面", "デプロイの様子", "API の一覧", "日本語", "English"]
+        assert walked == ["会話の画面", "サーバーの様子", "デプロイの様子", "API の一覧", "日本語", "English"]
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Status")
 

@@ -274,6 +274,7 @@ class _Assembly:
             upstreams=self._upstreams,
             streams=self.relaying.streams,
             hubs=lambda: self.signalr.hubs,
+            cluster=self.cluster,
             traces=self.traces,
         )
 

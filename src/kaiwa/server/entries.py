@@ -88,16 +88,16 @@ def reference(gate: Gate, told: Reference) -> list[Entry]:
 def pool(gate: Gate, view: PoolView) -> list[Entry]:
     return [
         Entry("GET", ("/api/pool",), gate.keyed(view.state), POOL),
-        Entry("GET", ("/pool",), view.page),
-        Entry("GET", ("/pool/{name}",), view.part),
+        Entry("GET", ("/pool",), view.shown.page),
+        Entry("GET", ("/pool/{name}",), view.shown.part),
     ]
 
 
 def status(gate: Gate, view: StatusView) -> list[Entry]:
     return [
         Entry("GET", ("/api/status",), gate.keyed(view.state), STATUS),
-        Entry("GET", ("/status",), view.page),
-        Entry("GET", ("/status/{name}",), view.part),
+        Entry("GET", ("/status",), view.shown.page),
+        Entry("GET", ("/status/{name}",), view.shown.part),
     ]
 
 

@@ -91,9 +91,37 @@ def _description(agent: Agent) -> str | None:
     return " ".join(line.splitlines()[0] for line in first_lines if line) or None
 
 
+class HousePage:
+    """A page of who runs the house, as it was written: `GET /{name}` and `GET /{name}/{part}`.
+
+    Its own files are in `{name}_page`, what all such pages share in `house_pages`; `title` stands there
+    until its script chooses the language.
+    """
+
+    def __init__(self, name: str, title: str) -> None:
+        package = files("kaiwa.server")
+        shared = package / "house_pages"
+        folders = (shared, package / f"{name}_page")
+        self._parts = {part.name: read_static(part) for folder in folders for part in folder.iterdir()}
+        frame = (shared / "index.html").read_text("utf-8")
+        self._page = static_of("index.html", frame.replace("{name}", name).replace("{title}", title).encode())
+
+    async def page(self, request: Request) -> Response:
+        return send_static(request, self._page)
+
+    async def part(self, request: Request) -> Response:
+        part = self._parts.get(request.path_params["name"])
+        if part is None:
+            return failure(404, None, "There is no such part of the page.")
+        return send_static(request, part)
+
+
 def read_static(part: Traversable) -> StaticFile:
-    body = part.read_bytes()
-    media_type = _MEDIA_TYPES[part.name.rpartition(".")[2]]
+    return static_of(part.name, part.read_bytes())
+
+
+def static_of(name: str, body: bytes) -> StaticFile:
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
     packed = gzip.compress(body, mtime=0)
     return StaticFile(body, packed, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 

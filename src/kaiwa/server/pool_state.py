@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from importlib.resources import files
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kaiwa.server.failures import failure
 from kaiwa.server.operations import JSON, Operation
-from kaiwa.server.page import read_static, send_static
+from kaiwa.server.page import HousePage
 from kaiwa.server.upstream_pool import UpstreamPool
 from kaiwa.upstream.pool.state import DeploymentState, state_of
 
@@ -36,20 +34,10 @@ class PoolView:
     """Answers for what people and programs may see of the pool."""
 
     def __init__(self, upstreams: UpstreamPool) -> None:
-        page = files("kaiwa.server") / "pool_page"
-        self._parts = {part.name: read_static(part) for part in page.iterdir()}
+        self.shown = HousePage("pool", "デプロイの様子")
         self._upstreams = upstreams
 
     async def state(self, request: Request) -> Response:
         state = state_of(self._upstreams.pool, time.monotonic())
         answer = PoolAnswer(**msgspec.structs.asdict(state), trouble=self._upstreams.trouble)
         return Response(msgspec.json.encode(answer), media_type="application/json", headers=_NEVER_KEPT)
-
-    async def page(self, request: Request) -> Response:
-        return send_static(request, self._parts["index.html"])
-
-    async def part(self, request: Request) -> Response:
-        part = self._parts.get(request.path_params["name"])
-        if part is None:
-            return failure(404, None, "There is no such part of the page.")
-        return send_static(request, part)

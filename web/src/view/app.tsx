@@ -54,8 +54,21 @@ export function App() {
         )}
         {!fresh && <Debug talk={talk} />}
       </main>
+      <Elsewhere />
       <Announcer talk={talk} />
     </>
+  );
+}
+
+/** The pages of who runs the server; they ask for its key themselves. */
+function Elsewhere() {
+  const text = words.value.elsewhere;
+  return (
+    <footer>
+      <a href="./status">{text.status}</a>
+      <a href="./pool">{text.pool}</a>
+      <a href="./docs">{text.reference}</a>
+    </footer>
   );
 }
 

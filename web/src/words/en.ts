@@ -7,6 +7,7 @@ export const en: Words = {
   tagline: "A server for spoken and written conversations",
   language: "Language of this page",
   skip: "Skip to the conversation",
+  elsewhere: { status: "Status", pool: "Deployments", reference: "API reference" },
   agent: "Talk to",
   agents: {
     rentacar: {

@@ -7,6 +7,7 @@ export const ja: Words = {
   tagline: "声と文字の会話サーバー",
   language: "表示言語",
   skip: "会話へ移動",
+  elsewhere: { status: "サーバーの様子", pool: "デプロイの様子", reference: "API の一覧" },
   agent: "話す相手",
   agents: {
     rentacar: {

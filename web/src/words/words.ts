@@ -13,6 +13,7 @@ export interface Words {
   tagline: string;
   language: string;
   skip: string;
+  elsewhere: { status: string; pool: string; reference: string };
   agent: string;
   agents: Record<string, { title: string; about: string; says: string[] }>;
   speaks: Record<string, string>;

@@ -36,6 +36,10 @@ _RELAYED: Final = ("/chat/completions", "/responses")
 _TRY_AGAIN_S: Final = "2"
 
 
+class Refused(Exception):
+    """Another process does not tell what it was asked."""
+
+
 class Crossing:
     """Works inside `running`."""
 
@@ -131,14 +135,13 @@ class Crossing:
         if name is not None and not kept:
             await self.release(owner, name)
 
-    async def text_of(self, request: Request, holder: Holder) -> str | None:
-        """Ask a process the same, and return what it says; None: it does not answer, or refuses."""
-        try:
-            answer = await self._forwarding.answer(request, holder.address)
-        except Unreachable:
-            return None
+    async def text_of(self, request: Request, holder: Holder) -> str:
+        """Ask a process the same, and return what it says. Raises Unreachable, Refused."""
+        answer = await self._forwarding.answer(request, holder.address)
         said = await answer.read()
-        return said.decode() if answer.status_code == 200 else None
+        if answer.status_code != 200:
+            raise Refused
+        return said.decode()
 
     def around(self, entry: Entry) -> Entry:
         """Return the entry, answered by the process that made what its address or its reader names."""

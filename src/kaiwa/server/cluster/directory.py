@@ -35,6 +35,14 @@ class Holder(msgspec.Struct, frozen=True):
         return bool(other.address) and (other.machine == self.machine or not here_only)
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """A process that was there `ago_s` ago. `lost`: it died without a word, or cannot reach the directory."""
+
+    holder: Holder
+    ago_s: float = 0.0
+    lost: bool = False
+
+
 class Directory(Protocol):
     """Holding is a lease: a process that dies loses what it held within seconds, without a word.
 
@@ -60,6 +68,10 @@ class Directory(Protocol):
 
     async def release(self, kind: str, name: str) -> None:
         """Hold a name no longer. What another holds stays."""
+        ...
+
+    async def seen(self) -> list[Seen]:
+        """Return every process of the house, this one first, and those that were lost a while ago."""
         ...
 
     async def keep(self, kind: str, name: str, value: bytes, for_s: float) -> None:
@@ -92,6 +104,9 @@ class MemoryDirectory:
 
     async def release(self, kind: str, name: str) -> None:
         self._held.discard((kind, name))
+
+    async def seen(self) -> list[Seen]:
+        return [Seen(self.here)]
 
     async def keep(self, kind: str, name: str, value: bytes, for_s: float) -> None:
         now = time.monotonic()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import msgspec
 
 from kaiwa.errors import ConfigError, MissingPackage
-from kaiwa.server.cluster.directory import PROCESS, Holder
+from kaiwa.server.cluster.directory import PROCESS, Holder, Seen
 from kaiwa.server.ids import MARK
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] and held ~= ARGV[3] then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]
+"""
+LOST_S: Final = 600.0
+"""So long a process that died without a word is told of."""
+_MOST_SEEN: Final = 256
+# A process is there. ARGV: the process, and how long it is told of, in ms.
+_SEE: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+# Redis' clock in ms, then processes and their moments. ARGV: how many at most.
+_SEEN: Final = """
+local time = redis.call('TIME')
+local seen = redis.call('ZREVRANGE', KEYS[1], 0, ARGV[1] - 1, 'WITHSCORES')
+table.insert(seen, 1, tostring(time[1] * 1000 + math.floor(time[2] / 1000)))
+return seen
 """
 _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -108,6 +126,19 @@ class RedisDirectory:
         given = await self._asked(self._redis.get(self._key(kind, name)))
         return cast("bytes | None", given)
 
+    async def seen(self) -> list[Seen]:
+        """Return the processes of the house; only this one while Redis is away."""
+        asked = cast(Any, self._redis).eval(_SEEN, 1, self._seen_key, _MOST_SEEN)
+        now, *told = cast(list[bytes], await self._asked(asked) or [b"0"])
+        others: list[Seen] = []
+        for process, at in zip(told[::2], told[1::2], strict=True):
+            holder = msgspec.json.decode(process, type=Holder)
+            ago_s = max(0.0, (float(now) - float(at)) / 1000)
+            if holder != self.here:
+                others.append(Seen(holder, round(ago_s, 1), lost=ago_s > self._lease_s))
+        others.sort(key=lambda one: (one.holder.machine, one.holder.process))
+        return [Seen(self.here), *others]
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Be found while the block lasts, and hold nothing afterwards."""
@@ -122,6 +153,7 @@ class RedisDirectory:
             held, self._held = [*self._held], set[tuple[str, str]]()
             for kind, name in held:
                 await self._asked(cast(Any, self._redis).eval(_RELEASE, 1, self._key(kind, name), self._us))
+            await self._asked(self._redis.zrem(self._seen_key, self._us))
             await self.close()
 
     async def close(self) -> None:
@@ -135,6 +167,8 @@ class RedisDirectory:
 
     async def _renew(self) -> None:
         """Hold on to everything; what another process took while we were away is its own."""
+        lost_ms = round(LOST_S * 1000)
+        await self._asked(cast(Any, self._redis).eval(_SEE, 1, self._seen_key, self._us, lost_ms))
         held = [*self._held]
         for start in range(0, len(held), _BATCH):
             some = held[start : start + _BATCH]
@@ -153,6 +187,10 @@ class RedisDirectory:
     def _claiming(self, kind: str, name: str, before: bytes) -> Awaitable[Any]:
         key = self._key(kind, name)
         return cast(Any, self._redis).eval(_CLAIM, 1, key, self._us, self._lease_ms, before)
+
+    @property
+    def _seen_key(self) -> str:
+        return f"{self._prefix}:seen"
 
     @property
     def _lease_ms(self) -> int:

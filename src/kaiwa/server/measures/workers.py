@@ -13,9 +13,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kaiwa.server.cluster.crossing import Refused
 from kaiwa.server.cluster.directory import Holder
 from kaiwa.server.cluster.house import Cluster
-from kaiwa.server.forwarding import FORWARDED
+from kaiwa.server.forwarding import FORWARDED, Unreachable
 from kaiwa.server.measures.house import Measures
 
 UP: Final = "kaiwa_worker_up"
@@ -41,7 +42,12 @@ class WorkersMeasures:
         return Response(together(dict(sorted(pages.items()))), headers=headers)
 
     async def _page_of(self, request: Request, holder: Holder | None) -> str | None:
-        return None if holder is None else await self._cluster.crossing.text_of(request, holder)
+        if holder is None:
+            return None
+        try:
+            return await self._cluster.crossing.text_of(request, holder)
+        except (Unreachable, Refused):
+            return None
 
 
 def together(pages: Mapping[int, str | None]) -> str:

@@ -1,9 +1,9 @@
 // One deployment as a picture: bars for what it bears, a row of small bars for how long first tokens took.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { bar, drawing, level, made, ms, span, spark } from "./forms.js";
+
 const FAULTS = ["refused", "failed", "unauthorized", "unreachable", "timed_out", "cut"];
-const [WIDE, HIGH] = [200, 36];
-const MOST_SAMPLES = 40;
+const HIGH = 36;
 const MOST_DOTS = 24;
 
 export function card(one, text) {
@@ -28,12 +28,11 @@ function notes(one, text) {
 function load(one, text) {
   const share = one.utilisation ?? one.pressure;
   const known = one.utilisation !== null || one.remaining_requests !== null || one.remaining_tokens !== null;
-  const level = share >= 0.95 ? "full" : share >= 0.75 ? "high" : "fine";
   const left = [[text.requests, one.remaining_requests], [text.tokens, one.remaining_tokens]]
     .filter(([, count]) => count !== null)
     .map(([label, count]) => `${label} ${count.toLocaleString()}`);
   if (!known) return row(text.utilisation, text.unknown);
-  return row(text.utilisation, `${Math.round(share * 100)}%`, bar([[level, share]]), left.join(" · "));
+  return row(text.utilisation, `${Math.round(share * 100)}%`, bar([[level(share), share]]), left.join(" · "));
 }
 
 /** A dot for every running stream, and empty ones for places that are left. */
@@ -54,16 +53,7 @@ function latency(one, text) {
   const samples = one.first_tokens_ms;
   const p50 = one.first_token_ms_p50, p95 = one.first_token_ms_p95;
   if (p50 === null) return row(text.firstToken, text.unknown);
-  const picture = drawing("svg", {
-    viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "spark", "aria-hidden": "true",
-  });
-  const most = Math.max(...samples, 1), step = WIDE / MOST_SAMPLES;
-  samples.forEach((sample, i) => {
-    const height = Math.max((sample / most) * HIGH, 1.5);
-    const x = WIDE - (samples.length - i) * step;
-    const slow = sample > 2.5 * p50;
-    picture.append(drawing("rect", { x, y: HIGH - height, width: step * 0.7, height, class: slow ? "high" : "fine" }));
-  });
+  const picture = spark(samples, HIGH, (sample) => (sample > 2.5 * p50 ? "high" : "fine"));
   return row(text.firstToken, text.usual(ms(p50, text), ms(p95, text)), picture);
 }
 
@@ -86,46 +76,9 @@ function outcomes(one, text) {
   return row(text.outcomes, "", bar(parts.map(([kind, number]) => [kind, number / all])), legend);
 }
 
-function bar(parts) {
-  const picture = drawing("svg", {
-    viewBox: "0 0 100 8", preserveAspectRatio: "none", class: "bar", "aria-hidden": "true",
-  });
-  picture.append(drawing("rect", { class: "rest", width: 100, height: 8 }));
-  let x = 0;
-  for (const [kind, share] of parts) {
-    const width = Math.min(share, 1) * 100;
-    picture.append(drawing("rect", { class: kind, x, width, height: 8 }));
-    x += width;
-  }
-  return picture;
-}
-
 function row(label, value, picture, under) {
   const line = made("div", "row", made("span", "label", label), made("span", "value", value));
   if (picture) line.append(picture);
   if (under) line.append(made("span", "under", under));
   return line;
-}
-
-function made(tag, className, ...inside) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...inside);
-  return element;
-}
-
-function drawing(tag, facts) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(facts)) element.setAttribute(name, value);
-  return element;
-}
-
-function ms(value, text) {
-  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)}${text.units.s}`;
-}
-
-function span(seconds, text) {
-  if (seconds < 90) return `${Math.round(seconds)}${text.units.s}`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)}${text.units.m}`;
-  return `${(seconds / 3600).toFixed(1)}${text.units.h}`;
 }

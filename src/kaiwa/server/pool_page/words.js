@@ -3,21 +3,11 @@
 export const words = {
   ja: {
     title: "デプロイの様子",
-    language: "表示言語",
     sum: (here, streams, hedges) =>
       `デプロイ ${here} 件・実行中 ${streams} 本` + (hedges ? `・二重送信 ${hedges} 回` : ""),
     none: "中継先のデプロイは設定されていません。設定名は KAIWA_UPSTREAMS です。",
     tier: (number) => `優先度 ${number}`,
     first: "最初に使う",
-    key: "このサーバーのキー",
-    use: "表示する",
-    wrongKey: "キーが違います。",
-    lost: "サーバーに接続できません。再接続しています。",
-    oldSettings: "新しい設定に誤りがあるため、前の設定で動いています。",
-    conditions: {
-      free: "受付中", spilling: "満杯に近い", busy: "満席", resting: "休止中",
-      probing: "回復を確認中", open: "遮断中", disabled: "使用不可", leaving: "終了待ち",
-    },
     reasons: {
       "The service refuses the key.": "キーが拒否されました。",
       "The account has no credit.": "アカウントの残高がありません。",
@@ -31,7 +21,6 @@ export const words = {
     running: "実行中",
     streams: (running, most) => (most === null ? `${running} 本` : `${running} / ${most} 本`),
     firstToken: "最初のトークン",
-    usual: (p50, p95) => `中央値 ${p50}・95% は ${p95} 以内`,
     unknown: "まだ不明",
     requests: "残りリクエスト",
     tokens: "残りトークン",
@@ -39,26 +28,15 @@ export const words = {
     kinds: { good: "完了", left: "取消", rejected: "不正な要求", limited: "制限", faults: "障害" },
     lastError: (code, ago) => `直近のエラー: ${code}（${ago}前）`,
     weight: (weight) => `重み ${weight}`,
-    units: { s: "秒", m: "分", h: "時間" },
   },
   en: {
     title: "Deployments",
-    language: "Language",
     sum: (here, streams, hedges) =>
       `${here} ${here === 1 ? "deployment" : "deployments"}, ${streams} running` +
       (hedges ? `, ${hedges} second ${hedges === 1 ? "attempt" : "attempts"}` : ""),
     none: "Nothing is relayed: no deployment is set. The setting is KAIWA_UPSTREAMS.",
     tier: (number) => `Tier ${number}`,
     first: "asked first",
-    key: "Key of this server",
-    use: "Show",
-    wrongKey: "This key is wrong.",
-    lost: "The server cannot be reached. Trying again.",
-    oldSettings: "The new configuration has a fault; the one before it is in use.",
-    conditions: {
-      free: "taking requests", spilling: "nearly full", busy: "all places taken", resting: "resting",
-      probing: "trying it again", open: "cut off", disabled: "cannot be used", leaving: "finishing",
-    },
     reasons: {},
     again: (time) => `again in ${time}`,
     warming: (share) => `Recovering: bears ${share}% of its load`,
@@ -66,7 +44,6 @@ export const words = {
     running: "Running",
     streams: (running, most) => (most === null ? `${running}` : `${running} of ${most}`),
     firstToken: "First token",
-    usual: (p50, p95) => `median ${p50}, 95% in ${p95}`,
     unknown: "not known yet",
     requests: "Requests left",
     tokens: "Tokens left",
@@ -74,6 +51,5 @@ export const words = {
     kinds: { good: "completed", left: "cancelled", rejected: "bad requests", limited: "limited", faults: "failed" },
     lastError: (code, ago) => `Last error: ${code}, ${ago} ago`,
     weight: (weight) => `weight ${weight}`,
-    units: { s: " s", m: " min", h: " h" },
   },
 };

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from kaiwa.server.readiness import Why
+
+MOST_SESSIONS: Final = 100
+MOST_TOOLS: Final = 50
+MOST_HUBS: Final = 50
+NEWEST: Final = 40
+"""So many of the newest measurements of a kind are told."""
 
 Doing = Literal["listening", "hearing", "thinking", "answering", "working"]
 """`hearing`: the caller speaks; `working`: a tool runs, and nothing is said meanwhile."""
@@ -15,13 +21,17 @@ Timed = Literal["recognition", "decision", "first_words", "first_sound", "answer
 `answer`: from an answer's beginning to its first words or sound."""
 
 
+ProcessCondition = Literal["answered", "silent", "refused", "out_of_reach", "other_version", "lost"]
+
+
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the parts."""
 
 
 class SessionState(Answered, frozen=True, kw_only=True):
-    """One conversation. `door` is `websocket`, `webrtc` or `text`; `waited_ms`: how long its last answer took
-    to its first words or sound, from the end of speech where there was any."""
+    """One conversation. `process`: the mark of the one that holds it. `door` is `websocket`, `webrtc` or
+    `text`; `waited_ms`: how long its last answer took to its first words or sound, from the end of speech
+    where there was any."""
 
     id: str
     door: str
@@ -35,6 +45,7 @@ class SessionState(Answered, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     waited_ms: float | None
+    process: str = ""
 
 
 class Sessions(Answered, frozen=True, kw_only=True):
@@ -47,7 +58,8 @@ class Sessions(Answered, frozen=True, kw_only=True):
 
 
 class LatencyState(Answered, frozen=True, kw_only=True):
-    """The newest turns. None: there were none yet. `newest_ms`: the last one at the end."""
+    """The newest turns. None: there were none yet. `newest_ms`: the last one at the end; of several
+    processes one process' after another's."""
 
     step: Timed
     count: int
@@ -63,7 +75,8 @@ class RunningTool(Answered, frozen=True, kw_only=True):
 
 
 class FinishedTool(Answered, frozen=True, kw_only=True):
-    """The calls of one tool since the house began; those of MCP servers are one."""
+    """The calls of one tool since the house began; those of MCP servers are one. `newest_ms`: how long the
+    newest took."""
 
     name: str
     completed: int
@@ -71,6 +84,7 @@ class FinishedTool(Answered, frozen=True, kw_only=True):
     cancelled: int
     p50_ms: float | None
     p95_ms: float | None
+    newest_ms: list[float] = []
 
 
 class Tools(Answered, frozen=True, kw_only=True):
@@ -82,7 +96,7 @@ class Tools(Answered, frozen=True, kw_only=True):
 
 
 class HubState(Answered, frozen=True, kw_only=True):
-    """One SignalR hub of this process."""
+    """One SignalR hub. A group with members at several processes is one at each."""
 
     name: str
     connections: int
@@ -149,9 +163,42 @@ class TraceState(Answered, frozen=True, kw_only=True):
     lost: int
 
 
-class StatusAnswer(Answered, frozen=True, kw_only=True):
-    """`not_ready`: why a balancer should send nobody here. `traces` None: none are sent."""
+class ProcessState(Answered, frozen=True, kw_only=True):
+    """One process of the house, in short. `process` is its mark, as in the ids it makes.
 
+    `state`: `answered`; `silent` and `refused` when it was asked; `out_of_reach` for one of another machine
+    that does not say where it can be asked (KAIWA_PEER_HOST); `other_version` for an answer that cannot be
+    read; `lost` for one that died without a word. All but the first are not in the sums, and what is told of
+    them is nothing but `seen_ago_s`.
+    """
+
+    process: str
+    machine: str
+    state: ProcessCondition
+    seen_ago_s: float = 0.0
+    worker: int | None = None
+    version: str = ""
+    uptime_s: float = 0.0
+    not_ready: Why | None = None
+    sessions: int = 0
+    most_sessions: int = 0
+    tools: int = 0
+    streams: int = 0
+    errors: int = 0
+    cost: float = 0.0
+
+
+class StatusAnswer(Answered, frozen=True, kw_only=True):
+    """`not_ready`: why a balancer should send nobody here; of several processes, when none is ready.
+
+    `process`: who answered, `worker` its number among several. `processes`: all of them, this one first;
+    everything else is their sum. `traces` None: none are sent.
+    """
+
+    process: str = ""
+    machine: str = ""
+    worker: int | None = None
+    processes: list[ProcessState] = []
     version: str
     uptime_s: float
     not_ready: Why | None

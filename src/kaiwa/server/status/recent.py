@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,13 +24,18 @@ class Recent:
 
     def quantiles_ms(self, *shares: float) -> list[float | None]:
         """Return one value for each share; None while there is nothing."""
-        ordered = sorted(self._samples)
-        if not ordered:
-            return [None for _ in shares]
-        return [ms(ordered[min(int(share * len(ordered)), len(ordered) - 1)]) for share in shares]
+        return quantiles([ms(seconds) for seconds in self._samples], *shares)
 
     def newest_ms(self, number: int) -> list[float]:
         return [ms(seconds) for seconds in list(self._samples)[-number:]]
+
+
+def quantiles(samples: Sequence[float], *shares: float) -> list[float | None]:
+    """Return one value for each share; None while there is nothing."""
+    ordered = sorted(samples)
+    if not ordered:
+        return [None for _ in shares]
+    return [ordered[min(int(share * len(ordered)), len(ordered) - 1)] for share in shares]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -17,12 +16,19 @@ from starlette.responses import Response
 
 from kaiwa.gateway.streams import Streams
 from kaiwa.hub import Hub
+from kaiwa.server.cluster.house import Cluster
 from kaiwa.server.failures import failure
-from kaiwa.server.operations import JSON, Operation
-from kaiwa.server.page import read_static, send_static
+from kaiwa.server.forwarding import FORWARDED
+from kaiwa.server.ids import MARK
+from kaiwa.server.operations import JSON, Operation, Query
+from kaiwa.server.page import HousePage
 from kaiwa.server.readiness import Readiness
 from kaiwa.server.settings import Settings
 from kaiwa.server.status.answer import (
+    MOST_HUBS,
+    MOST_SESSIONS,
+    MOST_TOOLS,
+    NEWEST,
     DeploymentStatus,
     ErrorState,
     FinishedTool,
@@ -38,18 +44,21 @@ from kaiwa.server.status.answer import (
 )
 from kaiwa.server.status.board import Board, LiveSession
 from kaiwa.server.status.figures import cost_in, refused_in
-from kaiwa.server.status.recent import ms
+from kaiwa.server.status.processes import Processes
+from kaiwa.server.status.recent import KEPT, ms
 from kaiwa.server.traces.house import Traces
 from kaiwa.server.upstream_pool import UpstreamPool
 from kaiwa.upstream.pool.state import state_of
 
-MOST_SESSIONS: Final = 100
-MOST_TOOLS: Final = 50
-MOST_HUBS: Final = 50
-NEWEST: Final = 40
 _NEVER_KEPT: Final = {"cache-control": "no-store"}
 
-STATUS: Final = Operation("Tell how the house is", "house", {200: {JSON: StatusAnswer}})
+STATUS: Final = Operation(
+    "Tell how the house is",
+    "house",
+    {200: {JSON: StatusAnswer}},
+    (404,),
+    query=(Query("process", "One process of several, by its mark."),),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Watched:
     upstreams: UpstreamPool
     streams: Streams
     hubs: Callable[[], Collection[Hub]]
+    cluster: Cluster
     traces: Traces | None = None
 
 
@@ -70,37 +80,45 @@ class StatusView:
     """Answers for what people and programs may see of the house."""
 
     def __init__(self, watched: Watched) -> None:
-        page = files("kaiwa.server") / "status_page"
-        self._parts = {part.name: read_static(part) for part in page.iterdir()}
+        self.shown = HousePage("status", "サーバーの様子")
         self._watched = watched
+        self._processes = Processes(watched.cluster)
         self._began = time.monotonic()
         self._version = version("kaiwa")
 
     async def state(self, request: Request) -> Response:
-        body = msgspec.json.encode(self.answer(time.monotonic()))
+        """Tell of the whole house; of this process alone where another one asks, or `process` names it."""
+        named = request.query_params.get("process")
+        if FORWARDED in request.headers:
+            answer = self.answer(time.monotonic(), KEPT)
+        elif named is None:
+            answer = await self._processes.together(request, self.answer(time.monotonic(), KEPT), NEWEST)
+        elif (one := await self._processes.alone(request, named)) is not None:
+            answer = one
+        elif named == MARK:
+            answer = self.answer(time.monotonic())
+        else:
+            return failure(404, "process_not_found", "There is no such process, or it does not answer.")
+        body = msgspec.json.encode(answer)
         return Response(body, media_type="application/json", headers=_NEVER_KEPT)
 
-    async def page(self, request: Request) -> Response:
-        return send_static(request, self._parts["index.html"])
-
-    async def part(self, request: Request) -> Response:
-        part = self._parts.get(request.path_params["name"])
-        if part is None:
-            return failure(404, None, "There is no such part of the page.")
-        return send_static(request, part)
-
-    def answer(self, now: float) -> StatusAnswer:
+    def answer(self, now: float, newest: int = NEWEST) -> StatusAnswer:
+        """Tell of this process, with so many of its newest measurements."""
         watched = self._watched
+        place, here = watched.cluster.place, watched.cluster.directory.here
         settings, traces = watched.settings(), watched.traces
         currency = None if settings.prices is None else settings.prices.currency
         troubles = watched.board.troubles.newest_first
         return StatusAnswer(
+            process=MARK,
+            machine=here.machine.partition(" ")[0],
+            worker=place.number if place.count > 1 else None,
             version=self._version,
             uptime_s=round(now - self._began, 1),
             not_ready=watched.readiness.why_not(now),
             sessions=_sessions(watched.board, settings.max_sessions, now),
-            latencies=_latencies(watched.board),
-            tools=_tools(watched.board, now),
+            latencies=_latencies(watched.board, newest),
+            tools=_tools(watched.board, now, newest),
             hubs=[_hub(hub) for hub in list(watched.hubs())[:MOST_HUBS]],
             relay=_relay(watched, now),
             cost=cost_in(watched.registry, currency),
@@ -135,19 +153,20 @@ def _session(live: LiveSession, now: float) -> SessionState:
         input_tokens=live.input_tokens,
         output_tokens=live.output_tokens,
         waited_ms=None if live.waited_s is None else ms(live.waited_s),
+        process=MARK,
     )
 
 
-def _latencies(board: Board) -> list[LatencyState]:
+def _latencies(board: Board, number: int) -> list[LatencyState]:
     told: list[LatencyState] = []
     for step, recent in board.latencies.items():
         p50, p95 = recent.quantiles_ms(0.5, 0.95)
-        newest = recent.newest_ms(NEWEST)
+        newest = recent.newest_ms(number)
         told.append(LatencyState(step=step, count=recent.count, p50_ms=p50, p95_ms=p95, newest_ms=newest))
     return told
 
 
-def _tools(board: Board, now: float) -> Tools:
+def _tools(board: Board, now: float, newest: int) -> Tools:
     running = [
         RunningTool(name=name, session_id=live.opened.session_id, age_s=round(now - began, 1))
         for live in board.live.values()
@@ -165,6 +184,7 @@ def _tools(board: Board, now: float) -> Tools:
                 cancelled=calls.cancelled,
                 p50_ms=p50,
                 p95_ms=p95,
+                newest_ms=board.call_times[name].newest_ms(newest),
             )
         )
     return Tools(running=len(running), shown=running[:MOST_TOOLS], finished=finished)

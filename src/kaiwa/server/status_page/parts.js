@@ -1,10 +1,11 @@
 // The parts of the status page: each takes the server's answer and gives one section.
 
-const SVG = "http://www.w3.org/2000/svg";
-const [WIDE, HIGH, MOST_SAMPLES] = [200, 28, 40];
+import { bar, level, made, money, ms, number, span, spark } from "./forms.js";
+
+const HIGH = 28;
 const SHOWN_ERRORS = 12;
 
-export const parts = [overview, sessions, latencies, errors, tools, relay, cost, hubs];
+export const parts = [overview, processes, sessions, latencies, errors, tools, relay, cost, hubs];
 
 function overview(state, text) {
   const list = made("dl", "tiles");
@@ -17,7 +18,7 @@ function overview(state, text) {
   tile(text.condition, well ? text.ready : text.notReady[state.not_ready] ?? state.not_ready, well ? "" : "bad");
   tile(text.uptime, span(state.uptime_s, text));
   const { open, most } = state.sessions;
-  tile(text.sessions, `${number(open)} / ${number(most)}`, "", bar(open / most));
+  tile(text.sessions, `${number(open)} / ${number(most)}`, "", bar([[level(open / most), open / most]]));
   tile(text.streams, number(state.relay.running));
   if (state.cost.currency !== null) tile(text.cost, money(state.cost.total, state.cost.currency));
   tile(text.version, state.version);
@@ -25,10 +26,40 @@ function overview(state, text) {
   return section("overview", text.overview, "", [list], "wide");
 }
 
+/** Several processes, or the way back to all of them from one; nothing where there is one. */
+function processes(state, text) {
+  if (state.processes.length === 1) return null;
+  if (state.processes.length === 0) {
+    const back = made("a", "", text.allProcesses);
+    back.href = "?";
+    return section("processes", text.process, state.process, [back], "wide");
+  }
+  const entries = state.processes.map((one) => {
+    const link = made("a", "", one.worker === null ? one.process : `${one.process} · ${text.worker(one.worker)}`);
+    link.href = `?process=${one.process}`;
+    const here = one.process === state.process ? text.here : "";
+    const badge = one.state !== "answered" ? ["error", text.processStates[one.state] ?? one.state]
+      : one.not_ready === null ? ["free", text.ready] : ["working", text.notReady[one.not_ready] ?? one.not_ready];
+    if (one.state !== "answered") {
+      const seen = one.seen_ago_s ? text.ago(span(one.seen_ago_s, text)) : null;
+      return entry(one.process, one.machine, [[text.seen, seen]], badge);
+    }
+    return entry(link, [one.machine, here].filter(Boolean).join(" · "), [
+      [text.uptime, span(one.uptime_s, text)],
+      [text.sessions, `${number(one.sessions)} / ${number(one.most_sessions)}`],
+      [text.tools, one.tools ? number(one.tools) : null],
+      [text.streams, number(one.streams)],
+      [text.errors, one.errors ? number(one.errors) : null],
+      [text.version, one.version],
+    ], badge);
+  });
+  return section("processes", text.processes, number(entries.length), listed(entries, "", "columns"), "wide");
+}
+
 function latencies(state, text) {
   const entries = state.latencies.filter((one) => one.count).map((one) => {
     const value = text.usual(ms(one.p50_ms, text), ms(one.p95_ms, text));
-    return entry(text.steps[one.step], "", [[text.times, number(one.count)], ["", value]], null, spark(one.newest_ms));
+    return entry(text.steps[one.step], "", [[text.times, number(one.count)], ["", value]], null, spark(one.newest_ms, HIGH));
   });
   return section("latencies", text.latencies, "", listed(entries, text.noTurns));
 }
@@ -61,7 +92,7 @@ function tools(state, text) {
       [text.cancelled, one.cancelled ? number(one.cancelled) : null],
       ["", text.usual(ms(one.p50_ms, text), ms(one.p95_ms, text))],
     ];
-    return entry(one.name, "", facts);
+    return entry(one.name, "", facts, null, spark(one.newest_ms, HIGH));
   });
   const count = state.tools.running ? text.running(number(state.tools.running)) : "";
   return section("tools", text.tools, count, listed([...running, ...finished], text.noTools));
@@ -143,54 +174,4 @@ function facts(given) {
     line.append(label ? made("span", "", made("span", "label", label), value) : made("span", "", value));
   }
   return line;
-}
-
-function spark(samples) {
-  const picture = drawing("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "spark", "aria-hidden": "true" });
-  const most = Math.max(...samples, 1), step = WIDE / MOST_SAMPLES;
-  samples.forEach((sample, i) => {
-    const height = Math.max((sample / most) * HIGH, 1.5);
-    const x = WIDE - (samples.length - i) * step;
-    picture.append(drawing("rect", { x, y: HIGH - height, width: step * 0.7, height, class: "fine" }));
-  });
-  return picture;
-}
-
-function bar(share) {
-  const picture = drawing("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", class: "bar", "aria-hidden": "true" });
-  const level = share >= 0.95 ? "full" : share >= 0.75 ? "high" : "fine";
-  picture.append(drawing("rect", { class: "rest", width: 100, height: 6 }));
-  picture.append(drawing("rect", { class: level, width: Math.min(share, 1) * 100, height: 6 }));
-  return picture;
-}
-
-function made(tag, className, ...inside) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...inside);
-  return element;
-}
-
-function drawing(tag, given) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(given)) element.setAttribute(name, value);
-  return element;
-}
-
-const number = (value) => value.toLocaleString();
-
-function ms(value, text) {
-  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)}${text.units.s}`;
-}
-
-function span(seconds, text) {
-  if (seconds < 90) return `${Math.round(seconds)}${text.units.s}`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)}${text.units.m}`;
-  if (seconds < 172800) return `${(seconds / 3600).toFixed(1)}${text.units.h}`;
-  return `${Math.floor(seconds / 86400)}${text.units.d}`;
-}
-
-function money(value, currency) {
-  const digits = value !== 0 && value < 1 ? 4 : 2;
-  return value.toLocaleString(undefined, { style: "currency", currency, maximumFractionDigits: digits });
 }
