@@ -47,7 +47,8 @@ async def relaying(
 
 def impatient(connect_s: float = 10.0, ping_s: float = 20.0) -> Callable[[RelayAnswerer], None]:
     def change(answerer: RelayAnswerer) -> None:
-        answerer._upstreams = Upstreams(answerer._upstreams.pool, connect_s=connect_s, ping_s=ping_s)
+        upstreams = Upstreams(answerer._upstreams.pool, connect_s=connect_s, ping_s=ping_s)
+        answerer.upstreams = answerer._upstreams = upstreams
 
     return change
 

@@ -13,6 +13,7 @@ from kaiwa.engines.speech_service import SpeechService
 from kaiwa.server.app import create_app
 from kaiwa.server.calls_media import Media
 from kaiwa.server.conversations import Answerer, HostAnswerer
+from kaiwa.server.disturbing import Disturber
 from kaiwa.server.ephemeral import EphemeralKeys
 from kaiwa.server.listening import HouseServer
 from kaiwa.server.settings import Settings
@@ -56,6 +57,7 @@ async def running(
     media: Media | None = None,
     as_configured: bool = False,
     change: Callable[[InThisLoop], None] | None = None,
+    disturber: Disturber | None = None,
 ) -> AsyncIterator[InThisLoop]:
     """Serve until the block is left. Without an answerer: host sessions over a scripted engine.
 
@@ -66,7 +68,7 @@ async def running(
         answers = HostAnswerer(settings, lambda agent: ServiceEngine(Script()))
     listens = asyncio.Event()
     start = None if media is None else partial(_given, media)
-    app = create_app(settings, answers, keys, speech, start)
+    app = create_app(settings, answers, keys, speech, start, disturber=disturber)
     server = InThisLoop(app, settings, lambda _: listens.set())
     if change is not None:
         change(server)

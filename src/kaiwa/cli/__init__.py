@@ -33,6 +33,7 @@ app.add_typer(functions.app, name="functions")
 app.command()(rehearsal.record)
 app.command()(rehearsal.replay)
 app.command()(rehearsal.call)
+app.command()(rehearsal.faults)
 app.add_typer(chainlit.app, name="chainlit")
 
 
@@ -77,6 +78,12 @@ def serve(
         int | None, typer.Option(help="A second port for TLS; --port stays plain then.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="So many processes share the port.")] = None,
+    test_mode: Annotated[
+        bool | None, typer.Option("--test-mode", help="Requests may choose what goes wrong.")
+    ] = None,
+    test_faults: Annotated[
+        str | None, typer.Option(help="… for all of them: NAME;at=2,NAME. See `kaiwa faults`.")
+    ] = None,
     file: config.File = None,
 ) -> None:
     """Serve an agent to every Realtime client. Options win over the environment, .env and kaiwa.toml."""
@@ -92,6 +99,8 @@ def serve(
         tls_self_signed=tls_self_signed,
         tls_port=tls_port,
         workers=workers,
+        test_mode=test_mode,
+        test_faults=test_faults,
     )
 
 

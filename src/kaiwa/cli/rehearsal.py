@@ -1,4 +1,4 @@
-"""The commands that try a conversation without people: record, replay, call. Knows their options only."""
+"""Commands that try a conversation without people: record, replay, call, faults. Knows their options only."""
 
 from __future__ import annotations
 
@@ -119,3 +119,21 @@ def call(
     )
     told = Told(as_json=as_json, junit=junit, language=lang)
     raise typer.Exit(0 if call_and_tell(options, callers, for_s, told) else 1)
+
+
+class Language(StrEnum):
+    en = "en"
+    ja = "ja"
+
+
+def faults(
+    lang: Annotated[Language, typer.Option(help="Language of the list.")] = Language.en,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+) -> None:
+    """List what can be made to go wrong on demand, and how (障害の一覧)."""
+    from kaiwa.cli.faults import faults_as_json, print_faults
+
+    if as_json:
+        print(faults_as_json())
+    else:
+        print_faults(japanese=lang is Language.ja)

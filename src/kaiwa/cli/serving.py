@@ -29,7 +29,10 @@ def serve_agent(file: Path | None = None, **options: Any) -> None:
 
         log_to_stderr(settings.log_level, settings.log_format)
         raise SystemExit(supervise(settings, options, None if file is None else str(file)))
-    serve(settings, lambda: read_configuration(options, file=file).demand())
+    from kaiwa.cli.disturbing import disturber_for
+
+    disturber = disturber_for(settings)
+    serve(settings, lambda: read_configuration(options, file=file).demand(), disturber=disturber)
 
 
 def database_setting() -> str:

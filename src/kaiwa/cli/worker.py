@@ -30,6 +30,7 @@ def main() -> None:
 
 
 def _serve(told: Told) -> None:
+    from kaiwa.cli.disturbing import disturber_for
     from kaiwa.server.app import serve
     from kaiwa.server.configuration import read_configuration
     from kaiwa.server.listening import HouseServer
@@ -46,7 +47,8 @@ def _serve(told: Told) -> None:
 
     settings = read_again()
     listener = reserved(settings.host, told.port, "KAIWA_PORT")
-    serve(settings, read_again, place=told.place, sockets=[listener], ready=listens)
+    place, disturber = told.place, disturber_for(settings)
+    serve(settings, read_again, place=place, sockets=[listener], ready=listens, disturber=disturber)
 
 
 def _told() -> Told:

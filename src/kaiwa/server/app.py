@@ -29,6 +29,7 @@ from kaiwa.server.chats import Chats
 from kaiwa.server.cluster.house import ALONE, Cluster, Place
 from kaiwa.server.conversations import Answerer, CascadeAnswerer
 from kaiwa.server.directory import Directory
+from kaiwa.server.disturbing import Disturber, check_test_mode, disturb_requests
 from kaiwa.server.doors import Doors
 from kaiwa.server.draining import Draining
 from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
@@ -80,15 +81,20 @@ def create_app(
     *,
     reread: Reread | None = None,
     place: Place = ALONE,
+    disturber: Disturber | None = None,
 ) -> Starlette:
     """Return the ASGI application. Models are loaded when it starts, before a peer is let in.
 
     `answerer` None: the one that the settings ask for, with the speech that goes with it; `keys`: where
     ephemeral keys are kept; `media`: starts what carries calls, None: the WebRTC of this house; `reread`:
-    gives the settings anew on SIGHUP; `place`: which of several workers this is.
+    gives the settings anew on SIGHUP; `place`: which of several workers this is; `disturber`: who lets things
+    go wrong, in test mode.
     Raises ConfigError for a wrong setting or agent.
     """
+    check_test_mode(settings, disturber)
     house = _Assembly(settings, answerer, keys, speech, media, reread, place)
+    if disturber is not None:
+        house.disturb(disturber)
     beside = house.beside
     app = Starlette(
         routes=[
@@ -99,13 +105,14 @@ def create_app(
         middleware=[
             Middleware(SafeAnswers, tls_only=settings.tls_cert is not None and settings.tls_port is None),
             *([Middleware(TracedPeers)] if house.traces else ()),
+            *([Middleware(disturber.around)] if disturber else ()),
         ],
         lifespan=house.running,
         exception_handlers={404: unknown_address, 405: unknown_address, Exception: broken},
     )
     app.state.drain = house.drain
     app.state.cluster = house.cluster
-    app.state.reception = house.reception
+    app.state.reception = house.reception if disturber is None else None  # nothing goes past the disturber
     app.state.reloading = house.reloading
     app.state.beside = beside
     return app
@@ -171,6 +178,10 @@ class _Assembly:
         self._door = RelayDoor(self.relaying, House(doors.ledger, doors.prices), most_bytes)
         first = RelayDoor(self.relaying, House(uncounted, doors.prices), most_bytes)
         self.reception = Reception(first, doors)
+
+    def disturb(self, disturber: Disturber) -> None:
+        """Let somebody stand between this house and its services. Before it runs."""
+        disturb_requests(self.relaying, self._relay, disturber)
 
     def chats(self) -> Chats:
         assert self._chats is not None, "the house runs"
@@ -314,17 +325,18 @@ def serve(
     place: Place = ALONE,
     sockets: list[socket.socket] | None = None,
     ready: Callable[[HouseServer], None] | None = None,
+    disturber: Disturber | None = None,
 ) -> None:
     """Serve until the process is told to end. Prints the addresses once they can be used.
 
     `reread` gives the settings anew on SIGHUP. Workers have their `place`, sockets that were made for them,
-    and somebody who wants to know when they are `ready`.
+    and somebody who wants to know when they are `ready`. `disturber`: who lets things go wrong, in test mode.
     """
     log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
-    app = create_app(settings, reread=reread, place=place)
+    app = create_app(settings, reread=reread, place=place, disturber=disturber)
 
     def listens(server: HouseServer) -> None:
         settle_memory()

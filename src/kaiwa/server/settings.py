@@ -97,6 +97,17 @@ def disagreements(settings: UncheckedSettings) -> Iterator[Disagreement]:
     for wrong in (*about_processes(settings), *peers, *about_traces(settings)):
         yield Disagreement(*wrong)
     yield from _about_tls(settings)
+    if settings.test_faults and not settings.test_mode:
+        yield Disagreement(
+            "KAIWA_TEST_FAULTS",
+            "names faults, and test mode is off.",
+            "Add --test-mode (KAIWA_TEST_MODE=1) where nobody depends on this server, or leave them out.",
+            (
+                "障害が指定されていますが、テストモードではありません。",
+                "誰も頼っていないサーバーなら --test-mode（KAIWA_TEST_MODE=1）を付け、"
+                "そうでなければ外してください。",
+            ),
+        )
 
 
 def _about_tls(settings: UncheckedSettings) -> Iterator[Disagreement]:

@@ -78,6 +78,12 @@ class ServerSettings(Group):
     """How much of what such a peer was told is kept for it."""
     drain_s: Annotated[float, Field(ge=0)] = 30
     """So long running streams may go on when the server ends; new ones are refused meanwhile."""
+    test_mode: Annotated[bool, Option("--test-mode")] = False
+    """Requests may choose what goes wrong with them (docs/faults.md). For tests only: whoever may come in may
+    break what they use."""
+    test_faults: Annotated[str, Option("--test-faults")] = ""
+    """Faults for every request that chooses none: `tool-slow;for_s=2,upstream-busy`. Needs
+    `KAIWA_TEST_MODE`."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Option("--log-level"), LIVE] = "info"
     """How much the log tells."""
     log_format: Annotated[Literal["text", "json"], LIVE] = "text"

@@ -11,7 +11,10 @@ import contextvars
 import inspect
 import logging
 import traceback
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
 
 from kaiwa.errors import ToolError
@@ -25,6 +28,12 @@ _log = logging.getLogger(__name__)
 # One pool for all conversations; it starts no thread before the first synchronous tool runs. Full: a call
 # waits for a thread, at most until its own deadline.
 _pool: Final = ThreadPoolExecutor(max_workers=POOL_THREADS, thread_name_prefix="kaiwa-tool")
+
+
+Around = Callable[[AnyTool, Callable[[AnyTool], Awaitable[Any]]], Awaitable[Any]]
+AROUND: Final[ContextVar[Around | None]] = ContextVar("kaiwa_around", default=None)
+"""Who stands around each call of a function, for those who try what happens when it goes wrong; None: nobody.
+It gets the tool and what calls it, within the call's deadline and its edge."""
 
 
 class Workplace:
@@ -77,6 +86,12 @@ class Workplace:
         return await self._call(entry, context, arguments)
 
     async def _call(self, entry: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> Any:
+        around = AROUND.get()
+        if around is None:
+            return await self._run(context, arguments, entry)
+        return await around(entry, partial(self._run, context, arguments))
+
+    async def _run(self, context: ToolContext, arguments: dict[str, Any], entry: AnyTool) -> Any:
         if entry.rules.cpu_bound:
             return await self._processes.call(entry, context, arguments)
         ahead = (context,) if entry.signature.takes_context else ()

@@ -13,13 +13,13 @@ import pytest
 from aiortc import RTCRtpSender
 from tests.transports.webrtc.aiortc_peer import RATE_HZ, STEP, AiortcPeer, aiortc_peer, loudest_hz, sine
 from tests.transports.webrtc.here import HOUSE_HZ, WITHIN_S, Listener, audio_delta, media_service, told
-from tests.transports.webrtc.lossy_network import lossy_network
 
 from kaiwa.audio.formats import decoder_for, encoder_for
 from kaiwa.events.client import FrameRejected, ResponseCancelled
 from kaiwa.events.config import AudioInput, AudioOutput, PcmuFormat, SessionAudio, SessionConfig
 from kaiwa.events.response import Response, ResponseAudio, ResponseOutputFormat
 from kaiwa.events.server import OutputAudioCleared, ResponseCreated, SessionUpdated
+from kaiwa.testing.faults.network import BadLine, bad_line
 from kaiwa.transports.webrtc import MediaService
 from kaiwa.transports.webrtc.transport import UNTAKEN
 
@@ -105,17 +105,17 @@ async def test_sound_survives_a_network_that_loses_and_swaps_packets() -> None:
     ):
         call = await media.answer(await peer.offer())
         port = int(re.search(r"m=audio (\d+)", call.answer_sdp).group(1))  # type: ignore[union-attr]
-        async with lossy_network(port, lost=0.05, swapped=0.05) as (network, way):
+        async with bad_line(port, BadLine(loss=0.05, reorder=0.05)) as (network, way):
             await peer.accept(call.answer_sdp.replace(f" {port} typ", f" {way} typ"))
             server = Listener(call)
             sound = (await server.hears(4.0)).astype(float)
-            assert network.losses > 3
+            assert network.lost > 3
             assert abs(loudest_hz(sound, HOUSE_HZ) - 440) < 2
             frames = sound[4800 : 4800 + 480 * 180].reshape(-1, 480)
             quiet = int((np.sqrt((frames**2).mean(axis=1)) < 1000).sum())
             assert quiet <= 2
             await call.hang_up()
-            assert call.facts["recovered"] >= network.losses * 0.6
+            assert call.facts["recovered"] >= network.lost * 0.6
 
 
 async def test_large_events_arrive_whole_and_too_large_ones_are_told_of() -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from kaiwa.events.value import Value
+from kaiwa.testing.faults.choosing import parse_choices
 
 Seconds = Annotated[float, Meta(ge=0)]
 # An event type of the GA protocol, or a pattern of one: "session.created", "response.*.delta".
@@ -102,13 +103,23 @@ def retry_headers(faults: Faults, now: float) -> dict[str, str]:
 
 
 def parse_faults(text: str) -> Faults:
-    """Read `late_ms=200,close_after=response.created`. Raises ValueError with what is wrong."""
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    values = {name.strip(): value.strip() for name, _, value in pairs}
+    """Read `late_ms=200,close_after=response.created`, or names of the list of faults on demand, as in
+    `upstream-busy,retry_after_s=2`. Raises ValueError with what is wrong."""
+    values: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, said, value = part.partition("=")
+        values |= {name.strip(): value.strip()} if said else _listed(part)
     try:
         return msgspec.convert(values, Faults, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
+
+
+def _listed(name: str) -> dict[str, str]:
+    (choice,) = parse_choices(name)
+    if choice.fault.player != "service":
+        raise ValueError(f"{choice.fault.name} is not played by a service: see docs/faults.md")
+    return choice.for_the_service()
 
 
 def split_model(name: str) -> tuple[str, Faults | None]:
