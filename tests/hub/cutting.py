@@ -13,11 +13,19 @@ class Line:
         self._far_port = port
         self._ends: set[asyncio.StreamWriter] = set()
         self._in_use: set[asyncio.StreamWriter] = set()
+        self._refused = 0
         self.port = 0
+        self.down = False
+        """Nobody comes through."""
 
-    def cut(self) -> None:
+    def cut(self, *, refused: int = 0) -> None:
         """Drop what is in use. A WebSocket that is just being opened stays: for the JavaScript client one that
-        fails to open is not a connection that broke."""
+        fails to open is not a connection that broke.
+
+        `refused`: so many of those that come next are dropped, too. A browser itself repeats a request that an
+        old connection took with it, and its page learns of nothing unless a new connection fails as well.
+        """
+        self._refused = refused
         for end in list(self._in_use):
             end.transport.abort()
 
@@ -26,6 +34,13 @@ class Line:
             end.transport.abort()
 
     async def carry(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        if self.down:
+            near.transport.abort()
+            return
+        if self._refused:
+            self._refused -= 1
+            near.transport.abort()
+            return
         far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
         both = {near, far}
         self._ends |= both

@@ -51,6 +51,18 @@ class Playground(Hub):
         for number in range(most):
             yield number
 
+    async def count_after_go(self, most: int) -> AsyncIterator[int]:
+        """For clients that ask for a stream first and look for its items then."""
+        await self._gone_on().wait()
+        for number in range(most):
+            yield number
+
+    async def go(self) -> None:
+        self._gone_on().set()
+
+    def _gone_on(self) -> asyncio.Event:
+        return self.context.items.setdefault("go", asyncio.Event())
+
     async def total(self, numbers: AsyncIterator[int]) -> int:
         return sum([number async for number in numbers])
 
