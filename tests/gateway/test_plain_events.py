@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.gateway.relaying import DONE, FINISH, USAGE, event, text
+from tests.gateway.relaying import DONE, FILTERED, FINISH, ROLE, USAGE, event, text
 
 from kaiwa.protocol.chat.watching import Watcher
 
@@ -57,3 +57,35 @@ def test_nothing_is_plain_behind_half_an_event():
         watcher.feed(event(text("a")))
     watcher.feed(b"data: ")
     assert not watcher.is_plain(event(text("b")))
+
+
+def delta(**said: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": said, "finish_reason": None}]}
+
+
+BEGINNINGS: list[dict[str, Any]] = [
+    ROLE,
+    FILTERED,
+    {"choices": [{"index": 0, "content_filter_offsets": {"check_offset": 44}}]},
+    delta(),
+    delta(role="assistant", content="", refusal=None),
+    delta(role="assistant", content=None),
+    delta(role="assistant", tool_calls=[{"index": 0, "id": "call_1"}]),
+    delta(content='"choices":[]'),
+    delta(reasoning_content="hm"),
+    delta(content=""),
+]
+BEFORE = st.lists(st.one_of(st.sampled_from([*BEGINNINGS, FINISH, USAGE, ERROR]), TEXTS), max_size=8)
+
+
+@settings(deadline=None)
+@given(BEFORE)
+def test_a_beginning_means_the_same_in_one_read_or_in_many_or_with_blanks(said: list[dict[str, Any]]):
+    at_once, apart, blanks = Watcher(), Watcher(), Watcher()
+    whole = event(*said)
+    assert at_once.feed(whole) == whole
+    for one in said:
+        assert apart.feed(event(one)) == event(one)
+        blanks.feed(b"data: " + json.dumps(one).encode() + b"\n\n")  # never taken for plain
+    assert seen(at_once) == seen(apart)
+    assert {**seen(blanks), "events": 0} == {**seen(apart), "events": 0}

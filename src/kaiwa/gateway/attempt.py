@@ -32,6 +32,8 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_PRELUDE_BYTES: Final = 256 * 1024
 # How long the end of a body may take behind the end of its stream; then the connection is not kept.
 LINGER_S: Final = 1.0
+# A head whose content comes within this time is told to the pool behind the first words.
+SOON_S: Final = 0.02
 EVENTS: Final = "text/event-stream"
 # To a client these would mean its own key.
 _OUR_KEY_IS_WRONG: Final = (401, 403)
@@ -87,34 +89,38 @@ class Attempt:
     `ask_now` takes the straight way to `flow_to` by callbacks. Where that ends, `open` goes on from there.
     """
 
+    # What every attempt begins with stands here: an attribute that is not set costs nothing.
+    _question: Question | None = None
+    _exchange: Exchange | None = None
+    _opening: Opening | None = None
+    _unanswered: UpstreamError | None = None
+    _first_token_s = 0.0
+    _patience: asyncio.TimerHandle | None = None
+    _flow: Flow | None = None
+    _prelude_bytes = 0
+    _settled = False
+    _verdict: UpstreamError | None = None
+    _awaited: asyncio.Future[None] | None = None
+    _first_at: float | None = None
+    _broke: UpstreamError | None = None
+    _over = False
+    # When the head came that the pool was not told of yet.
+    _untold_at: float | None = None
+    head: ResponseHead | None = None
+    usage: TokensCounted | None = None
+    status: int | None = None
+    code: str | None = None
+    outcome: Outcome | None = None
+    ended_at = 0.0
+
     def __init__(self, lease: Lease, asked: Asked, now: Clock) -> None:
         self.lease = lease
         self._asked = asked
         self._now = now
-        self._question: Question | None = None
-        self._exchange: Exchange | None = None
-        self._opening: Opening | None = None
-        self._unanswered: UpstreamError | None = None
-        self._first_token_s = 0.0
-        self._patience: asyncio.TimerHandle | None = None
-        self._flow: Flow | None = None
         self._prelude: list[bytes] = []
-        self._prelude_bytes = 0
-        self._settled = False
-        self._verdict: UpstreamError | None = None
-        self._awaited: asyncio.Future[None] | None = None
-        self._first_at: float | None = None
-        self._broke: UpstreamError | None = None
-        self._over = False
-        self.head: ResponseHead | None = None
-        drops = asked.streams and not asked.wants_usage
+        drops = not asked.wants_usage and asked.streams
         dialect = "responses" if asked.operation == "responses" else "chat"
         self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
-        self.usage: TokensCounted | None = None
-        self.status: int | None = None
-        self.code: str | None = None
-        self.outcome: Outcome | None = None
-        self.ended_at = 0.0
 
     def ask_now(self, http: HttpClient, first_token_s: float, opening: Opening) -> bool:
         """Ask, if nothing must be waited for before that. Say no otherwise; then nothing was asked."""
@@ -192,6 +198,7 @@ class Attempt:
         self._first_at = self._now()
         self._pass_on(self._taken())
         self._stop_waiting()
+        self._tell_head()
         self.lease.first_token(self._first_at)
         if self._broke is not None and not self._over:
             self._break(self._broke)
@@ -235,7 +242,7 @@ class Attempt:
         self._question, self._exchange, head = None, exchange, exchange.head
         self.status = head.status
         if head.status == 200 and not _is_compressed(head) and streams_events(head):
-            self._accept(head)
+            self.head, self._untold_at = head, self._now()
             self._take_content(self._first_token_s)
         else:
             self._falter()
@@ -318,12 +325,25 @@ class Attempt:
         self.lease.answered(200, head.headers, self._now())
         return head
 
+    def _tell_head(self) -> None:
+        """Let the pool learn from a head, behind the first words or when those take their time."""
+        told_at, self._untold_at = self._untold_at, None
+        if told_at is not None and self.head is not None:
+            self.lease.answered(200, self.head.headers, told_at)
+
     def _take_content(self, limit_s: float) -> None:
         """Let the body come, and wait so long for content."""
         assert self._exchange is not None, "it is open"
         loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(limit_s, self._lose_patience)
+        if limit_s > SOON_S:
+            self._patience = loop.call_later(SOON_S, self._be_patient, limit_s - SOON_S)
+        else:
+            self._patience = loop.call_later(limit_s, self._lose_patience)
         self._exchange.deliver(self)
+
+    def _be_patient(self, limit_s: float) -> None:
+        self._tell_head()
+        self._patience = asyncio.get_running_loop().call_later(limit_s, self._lose_patience)
 
     async def _refused(self, exchange: Exchange) -> Failed:
         head = exchange.head
@@ -428,6 +448,7 @@ class Attempt:
             return
         self._over, self.outcome, self.ended_at = True, outcome, self._now()
         self._stop_waiting()
+        self._tell_head()
         if self._first_at is not None:
             self.lease.first_token(self._first_at)
         told = self.watcher.usage or self.usage

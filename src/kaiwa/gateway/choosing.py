@@ -46,7 +46,9 @@ class Choosing:
         Otherwise say no. What was begun either way, `first` takes up.
         """
         attempt = self._next()
-        if isinstance(attempt, Exhausted) or self._hedges_after() is not None:
+        if isinstance(attempt, Exhausted):
+            return False
+        if self._pool.hedging.rules is not None and self._hedges_after() is not None:
             return False
         return attempt.ask_now(http, first_token_s, opening)
 

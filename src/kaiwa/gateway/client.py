@@ -45,7 +45,9 @@ class Client(Protocol):
         """Tell this listener from now on; at once when the client is gone already."""
         ...
 
-    def start(self, status: int, fields: Fields) -> None: ...
+    def start(self, status: int, fields: Fields) -> None:
+        """Begin the answer. Something must follow, if only nothing (`write(b"")`)."""
+        ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -55,6 +57,14 @@ class Client(Protocol):
 
     def cut(self) -> None:
         """Close the connection: what was sent is no whole answer."""
+        ...
+
+
+class EarlyClient(Client, Protocol):
+    """One that gets parts of its head ready while the service is still at work."""
+
+    def bear(self, fields: Fields) -> None:
+        """Have these in the head too, whatever the answer will be."""
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from kaiwa.gateway.accounts import Account, FreeOfCharge
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.choosing import Choosing
-from kaiwa.gateway.client import Client
+from kaiwa.gateway.client import Client, EarlyClient
 from kaiwa.gateway.following import Followers
 from kaiwa.gateway.resuming import Recording
 from kaiwa.gateway.stream import Outlet, Rules, Stream
@@ -94,7 +94,7 @@ class Gateway:
         finally:
             stream.abandon()
 
-    def begin(self, asked: Asked, client: Client, fields: Callable[[], Fields]) -> None:
+    def begin(self, asked: Asked, client: EarlyClient, fields: Callable[[], Fields]) -> None:
         """As `answer`, for a client that needs no task. Where it may be, the question is sent before this
         returns. `fields` are made behind that, while the service is at work.
         """
@@ -107,7 +107,7 @@ class Gateway:
 
         flows = stream.begin(go_on)
         self.streams.hold(stream)
-        stream.fields = fields()
+        client.bear(fields())
         if not flows:
             go_on(stream)
         client.listen(stream)

@@ -59,6 +59,7 @@ class Recording:
         self._unread_bytes = 0
         if self._head is not None:
             client.start(*self._head)
+            client.write(b"")
         for number, event in missed:
             client.write(self._numbered(number, event))
         if self.over:

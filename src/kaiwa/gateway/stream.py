@@ -62,6 +62,23 @@ class Stream:
     `begin` may come before `run`, and spare it. `fields` go into the head.
     """
 
+    fields: Fields = ()
+    reason: Reason | None = None
+    ended: StreamEnded | None = None
+    _opening: Interruption | None = None
+    _go_on: Callable[[Stream], None] | None = None
+    _flows = False
+    _hear: Callable[[Stream], None] | None = None
+    _over: asyncio.Future[None] | None = None
+    _attempt: Attempt | None = None
+    _started = False
+    _quiet = True
+    _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _status = 200
+    _waited_s = 0.0
+    _count_at_bytes = 0
+
     def __init__(
         self,
         asked: Asked,
@@ -74,9 +91,6 @@ class Stream:
         following: Following | None = None,
     ) -> None:
         self.asked = asked
-        self.fields: Fields = ()
-        self.reason: Reason | None = None
-        self.ended: StreamEnded | None = None
         self._choosing = choosing
         self._http = http
         self._account = account
@@ -84,19 +98,6 @@ class Stream:
         self._rules = rules
         self._now = now
         self._following = following
-        self._opening = Interruption()
-        self._go_on: Callable[[Stream], None] | None = None
-        self._flows = False
-        self._hear: Callable[[Stream], None] | None = None
-        self._over: asyncio.Future[None] | None = None
-        self._attempt: Attempt | None = None
-        self._started = False
-        self._quiet = True
-        self._timer: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
-        self._status = 200
-        self._waited_s = 0.0
-        self._count_at_bytes = 0
 
     def begin(self, go_on: Callable[[Stream], None]) -> bool:
         """Ask at once, if nothing must be waited for; then all goes on by callbacks, or `go_on` is told to
@@ -114,6 +115,9 @@ class Stream:
         """Answer the client; return when all is over, or goes on by callbacks. `over` waits for the end."""
         if self.asked.streams and self._timer is None and self.reason is None:
             self._await_beat()
+        self._opening = Interruption()
+        if self.reason is not None:
+            self._opening.interrupt()
         try:
             async with self._opening:
                 self._attempt = None
@@ -279,7 +283,8 @@ class Stream:
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall = None
-        self._opening.interrupt()
+        if self._opening is not None:
+            self._opening.interrupt()
 
     def _await_beat(self) -> None:
         loop = asyncio.get_running_loop()

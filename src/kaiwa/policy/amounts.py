@@ -29,6 +29,10 @@ class Amount(Value, frozen=True, kw_only=True):
         amount: int = getattr(self, kind)
         return amount
 
+    @property
+    def by_kind(self) -> dict[Kind, int]:
+        return {"requests": self.requests, "tokens": self.tokens, "money": self.money}
+
     def __add__(self, other: Amount) -> Amount:
         return Amount(
             requests=self.requests + other.requests,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kaiwa.events.value import Value
-from kaiwa.policy.amounts import PERIOD_S, Amount, Kind, Limit, Per, Standing, Want
+from kaiwa.policy.amounts import PERIOD_S, Amount, Limit, Per, Standing, Want
 from kaiwa.policy.holds import LimitReached
 
 _SWEEP_AT: Final = 1024
@@ -61,14 +61,14 @@ class Book:
         """Reserve what is left of each kind, up to `most`; nothing when that is under `least`."""
         self._sweep(now)
         slots = self._current(account, limits, now)
-        most, needed = want.most, want.needed
-        room: dict[Kind, int] = {"requests": most.requests, "tokens": most.tokens, "money": most.money}
+        most, needed = want.most.by_kind, want.needed.by_kind
+        room = dict(most)
         full: list[Limit] = []
         for limit, slot in zip(limits, slots, strict=True):
             left, kind = limit.most - slot.used, limit.kind
-            if most.of(kind) <= 0:
+            if most[kind] <= 0:
                 continue
-            if left <= 0 or left < needed.of(kind):
+            if left <= 0 or left < needed[kind]:
                 full.append(limit)
             elif left < room[kind]:
                 room[kind] = left
@@ -87,8 +87,9 @@ class Book:
 
     def settle(self, account: str, limits: Sequence[Limit], grant: Grant, actual: Amount, now: float) -> None:
         """Correct what a grant counts for. What it was beyond its windows counts in those of now."""
+        used, granted = actual.by_kind, grant.amount.by_kind
         for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
-            change = actual.of(limit.kind) - grant.amount.of(limit.kind)
+            change = used[limit.kind] - granted[limit.kind]
             if change > 0 or slot.window == grant.window(limit.per):
                 slot.used = max(0, slot.used + change)
 

@@ -21,10 +21,10 @@ def wanted(body: dict[str, Any], size_bytes: int, operation: Operation, prices: 
     """
     prompt = size_bytes // _BYTES_A_TOKEN + 1
     answer = _longest_answer(body, operation)
-    return Want(
-        most=_amount(body, prompt, answer, prices),
-        least=_amount(body, prompt, min(answer, _LEAST_ANSWER_TOKENS), prices),
-    )
+    most = _amount(body, prompt, answer, prices)
+    if answer <= _LEAST_ANSWER_TOKENS:
+        return Want(most=most, least=most)
+    return Want(most=most, least=_amount(body, prompt, _LEAST_ANSWER_TOKENS, prices))
 
 
 def _longest_answer(body: dict[str, Any], operation: Operation) -> int:

@@ -36,8 +36,11 @@ def shape(caller: Caller, body: dict[str, Any], operation: Operation) -> dict[st
     What is allowed as it is comes back equal. Raises NotAllowed for a model (`model_not_found`, as for one
     that does not exist) or a tool (`tool_not_allowed`), PeerError for lengths and numbers that are none.
     """
-    given = [_meant_for(operation, named) for named in (caller.defaults, caller.forced)]
-    shaped = {**given[0], **body, **given[1]}
+    if caller.defaults or caller.forced:
+        given = [_meant_for(operation, named) for named in (caller.defaults, caller.forced)]
+        shaped = {**given[0], **body, **given[1]}
+    else:
+        shaped = dict(body)
     check_model(caller, shaped.get("model"))
     _bound_length(caller, shaped, operation)
     if operation == "chat/completions":

@@ -24,6 +24,7 @@ class Watched(Generic[T]):
         self, path: Path, read: Callable[[bytes], T], *, setting: str, missing: T | None = None
     ) -> None:
         self.path = path
+        self._name = os.fspath(path)
         self._read = read
         self._setting = setting
         self._missing = missing
@@ -47,7 +48,7 @@ class Watched(Generic[T]):
 
     def _look(self) -> tuple[int, int, int] | None:
         try:
-            found = os.stat(self.path)
+            found = os.stat(self._name)
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino

@@ -44,6 +44,7 @@ class DirectConnection(BoundedHandshake):
     _known: KnownHead | None = None
     _early = b""
     _within = False
+    _bounded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._reception = getattr(getattr(self.config.app, "state", None), "reception", None)
@@ -173,6 +174,12 @@ class DirectConnection(BoundedHandshake):
         if self._direct is not None:
             self._direct.listener_is_ready()
 
+    def bound_waiting(self) -> None:
+        """Have `pause_writing` told before much of an answer waits here; for all the connection's answers."""
+        if not self._bounded:
+            self._bounded = True
+            self.transport.set_write_buffer_limits(high=MOST_WAITING_BYTES)
+
     def answer_directly(self, direct: DirectClient | None) -> None:
         """Tell this one what becomes of the connection; None: nobody."""
         self._direct = direct
@@ -187,24 +194,14 @@ class _Unheard:
 class _Cycle:
     """As much of a request as uvicorn asks of its connection's newest; its body is here."""
 
-    __slots__ = (
-        "body",
-        "disconnected",
-        "keep_alive",
-        "on_response",
-        "response_complete",
-        "response_started",
-        "waiting_for_100_continue",
-    )
     message_event: ClassVar[_Unheard] = _Unheard()
     more_body: ClassVar[bool] = False
     scope: ClassVar[dict[str, str]] = {"http_version": "1.1"}
+    body = b""
+    disconnected = response_started = response_complete = waiting_for_100_continue = False
+    keep_alive = True
 
     def __init__(self, connection: Any) -> None:
-        self.body = bytearray()
-        self.disconnected = self.response_started = self.response_complete = False
-        self.waiting_for_100_continue = False
-        self.keep_alive = True
         self.on_response = connection.on_response_complete
 
 
@@ -221,33 +218,45 @@ class _Way:
         return DirectClient(self._connection, self._cycle)
 
 
+def _lines(fields: Fields) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("latin-1")
+
+
+class _Usual:
+    """Lines of every answer: uvicorn makes the values anew each second."""
+
+    def __init__(self) -> None:
+        self._fields: object = None
+        self._lines = b""
+
+    def lines(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        if fields is not self._fields:
+            self._fields = fields
+            # As `security_headers` has it: what is written here passes no middleware.
+            self._lines = b"".join([*(b"%b: %b\r\n" % field for field in fields), _NO_GUESSING])
+        return self._lines
+
+
+_USUAL: Final = _Usual()
+
+
 class DirectClient:
-    """The way back of one request. Fits `gateway.client.Client`.
+    """The way back of one request. Fits `gateway.client.EarlyClient`. A head goes out with what follows it.
 
     The state that uvicorn keeps of a request is kept true, so that it goes on with the connection afterwards.
     """
 
-    __slots__ = (
-        "_chunked",
-        "_connection",
-        "_cycle",
-        "_gone",
-        "_head",
-        "_listener",
-        "_over",
-        "_transport",
-        "status",
-    )
+    status = 0
+    _listener: Listener | None = None
+    _borne = b""
+    _head = b""
+    _chunked = True
+    _over = False
 
     def __init__(self, connection: DirectConnection, cycle: Any) -> None:
         self._connection = connection
         self._cycle = cycle
         self._transport: asyncio.Transport = connection.transport
-        self._listener: Listener | None = None
-        self.status = 0
-        self._head = b""
-        self._chunked = True
-        self._over = False
         self._gone = bool(cycle.disconnected or self._transport.is_closing())
         connection.answer_directly(self)
 
@@ -256,28 +265,31 @@ class DirectClient:
         if self._gone:
             listener.client_gone()
 
+    def bear(self, fields: Fields) -> None:
+        self._borne = _lines(fields)
+
     def start(self, status: int, fields: Fields) -> None:
         cycle, self.status = self._cycle, status
         cycle.response_started, cycle.waiting_for_100_continue = True, False
         sized = "content-length" in [name for name, _ in fields]
         self._chunked = not sized and cycle.scope["http_version"] != "1.0"
-        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        lines = [b"%b: %b\r\n" % field for field in self._connection.server_state.default_headers]
-        lines.append(_NO_GUESSING)  # as `security_headers` has it: what is written here passes no middleware
+        framing = b""
         if self._chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
+            framing = b"transfer-encoding: chunked\r\n"
         elif not sized:
             cycle.keep_alive = False
         if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self._head = b"".join((STATUS_LINE[status], text.encode("latin-1"), *lines, b"\r\n"))
+            framing += b"connection: close\r\n"
+        usual = _USUAL.lines(self._connection.server_state.default_headers)
+        self._head = b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], _lines(fields), self._borne, usual, framing)
         if not self._gone:
-            self._transport.set_write_buffer_limits(high=MOST_WAITING_BYTES)
-        # It goes out together with what is written in the same turn.
-        asyncio.get_running_loop().call_soon(self._send_head)
+            self._connection.bound_waiting()
 
     def write(self, data: bytes) -> None:
-        if self._gone or self._over or not data:
+        if self._gone or self._over:
+            return
+        if not data:
+            self._send_head()
             return
         piece = b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
         if self._head:
@@ -298,7 +310,6 @@ class DirectClient:
         if last:
             self._transport.write(last)
         self._head = b""
-        self._transport.set_write_buffer_limits()
         self._close_cycle()
 
     def cut(self) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kaiwa.gateway.asking import Asked, Operation, model_of, read_body
-from kaiwa.gateway.client import Client, client_of
+from kaiwa.gateway.client import Client, EarlyClient, client_of
 from kaiwa.gateway.gateway import Fields, Gateway
 from kaiwa.gateway.headers import upwards
 from kaiwa.gateway.stream import Rules
@@ -134,7 +134,7 @@ class RelayDoor:
         hold = self._house.ledger.reserve_now(asking.caller, self._want(asking, shaped))
         return None if hold is None or isinstance(hold, LimitReached) else _asked(asking, shaped, hold)
 
-    def begin(self, asked: Asked, client: Client, fields: Callable[[], Fields]) -> None:
+    def begin(self, asked: Asked, client: EarlyClient, fields: Callable[[], Fields]) -> None:
         """Relay what was admitted, by callbacks."""
         self._gateway.begin(asked, client, fields)
 

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from kaiwa.errors import PeerError
 from kaiwa.gateway.asking import Asked
-from kaiwa.gateway.client import Client, Fields
+from kaiwa.gateway.client import EarlyClient, Fields
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.headers import limit_headers
 from kaiwa.server.gateway import Asking, RelayDoor
@@ -44,7 +44,7 @@ class Reception:
         """Say by the head whether it is worth waiting for the body; None: it is not."""
         return plain_of(scope) if self._door.relays else None
 
-    def took_now(self, plain: Plain, raw: bytes, client: Callable[[], Client]) -> bool:
+    def took_now(self, plain: Plain, raw: bytes, client: Callable[[], EarlyClient]) -> bool:
         """Answer, if that is plainly allowed and found out without waiting. Else say no: nothing was done."""
         began = time.monotonic()
         if not self._door.relays:
@@ -61,7 +61,7 @@ class Reception:
         self._begin(asked, client())
         return True
 
-    async def took(self, plain: Plain, raw: bytes, client: Callable[[], Client]) -> bool:
+    async def took(self, plain: Plain, raw: bytes, client: Callable[[], EarlyClient]) -> bool:
         """As `took_now`, and wait for what must be waited for: a user's token, limits in Redis."""
         began = time.monotonic()
         caller = await self._callers.caller(plain.keys)
@@ -76,7 +76,7 @@ class Reception:
         self._begin(asked, client())
         return True
 
-    def _begin(self, asked: Asked, client: Client) -> None:
+    def _begin(self, asked: Asked, client: EarlyClient) -> None:
         def fields() -> Fields:
             standing, ids = limit_headers(asked.hold.standing), RequestIds(new_id("req"), "").headers
             return *standing.items(), *ids.items()

@@ -31,6 +31,10 @@ _ENDS: Final = {"response.completed", "response.incomplete", "response.failed"}
 _WORDS: Final = b'"content":"'
 _BEGINNING: Final = b'"delta":{"content":"'
 _QUOTE: Final = ord('"')
+# A delta that says who speaks, and not a word.
+_NOTHING: Final = re.compile(
+    rb'"delta":\{(?:"role":"assistant",?)?(?:"content":(?:""|null),?)?(?:"refusal":null)?\}'
+)
 _NO_CONTENT: Final = ("role", "content_filter_results")
 
 
@@ -135,7 +139,29 @@ class Watcher:
             self.content_bytes += len(data)
             self._like = _around_words(data)
             return data
+        if not self.begun and self._dialect == "chat" and self._begins_in(data):
+            return data
         return b"".join([event for event in events_in(data) if self._take(event)])
+
+    def _begins_in(self, data: bytes) -> bool:
+        """Take whole events up to the first plain words, and behind them; say no when they must be read.
+
+        Until then they say who speaks and what a filter found, as nearly every stream's do.
+        """
+        if b'": ' in data or b"\r" in data or self._telling(data):
+            return False
+        words = data.find(_BEGINNING)
+        ahead = data if words < 0 else data[:words]
+        if b'"delta"' in ahead and ahead.count(b'"delta"') != len(_NOTHING.findall(ahead)):
+            return False
+        if words >= 0:
+            start = ahead.rfind(b"\n\n") + 2 if b"\n\n" in ahead else 0
+            if data[words + len(_BEGINNING)] == _QUOTE:
+                return False
+            self.begun = True
+            self.event_bytes = data.find(b"\n\n", words) + 2 - start
+            self.content_bytes = len(data) - start
+        return True
 
     def _take(self, event: bytes) -> bool:
         if self.begun:

@@ -82,14 +82,23 @@ class ChunkedBody:
     def feed(self, data: bytes) -> bytes:
         if self._held:
             data, self._held = self._held + data, b""
-        elif not self._left and not self._after_chunk and not self._in_trailer:
-            whole = _SIZE.match(data)  # nearly always: one chunk, and all of it
-            if whole is not None:
-                start, size = whole.end(), int(whole[1], 16)
-                if size and len(data) == start + size + 2 and data.endswith(b"\r\n"):
-                    return data[start:-2]
         pieces: list[bytes] = []
+        if self._left or self._after_chunk or self._in_trailer:
+            return self._feed_in_steps(data, 0, pieces)
         at, end = 0, len(data)
+        while (size := _SIZE.match(data, at)) is not None:  # nearly always: whole chunks
+            start = size.end()
+            stop = start + int(size[1], 16)
+            if stop == start or not data.startswith(b"\r\n", stop):
+                break
+            at = stop + 2
+            if at == end and not pieces:
+                return data[start:stop]
+            pieces.append(data[start:stop])
+        return self._feed_in_steps(data, at, pieces)
+
+    def _feed_in_steps(self, data: bytes, at: int, pieces: list[bytes]) -> bytes:
+        end = len(data)
         while at < end:
             if self._left:
                 piece = data[at : at + self._left]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -34,16 +33,18 @@ class Origin(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One question. `authority` is what the Host header says. Nothing of it is ever shown."""
 
-    origin: Origin = field(repr=False)
-    path: str = field(repr=False)
-    authority: str = field(repr=False)
-    headers: Sequence[tuple[str, str]] = field(repr=False, default=())
-    body: bytes = field(repr=False, default=b"")
+    origin: Origin
+    path: str
+    authority: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
     method: str = "POST"
+
+    def __repr__(self) -> str:
+        return f"Request({self.method})"
 
     def encoded(self) -> bytes:
         """Return it as bytes. Compression is never asked for: the body is passed on as it comes."""

@@ -38,29 +38,27 @@ class Breaker:
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_KEPT)
         self._faults_in_a_row = 0
         self._openings = 0
-        self._open_until: float | None = None
+        self.retry_at: float | None = None
+        """When a probe may come; None: it is closed."""
         self._changed_at: float | None = None
-        self._recovered_at: float | None = None
+        self.recovered_at: float | None = None
+        """When it was closed again, while its load still grows; None: it bears all of it."""
         self.probing = False
         self.reason: str | None = None
         """Why it is open, if somebody must mend it; None: it failed too often."""
 
     def state(self, now: float) -> State:
-        if self._open_until is None:
+        if self.retry_at is None:
             return "closed"
-        return "open" if now < self._open_until else "half_open"
-
-    @property
-    def retry_at(self) -> float | None:
-        return self._open_until
+        return "open" if now < self.retry_at else "half_open"
 
     def trust(self, now: float) -> float:
         """Return the share of its usual load that it should bear: it grows to 1 after a recovery."""
-        if self._recovered_at is None:
+        if self.recovered_at is None:
             return 1.0
-        grown = (now - self._recovered_at) / self._rules.slow_start_s
+        grown = (now - self.recovered_at) / self._rules.slow_start_s
         if grown >= 1:
-            self._recovered_at = None
+            self.recovered_at = None
         return min(max(grown, LEAST_SHARE), 1.0)
 
     def begin_probe(self) -> None:
@@ -73,7 +71,7 @@ class Breaker:
 
     def succeeded(self, now: float, *, begun: float, probe: bool = False) -> None:
         """Something that began at `begun` went well. Late words of an earlier time count for nothing."""
-        if self._open_until is not None:
+        if self.retry_at is not None:
             if probe:
                 self._close(now)
             return
@@ -82,7 +80,7 @@ class Breaker:
             self._recent.append((now, True))
 
     def failed(self, now: float, *, begun: float, probe: bool = False) -> None:
-        if self._open_until is not None:
+        if self.retry_at is not None:
             if probe:
                 self._open(now, self._next_s())
             return
@@ -100,8 +98,8 @@ class Breaker:
 
     def forgive(self, now: float) -> None:
         """Let it be asked again at once: what was wrong may have been mended."""
-        if self._open_until is not None:
-            self._open_until = min(self._open_until, now)
+        if self.retry_at is not None:
+            self.retry_at = min(self.retry_at, now)
 
     def _is_stale(self, begun: float) -> bool:
         return self._changed_at is not None and begun < self._changed_at
@@ -117,12 +115,12 @@ class Breaker:
 
     def _open(self, now: float, for_s: float) -> None:
         self._openings += 1
-        self._open_until, self._changed_at = now + for_s, now
+        self.retry_at, self._changed_at = now + for_s, now
         self.reason = None
         self._faults_in_a_row = 0
         self._recent.clear()
 
     def _close(self, now: float) -> None:
-        self._open_until, self._changed_at, self._recovered_at = None, now, now
+        self.retry_at, self._changed_at, self.recovered_at = None, now, now
         self._openings = 0
         self.reason = None

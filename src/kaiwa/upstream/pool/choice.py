@@ -22,8 +22,7 @@ def choose(candidates: Sequence[Candidate], model: str, now: float, chance: Chan
     One that is due for a probe counts as free in its own tier: the request that finds it broken goes on to
     the next before its client has seen anything. `model` is what the client asked for.
     """
-    tiers = {member.deployment.tier for member, _ in candidates}
-    for tier in tiers if len(tiers) == 1 else sorted(tiers):
+    for tier in sorted({member.deployment.tier for member, _ in candidates}):
         free: list[Member] = []
         for member, stands in candidates:
             if member.deployment.tier != tier:
@@ -44,11 +43,20 @@ def better_of_two(members: Sequence[Member], model: str, now: float, chance: Cha
     """Draw two by weight; the second wins if it is notably cheaper. Never everybody runs to one place."""
     if len(members) == 1:
         return members[0]
-    weights = [member.deployment.weight * member.breaker.trust(now) for member in members]
+    weights: list[float] = []
+    best_s = math.inf
+    for member in members:
+        breaker, mean_s = member.breaker, member.latency.mean_s
+        trust = 1.0 if breaker.recovered_at is None else breaker.trust(now)
+        weights.append(member.deployment.weight * trust)
+        if mean_s and mean_s < best_s:
+            best_s = mean_s
     first = _drawn(weights, chance)
-    second = _drawn([0.0 if i == first else weight for i, weight in enumerate(weights)], chance)
+    if len(members) == 2:
+        second = 1 - first
+    else:
+        second = _drawn([0.0 if i == first else weight for i, weight in enumerate(weights)], chance)
     mean = sum(weights) / len(weights)
-    best_s = min([member.latency.mean_s or math.inf for member in members])
     cost = _cost(members[first], weights[first] / mean, best_s, model, now)
     other = _cost(members[second], weights[second] / mean, best_s, model, now)
     return members[second] if other * NOTABLE < cost else members[first]
@@ -56,9 +64,14 @@ def better_of_two(members: Sequence[Member], model: str, now: float, chance: Cha
 
 def _cost(member: Member, weight: float, best_s: float, model: str, now: float) -> float:
     """Return what a request is likely to wait there: queue × slowness ÷ what is left of its capacity."""
-    queue = 1 + member.running / weight
-    limits = member.limits(member.deployment.known_as(model))
-    return queue * member.latency.beside(best_s, now) / (1 - min(limits.pressure(now), _FULL))
+    cost = 1 + member.running / weight
+    mean_s = member.latency.mean_s
+    if mean_s is not None and mean_s > best_s:
+        cost *= member.latency.beside(best_s, now)
+    if member.told:
+        limits = member.limits(member.deployment.known_as(model))
+        cost /= 1 - min(limits.pressure(now), _FULL)
+    return cost
 
 
 def _drawn(weights: Sequence[float], chance: Chance) -> int:

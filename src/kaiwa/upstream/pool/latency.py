@@ -15,15 +15,11 @@ class Latency:
     """An exponentially weighted mean for the choice, and the newest samples for who wants to look."""
 
     def __init__(self) -> None:
-        self._mean_s: float | None = None
+        self.mean_s: float | None = None
         self._at = 0.0
         self._samples: deque[float] = deque(maxlen=KEPT)
         self._sorted: list[float] = []
         self._unsorted = 0
-
-    @property
-    def mean_s(self) -> float | None:
-        return self._mean_s
 
     @property
     def samples(self) -> tuple[float, ...]:
@@ -36,15 +32,15 @@ class Latency:
 
     def exceeded(self, seconds: float, now: float) -> None:
         """Nobody waited for the first token, but it would have taken longer than this."""
-        if self._mean_s is not None and seconds > self._mean_s:
+        if self.mean_s is not None and seconds > self.mean_s:
             self._weigh(seconds, now)
 
     def beside(self, best_s: float, now: float) -> float:
         """Return how many times slower than the best it is; old slowness is forgotten by and by."""
-        if self._mean_s is None or best_s <= 0 or self._mean_s <= best_s:
+        if self.mean_s is None or best_s <= 0 or self.mean_s <= best_s:
             return 1.0
         forgotten = 0.5 ** ((now - self._at) / _HALVES_EVERY_S)
-        return 1 + (self._mean_s / best_s - 1) * forgotten
+        return 1 + (self.mean_s / best_s - 1) * forgotten
 
     def quantile(self, share: float, at_least: int = 1) -> float | None:
         """Return a quantile, up to 16 samples old; None while there are fewer samples than `at_least`."""
@@ -55,6 +51,6 @@ class Latency:
         return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
 
     def _weigh(self, seconds: float, now: float) -> None:
-        old = seconds if self._mean_s is None else self._mean_s
-        self._mean_s = old + _NEWEST * (seconds - old)
+        old = seconds if self.mean_s is None else self.mean_s
+        self.mean_s = old + _NEWEST * (seconds - old)
         self._at = now

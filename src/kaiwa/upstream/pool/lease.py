@@ -86,6 +86,7 @@ class Lease:
         pool: Attempted,
         deployment: Deployment,
         asked: str,
+        model: str,
         now: float,
         *,
         affinity: str | None = None,
@@ -97,7 +98,7 @@ class Lease:
         self.deployment = deployment
         self.asked = asked
         """What the client asked for."""
-        self.model = deployment.known_as(asked)
+        self.model = model
         self.begun = now
         self.affinity = affinity
         self.probe = probe

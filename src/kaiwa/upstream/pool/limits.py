@@ -11,6 +11,7 @@ from typing import Final
 from kaiwa.upstream.pool.retry_after import number, retry_after_s, span_s
 
 UTILISATION: Final = "azure-openai-deployment-utilization"
+_TOLD: Final = frozenset({UTILISATION, "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"})
 # A reading is believed for so long, then it fades: nobody tells us that a busy deployment is free again.
 _FRESH_S: Final = 5.0
 _HALVES_EVERY_S: Final = 10.0
@@ -59,12 +60,17 @@ class Limits:
         self.unanswered = 0
         """Requests sent whose answer, and so whose place in the budgets, is not known yet."""
         self.requests, self.tokens = Budget("requests"), Budget("tokens")
+        self.told = False
+        """Whether the service ever told how much it takes. Many do not."""
         self._refusals = 0
         self._utilisation: float | None = None
         self._read_at = 0.0
 
     def read(self, headers: Mapping[str, str], now: float) -> None:
         """Learn from the headers of any answer."""
+        if not self.told and _TOLD.isdisjoint(headers):
+            return
+        self.told = True
         self.requests.read(headers, now)
         self.tokens.read(headers, now)
         said = headers.get(UTILISATION)
@@ -98,14 +104,14 @@ class Limits:
 
     def pressure(self, now: float) -> float:
         """Return how near it is to saying no, 0 to 1."""
-        if self._says_nothing:
+        if not self.told:
             return 0.0
         used = self.requests.used(now, self.unanswered), self.tokens.used(now)
         return max(self.utilisation(now) or 0.0, *used)
 
     def spills(self, now: float, spill_at: float) -> bool:
         """Say whether the next request is better sent elsewhere, before it comes back with a 429."""
-        if self._says_nothing:
+        if not self.told:
             return spill_at <= 0
         requests, tokens = self.requests.left(now), self.tokens.left(now)
         return (
@@ -113,11 +119,6 @@ class Limits:
             or (requests is not None and requests <= self.unanswered)
             or tokens == 0
         )
-
-    @property
-    def _says_nothing(self) -> bool:
-        """Whether the service never told how much it takes, as many do."""
-        return self._utilisation is None and self.requests.remaining is None and self.tokens.remaining is None
 
     def _guess(self, now: float) -> float:
         empty = [budget for budget in (self.requests, self.tokens) if budget.left(now) == 0]

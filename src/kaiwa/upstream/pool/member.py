@@ -48,6 +48,8 @@ class Member:
         self.rejected = 0
         """How many requests were at fault themselves."""
         self.tokens = 0
+        self.told = False
+        """Whether it ever said how much it takes, of any model."""
         self.last_error: str | None = None
         self.last_error_at: float | None = None
         self._limits: OrderedDict[str, Limits] = OrderedDict()
@@ -64,7 +66,9 @@ class Member:
 
     def standing(self, model: str, now: float) -> Standing:
         """Say how it stands towards a request for its own name of a model."""
-        state, limits = self.breaker.state(now), self.limits(model)
+        # What is nearly always so is seen without a call: this is asked of each member for each request.
+        breaker, limits = self.breaker, self._limits.get(model, _UNKNOWN)
+        state = "closed" if breaker.retry_at is None else breaker.state(now)
         if state == "open":
             return "disabled" if self.breaker.reason else "open"
         if limits.rest_until > now:
@@ -74,7 +78,9 @@ class Member:
             return "busy"
         if state == "half_open":
             return "open" if self.breaker.probing else "due"
-        return "spilling" if limits.spills(now, self.deployment.spill_at) else "free"
+        spill_at = self.deployment.spill_at
+        spills = limits.spills(now, spill_at) if limits.told else spill_at <= 0
+        return "spilling" if spills else "free"
 
     def free_in_s(self, model: str, now: float) -> float:
         """Return in how many seconds it is worth asking again, if it is not now."""
@@ -100,6 +106,7 @@ class Member:
     ) -> Fault:
         limits = self._count(lease)
         limits.read(headers, now)
+        self.told = self.told or limits.told
         fault = fault_of_status(status, code, open_ended=lease.deployment.open_ended)
         if fault == "none":
             limits.accepted()

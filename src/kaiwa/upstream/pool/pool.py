@@ -199,11 +199,14 @@ class DeploymentPool:
         hedge: bool = False,
         streams: bool = True,
     ) -> Lease:
-        probe = member.breaker.state(now) == "half_open"
+        breaker, known = member.breaker, member.deployment.known(model)
+        assert known is not None, "it serves this model"
+        probe = breaker.retry_at is not None and breaker.state(now) == "half_open"
         lease = Lease(
             self,
             member.deployment,
             model,
+            known,
             now,
             affinity=affinity,
             probe=probe,
