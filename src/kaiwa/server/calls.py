@@ -66,7 +66,7 @@ class Calls:
         hold = await admission.doors.enter(visitor.caller)
         if isinstance(hold, LimitReached):
             return limit_reached(hold)
-        seat = Seat(hold, admission.doors.charge(hold, admitted.config.model))
+        seat = Seat(hold, admission.doors.charge(hold, admitted.config.model, visitor.caller))
         token = None if wish is None else new_token()
         placed = await self.live().begin(
             admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat, token=token

@@ -12,9 +12,9 @@ from typing import Any, Final
 from starlette.websockets import WebSocket
 
 from kaiwa.events.server import ServerEvent
-from kaiwa.events.usage import Usage
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.holds import Hold
+from kaiwa.policy.spending import Spending
 from kaiwa.protocol.realtime.calls import CallCodec
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
@@ -44,7 +44,7 @@ class Seat:
     """A call's part of its caller's limits, and what counts its responses there."""
 
     hold: Hold
-    charge: Callable[[Usage], None]
+    charge: Spending
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from kaiwa.protocol.realtime.dialects import Dialect, codec_for
 from kaiwa.server.asked import asked_by
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
+from kaiwa.server.settings_budgets import wording_of
+from kaiwa.session.budgeted import Wording
 from kaiwa.session.host import HostSession
 from kaiwa.session.policy import FILLERS, HostPolicy
 from kaiwa.tools.agent import Agent
@@ -50,7 +52,8 @@ class Parts:
     """What `runner.converse` needs besides the transport, and who reads frames for it in each dialect.
 
     `ready`, when it is there, is waited for before more is read of the peer. `agent` is whom the peer talks
-    to; `silence_ms` says how long it had been silent when its last turn was taken to be over.
+    to, `wording` what that says of its budget; `silence_ms` says how long it had been silent when its last
+    turn was taken to be over.
     """
 
     session: Session
@@ -60,6 +63,7 @@ class Parts:
     ready: Callable[[], Awaitable[None]] | None = None
     servers: ToolServers | None = None
     agent: str = ""
+    wording: Wording = Wording()
     silence_ms: Callable[[], int | None] | None = None
 
 
@@ -109,6 +113,7 @@ class HostAnswerer:
             codec_for,
             servers=servers,
             agent=agent.name,
+            wording=wording_of(self._settings, agent.language),
             silence_ms=lambda: session.silence_ms,
         )
 

@@ -7,7 +7,7 @@ one place. Where nothing of it is configured, everybody is `ANYBODY`.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,7 @@ from msgspec import structs
 from starlette.requests import HTTPConnection
 
 from kaiwa.errors import ConfigError
-from kaiwa.events.usage import Usage
-from kaiwa.policy.amounts import Amount, Want
+from kaiwa.policy.amounts import NANO, Amount, Want
 from kaiwa.policy.caller import ANYBODY, MASTER, Caller
 from kaiwa.policy.document import (
     NO_DOCUMENT,
@@ -34,14 +33,14 @@ from kaiwa.policy.keys import KeyRecord, KeyStore
 from kaiwa.policy.memory import MemoryLedger
 from kaiwa.policy.prices import PriceTable, table_of
 from kaiwa.policy.redis import RedisLedger
+from kaiwa.policy.spending import Allowance, Spending
 from kaiwa.policy.watched import Watched
 from kaiwa.server.access import key_fits, offered_keys
 from kaiwa.server.ephemeral import EphemeralKeys, Minted, SharedKeys
-from kaiwa.server.metering import tokens_used
 from kaiwa.server.settings import Settings, is_loopback
 
 _KEY_ID: Final = "key:"
-ONE_REQUEST: Final = Want(most=Amount(requests=1, tokens=1, money=1))
+ONE_REQUEST: Final = Want(most=Amount(requests=1, tokens=1, money=1), ahead=False)
 """And the least of the rest: who has no token or no money left is let in nowhere."""
 
 
@@ -62,6 +61,7 @@ class Doors:
     """Callers, prices and limits of a house. Raises ConfigError for files that are wrong."""
 
     def __init__(self, settings: Settings, tokens: EphemeralKeys | None = None) -> None:
+        self._settings = settings
         self._master = settings.api_key
         self.tokens = tokens or EphemeralKeys()
         self.shared = SharedKeys(self.tokens)
@@ -76,7 +76,8 @@ class Doors:
             raise ConfigError(SETTING, problem, "Set KAIWA_API_KEY or KAIWA_KEYS too, or name an issuer.")
 
     def adjust(self, settings: Settings) -> None:
-        """Go by other prices and another key of the house from now on."""
+        """Go by other prices, another key of the house and other budgets from now on."""
+        self._settings = settings
         self._master = settings.api_key
         self.prices.become(_price_table(settings))
 
@@ -125,15 +126,16 @@ class Doors:
         """Return under which name an agent's answers in text are paid."""
         return self.text_model or agent
 
-    def charge(self, hold: Hold, model: str) -> Callable[[Usage], None]:
-        """Return what counts each response of a conversation on its caller's account."""
-
-        def count(usage: Usage) -> None:
-            used = tokens_used(usage)
-            money = self.prices.cost(model, used)
-            hold.spend(Amount(tokens=used.input + used.output, money=money))
-
-        return count
+    def charge(self, hold: Hold, model: str, caller: Caller) -> Spending:
+        """Return what counts all that a conversation uses on its caller's account."""
+        usual = self._settings.session_budget
+        money, remedy = caller.session_money, f"money_per_session in {SETTING}"
+        if money is None and usual is not None:
+            money, remedy = round(usual * NANO), "KAIWA_SESSION_BUDGET"
+        allowance = Allowance(
+            tokens=caller.session_tokens, money=money, near=self._settings.budget_near, remedy=remedy
+        )
+        return Spending(hold, self.prices, model, allowance)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

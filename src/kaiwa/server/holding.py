@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from kaiwa.events.usage import Usage
 from kaiwa.interfaces import Transport
+from kaiwa.policy.spending import Spending
 from kaiwa.runner import Leaving, converse
 from kaiwa.server.conversations import Parts
+from kaiwa.server.ids import new_id
 from kaiwa.server.measures.conversations import ConversationMeasures, Door, Opened, Watch
 from kaiwa.server.metering import Meter, Totals
 from kaiwa.server.traces.house import Traces
+from kaiwa.session.budgeted import BudgetedSession
 
 log = logging.getLogger("kaiwa.server")
 
@@ -57,10 +59,10 @@ class Holding:
             self._changed.clear()
             await self._changed.wait()
 
-    def counting(self, door: Door, model: str, charge: Callable[[Usage], None] | None = None) -> Counting:
-        """Return what counts a conversation; `charge` is told what each response used."""
+    def counting(self, door: Door, model: str, spending: Spending | None = None) -> Counting:
+        """Return what counts a conversation; `spending` is charged with it."""
         watch = self.measures.watch(door, model)
-        return Counting(Meter(self.totals, charge, watch), watch)
+        return Counting(Meter(self.totals, spending, watch), watch)
 
     async def hold(self, parts: Parts, transport: Transport, session_id: str, counting: Counting) -> None:
         """Run a conversation to its end."""
@@ -87,14 +89,16 @@ class Holding:
         watch.began(opened)
         try:
             reason = await converse(
-                parts.session,
+                BudgetedSession(parts.session, parts.wording, ids=new_id),
                 transport,
                 parts.engine,
                 watch.tools(parts.tools),
                 servers=None if parts.servers is None else watch.servers(parts.servers),
                 leaving=self.leaving,
+                spending=counting.meter,
             )
         finally:
+            counting.meter.close()
             elapsed_s = watch.over(reason, time.monotonic())
         ended = {"reason": reason, "elapsed_ms": round(elapsed_s * 1000)}
         log.info("session closed", extra=facts | ended | counting.meter.totals.as_facts())

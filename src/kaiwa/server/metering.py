@@ -1,6 +1,6 @@
-"""Counts what conversations cost, from what their peers are told: relayed and local ones alike.
+"""Counts what conversations use, as their sessions charge it: relayed and local ones alike.
 
-Reads the usage of `response.done` on its way out. Knows tokens; knows no prices and logs nothing itself.
+Adds up tokens and tells who else counts: the caller's account, the figures of the house. Logs nothing itself.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from kaiwa.events.budget import BudgetEvent, Charge
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.relay import PassedFrame
 from kaiwa.events.server import ResponseDone, ServerEvent
-from kaiwa.events.usage import Usage
-from kaiwa.policy.prices import TokensUsed
+from kaiwa.events.usage import TranscriptionUsage, Usage
+from kaiwa.policy.spending import Spending
 from kaiwa.protocol.realtime.passing import usage_in
 from kaiwa.transports.websocket import Codec
 
@@ -47,35 +48,53 @@ class Watcher(Protocol):
 
     def note(self, event: ServerEvent) -> None: ...
 
-    def used(self, usage: Usage) -> None: ...
+    def used(self, usage: Usage, model: str | None) -> None:
+        """`model` None: the session's own."""
+        ...
+
+    def transcribed(self, usage: TranscriptionUsage, model: str | None) -> None: ...
 
 
 class Meter:
-    """The tokens of one conversation, and of the process in `house`."""
+    """What one conversation uses, and what the process does in `house`. Fits `kaiwa.interfaces.Spending`."""
 
     def __init__(
-        self,
-        house: Totals,
-        charge: Callable[[Usage], None] | None = None,
-        watcher: Watcher | None = None,
+        self, house: Totals, spending: Spending | None = None, watcher: Watcher | None = None
     ) -> None:
         self.totals = Totals()
+        self.tell: Callable[[BudgetEvent], None] = _nobody_hears
         self._house = house
-        self._charge = charge
+        self._spending = spending
         self._watcher = watcher
+        if spending is not None:
+            spending.tell = lambda event: self.tell(event)
 
     def note(self, event: ServerEvent) -> None:
         """Look at what the peer is told."""
         if self._watcher is not None:
             self._watcher.note(event)
-        usage = usage_of(event)
-        if usage is not None:
+
+    def charge(self, charge: Charge) -> None:
+        """Count what a session has used, or uses now."""
+        if self._spending is not None:
+            self._spending.charge(charge)
+        if not charge.over:
+            return
+        usage, model = charge.usage, charge.model
+        if not isinstance(usage, Usage):
+            if self._watcher is not None:
+                self._watcher.transcribed(usage, model)
+        elif usage.total_tokens:
             self.totals.add(usage)
             self._house.add(usage)
             if self._watcher is not None:
-                self._watcher.used(usage)
-            if self._charge is not None:
-                self._charge(usage)
+                self._watcher.used(usage, model)
+
+    def close(self) -> None:
+        """The conversation is over, and all of it was charged."""
+        self.tell = _nobody_hears
+        if self._spending is not None:
+            self._spending.close()
 
     def over(self, codec: Codec) -> Codec:
         """Return the codec with this meter on what it writes."""
@@ -95,17 +114,8 @@ class _MeteredCodec:
         return self._codec.encode_server(event)
 
 
-def tokens_used(usage: Usage) -> TokensUsed:
-    """Return a response's tokens as a price table counts them."""
-    into, out = usage.input_token_details, usage.output_token_details
-    return TokensUsed(
-        input=usage.input_tokens,
-        cached=into.cached_tokens,
-        output=usage.output_tokens,
-        audio_input=into.audio_tokens,
-        audio_cached=into.cached_tokens_details.audio_tokens,
-        audio_output=out.audio_tokens,
-    )
+def _nobody_hears(event: BudgetEvent) -> None:
+    """What `tell` is before a conversation runs, and after."""
 
 
 def usage_of(event: ServerEvent) -> Usage | None:

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kaiwa.events import server
 from kaiwa.policy.holds import Hold
+from kaiwa.policy.spending import Spending
 from kaiwa.protocol.realtime.dialects import Dialect, codec_for, dialect_of
 from kaiwa.protocol.realtime.own_events import wants_own_events, with_own_events
 from kaiwa.server.access import subprotocols
@@ -85,7 +86,7 @@ class RealtimeEndpoint:
     async def _converse(self, socket: WebSocket, admitted: Admitted, hold: Hold) -> None:
         parts = await self.answerer.open(admitted)
         model = admitted.config.model
-        counting = self.holding.counting("websocket", model, self.admission.doors.charge(hold, model))
+        counting = self.holding.counting("websocket", model, self._spending(hold, admitted))
         codec = counting.meter.over(_codec(parts, admitted.dialect, socket))
         await self.holding.hold(
             parts, WebSocketTransport(socket, codec, parts.ready), admitted.config.id, counting
@@ -97,11 +98,14 @@ class RealtimeEndpoint:
         """Begin a session that outlives this socket, and serve the socket."""
         parts = await self.answerer.open(replace(admitted, may_call=True))
         model = admitted.config.model
-        counting = self.holding.counting("websocket", model, self.admission.doors.charge(hold, model))
+        counting = self.holding.counting("websocket", model, self._spending(hold, admitted))
         kept = self.kept.keep(token, parts, admitted.caller, admitted.config.id, counting.meter.note)
         self.kept.hold(kept, counting, seat.pop_all())
         codec = _codec(parts, admitted.dialect, socket)
         await kept.transport.serve(WebSocketTransport(socket, codec, parts.ready))
+
+    def _spending(self, hold: Hold, admitted: Admitted) -> Spending:
+        return self.admission.doors.charge(hold, admitted.config.model, admitted.caller)
 
     async def _return(self, socket: WebSocket, wish: Wish, dialect: Dialect) -> Refusal | None:
         """Serve a socket whose peer comes back to its session; else say why it may not."""

@@ -22,6 +22,7 @@ from kaiwa.protocol.realtime.passing import client_side
 from kaiwa.server.conversations import Admitted, Parts
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings, UpstreamEntry
+from kaiwa.server.settings_budgets import wording_of
 from kaiwa.session.policy import FILLERS
 from kaiwa.session.relay import unbroken
 from kaiwa.session.relay.offered_tools import OfferedTools, offered
@@ -152,6 +153,7 @@ class RelayAnswerer:
             lambda dialect: client_side(dialect, heard),
             engine.ready,
             agent=agent.name,
+            wording=wording_of(self._settings, agent.language),
         )
 
     def _model(self, admitted: Admitted) -> str | None:

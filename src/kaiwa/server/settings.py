@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.settings_answers import AnswerSettings, ChatSettings, RelaySettings, UpstreamEntry
+from kaiwa.server.settings_budgets import BudgetSettings
 from kaiwa.server.settings_cluster import ClusterSettings, about_peers, about_processes
 from kaiwa.server.settings_doors import CallSettings, HubSettings
 from kaiwa.server.settings_house import CallerSettings, ModelPrices, Prices, ServerSettings
@@ -25,6 +26,7 @@ GROUPS: Final[tuple[type[Group], ...]] = (
     ServerSettings,
     ClusterSettings,
     CallerSettings,
+    BudgetSettings,
     CallSettings,
     AnswerSettings,
     ChatSettings,
@@ -38,6 +40,7 @@ class UncheckedSettings(
     ServerSettings,
     ClusterSettings,
     CallerSettings,
+    BudgetSettings,
     CallSettings,
     AnswerSettings,
     ChatSettings,

@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from kaiwa.events.server import ServerEvent
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolSettled, ToolsListed, ToolSpec
-from kaiwa.events.usage import Usage
+from kaiwa.events.usage import TranscriptionUsage, Usage
 from kaiwa.interfaces import ToolBox, ToolServers
 from kaiwa.policy.amounts import NANO
 from kaiwa.policy.prices import PriceTable
+from kaiwa.policy.spending import tokens_used
 from kaiwa.server.measures.labels import OTHER, Names, ending_of
 from kaiwa.server.measures.scales import LONG_S, SESSION_S
 from kaiwa.server.measures.turns import Step, TurnMeasures, TurnWatch
-from kaiwa.server.metering import tokens_used
 
 Door = Literal["websocket", "webrtc", "text"]
 Report = Callable[[ToolEvent], None]
@@ -124,7 +124,7 @@ class ConversationMeasures:
         self._ended.labels(door, ending_of(reason)).inc()
         self._elapsed.labels(door).observe(elapsed_s)
 
-    def used(self, model: str, usage: Usage) -> None:
+    def used(self, model: str, usage: Usage | TranscriptionUsage) -> None:
         label, used = self._models.label(model), tokens_used(usage)
         for kind in ("input", "cached", "output", "audio_input", "audio_output"):
             if number := getattr(used, kind):
@@ -158,10 +158,14 @@ class Watch:
     def note(self, event: ServerEvent) -> None:
         self._turns.note(event, time.monotonic())
 
-    def used(self, usage: Usage) -> None:
-        self._measures.used(self.model, usage)
+    def used(self, usage: Usage, model: str | None = None) -> None:
+        self._measures.used(model or self.model, usage)
         for follower in self._followers:
             follower.used(usage)
+
+    def transcribed(self, usage: TranscriptionUsage, model: str | None) -> None:
+        """Count what writing down the caller's words took."""
+        self._measures.used(model or self.model, usage)
 
     def began(self, opened: Opened) -> None:
         self._began_at = opened.began
