@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kaiwa.cli.doctor import Check, Look
-from kaiwa.errors import ConfigError
+from kaiwa.errors import ConfigError, MissingPackage
 from kaiwa.events.examined import Examined, State, Words, failure, warning, well
 from kaiwa.server.configuration import Configuration, Finding
 from kaiwa.server.configuration.checking import checked
@@ -188,7 +188,18 @@ def _database(settings: Settings) -> Look:
     async def look() -> Examined:
         from kaiwa.apps.rentacar.examining import examine_database
 
-        found = await examine_database(settings.database.get_secret_value())
+        try:
+            found = await examine_database(settings.database.get_secret_value())
+        except MissingPackage:
+            raise
+        except ConfigError as wrong:
+            return failure(
+                (wrong.problem, "データベースに届かないか、使えません。"),
+                (
+                    f"{wrong.remedy} ({wrong.setting})",
+                    f"{wrong.setting} の宛先・権限・起動を確認してください。",
+                ),
+            )
         detail = f"{found.kind}: {found.detail}"
         if found.state != "older":
             return well(detail)
