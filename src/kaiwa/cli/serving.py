@@ -30,9 +30,15 @@ def serve_agent(file: Path | None = None, **options: Any) -> None:
         log_to_stderr(settings.log_level, settings.log_format)
         raise SystemExit(supervise(settings, options, None if file is None else str(file)))
     from kaiwa.cli.disturbing import disturber_for
+    from kaiwa.cli.recording import recording_for
 
     disturber = disturber_for(settings)
-    serve(settings, lambda: read_configuration(options, file=file).demand(), disturber=disturber)
+    serve(
+        settings,
+        lambda: read_configuration(options, file=file).demand(),
+        disturber=disturber,
+        furnish=recording_for(settings),
+    )
 
 
 def database_setting() -> str:

@@ -31,6 +31,7 @@ def main() -> None:
 
 def _serve(told: Told) -> None:
     from kaiwa.cli.disturbing import disturber_for
+    from kaiwa.cli.recording import recording_for
     from kaiwa.server.app import serve
     from kaiwa.server.configuration import read_configuration
     from kaiwa.server.listening import HouseServer
@@ -48,7 +49,15 @@ def _serve(told: Told) -> None:
     settings = read_again()
     listener = reserved(settings.host, told.port, "KAIWA_PORT")
     place, disturber = told.place, disturber_for(settings)
-    serve(settings, read_again, place=place, sockets=[listener], ready=listens, disturber=disturber)
+    serve(
+        settings,
+        read_again,
+        place=place,
+        sockets=[listener],
+        ready=listens,
+        disturber=disturber,
+        furnish=recording_for(settings),
+    )
 
 
 def _told() -> Told:

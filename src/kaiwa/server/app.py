@@ -71,6 +71,9 @@ from kaiwa.server.upstream_pool import UpstreamPool
 SWITCH_S = 0.0005
 _MEGABYTE = 1024 * 1024
 
+# Puts more around the application before it runs.
+Furnish = Callable[[Starlette], None]
+
 
 def create_app(
     settings: Settings,
@@ -325,18 +328,21 @@ def serve(
     place: Place = ALONE,
     sockets: list[socket.socket] | None = None,
     ready: Callable[[HouseServer], None] | None = None,
+    furnish: Furnish | None = None,
     disturber: Disturber | None = None,
 ) -> None:
     """Serve until the process is told to end. Prints the addresses once they can be used.
 
     `reread` gives the settings anew on SIGHUP. Workers have their `place`, sockets that were made for them,
-    and somebody who wants to know when they are `ready`. `disturber`: who lets things go wrong, in test mode.
+    and somebody who wants to know when they are `ready`. `furnish` puts more around the application. `disturber`: who lets things go wrong, in test mode.
     """
     log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
     app = create_app(settings, reread=reread, place=place, disturber=disturber)
+    if furnish is not None:
+        furnish(app)
 
     def listens(server: HouseServer) -> None:
         settle_memory()

@@ -17,6 +17,7 @@ from kaiwa.server.settings_budgets import BudgetSettings
 from kaiwa.server.settings_cluster import ClusterSettings, about_peers, about_processes
 from kaiwa.server.settings_doors import CallSettings, HubSettings
 from kaiwa.server.settings_house import CallerSettings, ModelPrices, Prices, ServerSettings
+from kaiwa.server.settings_recording import RecordingSettings
 from kaiwa.server.settings_traces import TraceSettings, about_traces
 from kaiwa.server.settings_words import Group
 
@@ -33,6 +34,7 @@ GROUPS: Final[tuple[type[Group], ...]] = (
     RelaySettings,
     HubSettings,
     TraceSettings,
+    RecordingSettings,
 )
 
 
@@ -47,6 +49,7 @@ class UncheckedSettings(
     RelaySettings,
     HubSettings,
     TraceSettings,
+    RecordingSettings,
 ):
     """Every setting by itself is right; whether they agree is not looked at."""
 

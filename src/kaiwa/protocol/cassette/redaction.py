@@ -29,6 +29,11 @@ _SECRET_TEXT: Final = re.compile(
 _QUERY_SECRETS: Final = frozenset(
     {"api-key", "api_key", "authorization", "access_token", "code", "sig", "token"}
 )
+# kaiwa's own: who has the token may take the conversation over while it lives (docs/resume.md).
+_RESUME: Final = "resume"
+_NO_TOKENS: Final = ("on", "event")
+_RESUME_FRAME: Final = '"kaiwa.session.resum'
+_RESUME_TOKEN: Final = re.compile(r'("token"\s*:\s*")[^"]*')
 _WORDS: Final = frozenset(
     {
         "text",
@@ -63,7 +68,9 @@ def is_id_field(name: str) -> bool:
 def without_credentials(path: str, query: str) -> str:
     """Return path and query of a request with the credentials of the query left out."""
     kept = [
-        pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0].lower() not in _QUERY_SECRETS
+        (name, value)
+        for name, value in parse_qsl(query, keep_blank_values=True)
+        if name.lower() not in _QUERY_SECRETS and (name != _RESUME or value in _NO_TOKENS)
     ]
     return f"{path}?{urlencode(kept)}" if kept else path
 
@@ -112,7 +119,11 @@ class Redactor:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
-        return text if sound else _SECRET_TEXT.sub(HIDDEN, text)
+        if sound:
+            return text
+        if _RESUME_FRAME in text[:_SNIFFED]:
+            text = _RESUME_TOKEN.sub(rf"\g<1>{HIDDEN}", text)
+        return _SECRET_TEXT.sub(HIDDEN, text)
 
     def _value(self, name: str, value: Any, kind: str) -> Any:
         if name.lower() in _SECRET_NAMES:

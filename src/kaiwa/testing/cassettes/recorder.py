@@ -6,6 +6,7 @@ Knows the clock, the bound of the file and that everything passes the redactor. 
 from __future__ import annotations
 
 import base64
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -110,7 +111,7 @@ class Recorder:
 
 def _opened(path: Path, overwrite: bool) -> FileIO:
     try:
-        return path.open("wb" if overwrite else "xb", buffering=0)
+        return FileIO(path, "wb" if overwrite else "xb", opener=_for_its_owner_alone)
     except FileExistsError as there:
         raise ConfigError(
             str(path), "it is there already.", "Name another file, or add --overwrite."
@@ -119,6 +120,10 @@ def _opened(path: Path, overwrite: bool) -> FileIO:
         raise ConfigError(
             str(path), f"it cannot be written: {failure.strerror}.", "Name another."
         ) from failure
+
+
+def _for_its_owner_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class Reel:
