@@ -10,6 +10,7 @@ from tests.functions.client import connected
 from tests.functions.conftest import APPS, served
 from tests.hub.azure_house import KEY, open_service
 
+from kaiwa.cli.local_server import free_port
 from kaiwa.errors import ConfigError
 
 SETTING = "AzureSignalRConnectionString"
@@ -54,6 +55,18 @@ async def test_a_service_that_refuses_is_told_with_what_to_look_at() -> None:
             status, told = await post(http, f"{app.url}/v1/send", {"target": "token", "arguments": []})
     assert (status, told["error"]["code"]) == (500, "signalr_service_refused")
     assert "Serverless" in told["error"]["message_ja"]
+
+
+async def test_a_service_that_cannot_be_reached_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaiwa.hub.azure.requests.FIRST_PAUSE_S", 0.001)
+    nowhere = f"Endpoint=http://127.0.0.1:{free_port()};AccessKey={KEY};Version=1.0;"
+    async with (
+        served(APPS / "kitchen", {"HUB": "chat", SETTING: nowhere}) as app,
+        aiohttp.ClientSession() as http,
+    ):
+        status, told = await post(http, f"{app.url}/v1/send", {"target": "token", "arguments": []})
+    assert (status, told["error"]["code"]) == (500, "signalr_service_away")
+    assert KEY not in str(told)
 
 
 async def test_a_connection_string_that_is_none_is_told_at_the_start() -> None:

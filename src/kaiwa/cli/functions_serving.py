@@ -25,6 +25,7 @@ from kaiwa.functions.host import FunctionsHost, HostOptions, running_host
 from kaiwa.functions.manifest import DEFAULT_PORT, AppFiles, needs_storage, read_app
 from kaiwa.functions.process import Interpreter, find_libraries
 from kaiwa.server.handshake import AnsweredUpgrade, BoundedHandshake
+from kaiwa.server.logs import log_to_stderr
 from kaiwa.server.settings import is_loopback
 from kaiwa.testing.service.sockets import listening
 
@@ -45,7 +46,7 @@ class FunctionsOptions:
 
 def run(options: FunctionsOptions) -> None:
     """Serve until the process is told to end. Raises ConfigError."""
-    logging.basicConfig(level=logging.INFO, handlers=[_handler()])
+    log_to_stderr("info", "text")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     asyncio.run(_serve(options))
 
@@ -172,17 +173,3 @@ def _advice(served: Served) -> str:
     ours = "kaiwa's own hub, no Azure service / kaiwa 自身のハブ"
     lines += ["", f"  SignalR: {of_azure if served.host.services else ours}"]
     return "\n".join(lines)
-
-
-class _Facts(logging.Formatter):
-    _FIELDS = ("function", "invocation_id", "elapsed_ms", "code", "cause")
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = [f"{name}={getattr(record, name)}" for name in self._FIELDS if hasattr(record, name)]
-        return " ".join([super().format(record), *facts])
-
-
-def _handler() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Facts("%(asctime)s %(levelname)s %(message)s"))
-    return handler

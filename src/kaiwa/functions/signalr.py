@@ -17,7 +17,7 @@ from msgspec import UNSET
 from kaiwa.errors import KaiwaError, UpstreamError
 from kaiwa.functions.manifest import Function
 from kaiwa.functions.messages import BindingError, GroupAction, SignalRAction, SignalRMessage
-from kaiwa.functions.troubles import SERVICE_REFUSED
+from kaiwa.functions.troubles import SERVICE_AWAY, SERVICE_REFUSED
 from kaiwa.hub import Clients, Groups, HubOptions, Target
 from kaiwa.hub.azure.connection_string import Endpoint
 from kaiwa.hub.azure.publisher import AzureSignalR
@@ -100,7 +100,7 @@ class AzureService:
         try:
             there = await self._publishers[hub.lower()].negotiated(TOKEN_S, user_id or None)
         except UpstreamError as refused:
-            raise BindingError(SERVICE_REFUSED) from refused
+            raise _told(refused) from refused
         return {"url": there.url, "accessToken": there.access_token or ""}
 
     async def deliver(self, hub: str, actions: Sequence[SignalRAction]) -> None:
@@ -114,7 +114,7 @@ class AzureService:
                 else:
                     await _change(publisher.groups, action, ())
         except UpstreamError as refused:
-            raise BindingError(SERVICE_REFUSED) from refused
+            raise _told(refused) from refused
 
     async def _ask(self, hub: str, action: GroupAction) -> None:
         """Do what proxies have no word for: all groups of somebody, and groups of users."""
@@ -127,6 +127,10 @@ class AzureService:
         answered = await self._requests.make(method, path)
         if answered.status >= 400 and answered.status != 404:
             raise BindingError(SERVICE_REFUSED)
+
+
+def _told(error: UpstreamError) -> BindingError:
+    return BindingError(SERVICE_AWAY if error.retryable else SERVICE_REFUSED)
 
 
 class _Triggers:

@@ -69,6 +69,13 @@ SERVICE_REFUSED: Final = Trouble(
     "Azure SignalR Service がメッセージを受け付けませんでした。AzureSignalRConnectionString (Endpoint と AccessKey) と、"
     "サービス モードが Serverless であることを確認してください。",
 )
+SERVICE_AWAY: Final = Trouble(
+    "signalr_service_away",
+    "The Azure SignalR Service could not be reached, or is too busy. Check the Endpoint of "
+    "AzureSignalRConnectionString and the network; empty the setting to use kaiwa's own hub.",
+    "Azure SignalR Service に接続できないか、混雑しています。AzureSignalRConnectionString の Endpoint とネットワークを"
+    "確認してください。空にすると kaiwa 自身のハブを使います。",
+)
 NO_LOCAL_SETTINGS: Final = Trouble(
     "no_local_settings",
     "There is no local.settings.json here. Copy local.settings.json.example, or set the values as environment "

@@ -34,6 +34,8 @@ class TextFacts(logging.Formatter):
         "span_id",
         "session_id",
         "stream_id",
+        "function",
+        "invocation_id",
         "door",
         "caller",
         "model",
