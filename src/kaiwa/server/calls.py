@@ -54,7 +54,8 @@ class Calls:
         if not visitor.caller.may("realtime"):
             return out_of_scope("realtime")
         offer = await read_posted(request)
-        wish = wish_of(request.query_params) if admission.settings.resume_s > 0 else None
+        asked, offered = request.query_params, request.headers.get(HEADER)
+        wish = wish_of(asked, offered) if admission.settings.resume_s > 0 else None
         if wish is not None and wish.returns:
             return await self._come_back(wish, offer, visitor.caller)
         admitted = self._admitted(offer, visitor)
@@ -71,7 +72,8 @@ class Calls:
         placed = await self.live().begin(
             admitted, offer.sdp, filtered=offer.filtered, minted=visitor.minted, seat=seat, token=token
         )
-        return _answered(placed, {} if token is None else {HEADER: token})
+        kept = token is not None and placed.transport is not None
+        return _answered(placed, {HEADER: token} if kept and token else {})
 
     async def _come_back(self, wish: Wish, offer: PostedOffer, caller: Caller) -> Response:
         """Let the session of a token go on as a call."""

@@ -77,8 +77,10 @@ class Wish:
         return self.in_band or self.token is not None
 
 
-def wish_of(query: Mapping[str, str]) -> Wish | None:
-    """Return what a peer asked for in its query; None: nothing."""
+def wish_of(query: Mapping[str, str], offered: str | None = None) -> Wish | None:
+    """Return what a peer asked for in its query; None: nothing. `offered`: the token in its header."""
+    if offered:
+        return Wish(offered, query.get(_CURSOR) or None)
     given = query.get(_PARAMETER, "")
     match given:
         case "":

@@ -47,12 +47,16 @@ type ItemEvent = "conversation.item.added" | "conversation.item.done" | "respons
 type AgentWords = "response.output_audio_transcript.delta" | "response.output_text.delta";
 type Bare = "session.created" | "session.updated" | "input_audio_buffer.cleared";
 
-export type ServerEvent =
+export type ServerEvent = { event_id?: string } & Told;
+
+type Told =
   | { type: Bare }
   | { type: "error"; error: ServerError }
   | { type: ItemEvent; item: Item; response_id?: string }
   | { type: "conversation.item.deleted"; item_id: string }
   | { type: "conversation.item.truncated"; item_id: string; audio_end_ms: number }
+  | { type: "kaiwa.session.resumable"; token: string; grace_s: number }
+  | { type: "kaiwa.session.resumed"; retold: boolean; last_client_event_id: string | null }
   | { type: "kaiwa.item.heard"; item_id: string; transcript: string }
   | { type: "kaiwa.tool.progress"; call_id: string; fraction: number; text: string }
   | { type: "conversation.item.input_audio_transcription.delta"; item_id: string; delta: string }

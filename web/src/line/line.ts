@@ -24,8 +24,19 @@ export type Dial = (address: Address, microphone: MediaStream | null, events: Li
 /** Asks the server for what only kaiwa tells: progress of tools, and the words that were heard. */
 export const OWN_EVENTS = ["kaiwa_events", "on"] as const;
 
+/** Asks the server to keep the conversation for a while when the line breaks. */
+export const RESUMABLE = ["resume", "on"] as const;
+
+/** How to come back to a conversation whose line broke. */
+export interface WayBack {
+  token: string;
+  last_event_id: string | null;
+}
+
 export interface Address {
   agent: string;
   /** What the server asked for; null where it asks for none. */
   key: string | null;
+  /** Null: a new conversation. */
+  back: WayBack | null;
 }

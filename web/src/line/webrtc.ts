@@ -3,7 +3,7 @@
 import { trouble, troubleOf, type Trouble } from "../talk/trouble";
 import type { ClientEvent, ServerEvent } from "./events";
 import { here } from "./here";
-import { OWN_EVENTS, type Address, type Line, type LineEvents } from "./line";
+import { OWN_EVENTS, RESUMABLE, type Address, type Line, type LineEvents } from "./line";
 
 const PATIENCE_MS = 10_000;
 const RECOVERY_MS = 4000; // a network that changed; the server gives a call up after 8 s
@@ -42,9 +42,15 @@ async function dialled(
 
 async function answer(address: Address, sdp: string): Promise<string> {
   const url = here("v1/realtime/calls");
-  url.searchParams.set("model", address.agent);
   url.searchParams.set(...OWN_EVENTS);
   const headers: Record<string, string> = { "Content-Type": "application/sdp" };
+  if (address.back === null) {
+    url.searchParams.set("model", address.agent);
+    url.searchParams.set(...RESUMABLE);
+  } else {
+    headers["x-kaiwa-resume"] = address.back.token;
+    if (address.back.last_event_id !== null) url.searchParams.set("last_event_id", address.back.last_event_id);
+  }
   if (address.key !== null) headers["Authorization"] = `Bearer ${address.key}`;
   const reply = await fetch(url, { method: "POST", headers, body: sdp }).catch(() => null);
   if (reply === null) throw trouble("server_gone");

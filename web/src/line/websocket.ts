@@ -4,18 +4,26 @@ import { trouble, troubleOf, type Trouble } from "../talk/trouble";
 import type { ClientEvent, ServerEvent } from "./events";
 import { hereBySocket } from "./here";
 import { mint } from "./key";
-import { OWN_EVENTS, type Address, type Line, type LineEvents } from "./line";
+import { OWN_EVENTS, RESUMABLE, type Address, type Line, type LineEvents } from "./line";
 
+const IN_BAND = ["resume", "event"] as const; // the token comes in the first event
 const SLOWEST_BYTES = 4 * 1024 * 1024; // 85 s of sound that did not get away: the server does not read
 
 export async function dialByWebSocket(address: Address, _: MediaStream | null, events: LineEvents): Promise<Line> {
   const url = hereBySocket("v1/realtime");
-  url.searchParams.set("model", address.agent);
   url.searchParams.set(...OWN_EVENTS);
+  if (address.back === null) {
+    url.searchParams.set("model", address.agent);
+    url.searchParams.set(...RESUMABLE);
+  } else {
+    url.searchParams.set(...IN_BAND);
+  }
   const key = address.key === null ? null : await mint(address.agent, address.key);
   const socket = new WebSocket(url, key === null ? [] : ["realtime", `openai-insecure-api-key.${key}`]);
   await opened(socket);
-  return new WebSocketLine(socket, events);
+  const line = new WebSocketLine(socket, events);
+  if (address.back !== null) line.send({ type: "kaiwa.session.resume", ...address.back });
+  return line;
 }
 
 function opened(socket: WebSocket): Promise<void> {

@@ -37,7 +37,8 @@ export interface ToolUse {
 export interface Divider {
   is: "divider";
   id: string;
-  what: "reconnected";
+  /** The conversation itself goes on, or another was told what was said in it. */
+  what: "resumed" | "reconnected";
 }
 
 /** What went wrong without ending the talk, as the server says it. */
@@ -143,12 +144,17 @@ function withItem(entries: Entry[], item: Item, at: number, open = true): Entry[
 
 function withMessage(entries: Entry[], item: Item, open: boolean): Entry[] {
   if (item.role === "assistant") {
-    if (!known(entries, item.id)) return [...entries, { ...speech(item.id, "agent"), open }];
-    return open ? entries : change(entries, item.id, (one) => ({ ...one, open: false }));
+    const all = known(entries, item.id) ? entries : [...entries, { ...speech(item.id, "agent"), open }];
+    return open ? all : change(all, item.id, (one) => ({ ...one, open: false, text: one.text || wordsOf(item) }));
   }
   const typed = item.content?.find((part) => part.type === "input_text")?.text;
   if (item.role !== "user" || typed === undefined || known(entries, item.id)) return entries;
   return [...entries, { ...speech(item.id, "caller"), text: typed, open: false, typed: true }];
+}
+
+/** The words of an item that was missed while they came. */
+function wordsOf(item: Item): string {
+  return (item.content ?? []).map((part) => part.text ?? part.transcript ?? "").join("");
 }
 
 function withCall(entries: Entry[], item: Item, at: number): Entry[] {

@@ -3,7 +3,7 @@
 import { batch, signal } from "@preact/signals";
 import type { ServerEvent } from "../line/events";
 import { NO_TOKENS, spent, type Tokens } from "./cost";
-import { advance, cut, left, played, type Entry } from "./entries";
+import { advance, cut, left, played, type Divider, type Entry } from "./entries";
 import { traced, type Traced } from "./trace";
 import { begun, heard, timed, type Turn } from "./turns";
 
@@ -67,9 +67,9 @@ export class Record {
     });
   }
 
-  reconnected(): void {
-    const id = `reconnected-${this.entries.value.length}`;
-    this.entries.value = [...this.entries.value, { is: "divider", id, what: "reconnected" }];
+  reconnected(what: Divider["what"]): void {
+    const id = `${what}-${this.entries.value.length}`;
+    this.entries.value = [...this.entries.value, { is: "divider", id, what }];
   }
 
   private floor(type: ServerEvent["type"]): void {

@@ -5,13 +5,14 @@ import { signal } from "@preact/signals";
 import { fromBase64, fromPcm16, loudness, toBase64, toPcm16 } from "../audio/pcm";
 import { CARRIERS } from "../line/carriers";
 import type { ClientEvent, ServerEvent } from "../line/events";
-import type { Line, LineEvents } from "../line/line";
+import type { Line, LineEvents, WayBack } from "../line/line";
 import type { Choice } from "./choice";
 import { Manners } from "./manners";
 import { retold } from "./memory";
 import { Record } from "./record";
 import { sessionUpdate, typedMessage } from "./session";
 import { Sound } from "./sound";
+import { Thread } from "./thread";
 import { mayPass, passes, trouble, Trouble } from "./trouble";
 
 export type Stage = "idle" | "dialling" | "talking" | "lost";
@@ -38,9 +39,12 @@ export class Talk {
   private dialled_at = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private manners = new Manners();
+  private thread = new Thread();
+  private dialling = false;
 
   constructor() {
     window.addEventListener("online", () => this.dialAgain());
+    window.addEventListener("pagehide", () => this.hangUp()); // a page that is loaded again knows no way back
   }
 
   /** Begin a talk; what is in the way is in `trouble` afterwards. */
@@ -53,7 +57,7 @@ export class Talk {
     this.stage.value = "dialling";
     try {
       await this.openSound(choice);
-      await this.dial(choice);
+      await this.dial(choice, null);
     } catch (error) {
       this.fail(error);
     }
@@ -64,6 +68,7 @@ export class Talk {
     clearTimeout(this.retry);
     this.line?.close();
     this.line = null;
+    this.thread.forget();
     this.gone();
     this.sound.value?.close();
     this.sound.value = null;
@@ -97,7 +102,7 @@ export class Talk {
     if (!this.pressed.value) return;
     this.pressed.value = false;
     this.openOrCloseTrack();
-    if (this.pressed_ms < SHORTEST_MS) return;
+    if (this.pressed_ms < SHORTEST_MS || this.line === null) return;
     this.send({ type: "input_audio_buffer.commit" });
     await this.silence();
     this.send({ type: "response.create" });
@@ -122,8 +127,9 @@ export class Talk {
     this.openOrCloseTrack();
   }
 
-  private async dial(choice: Choice): Promise<void> {
-    const address = { agent: choice.agent, key: choice.key };
+  /** Reach the server for a new conversation, or `back` in the one that it keeps: that one tells when it goes on. */
+  private async dial(choice: Choice, back: WayBack | null): Promise<void> {
+    const address = { agent: choice.agent, key: choice.key, back };
     const events: LineEvents = {
       received: (event) => this.take(event),
       ended: (why) => this.lost(why),
@@ -134,6 +140,7 @@ export class Talk {
     this.line = line;
     this.dialled_at = performance.now();
     if (line.sound !== null) await this.sound.value?.playStream(line.sound);
+    if (back !== null) return;
     this.send(sessionUpdate(choice, this.sound.value !== null));
     for (const event of retold(this.record.entries.value)) this.send(event);
     this.stage.value = "talking";
@@ -142,26 +149,52 @@ export class Talk {
   private lost(why: Trouble): void {
     if (this.line !== null && performance.now() - this.dialled_at > STEADY_MS) this.attempt = 0;
     this.line = null;
-    this.gone();
     if (!(this.attempt > 0 ? mayPass(why.code) : passes(why.code))) return this.fail(why);
-    this.trouble.value = why;
+    const refused = why.code === "not_resumable";
+    if (refused) this.thread.forget();
+    this.thread.broke(performance.now());
+    const waits = this.thread.wayBack(performance.now()) !== null;
+    if (waits) this.sound.value?.endStream();
+    else this.gone();
+    this.trouble.value = waits ? trouble("line_lost") : why;
     this.stage.value = "lost";
-    const wait_ms = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)]!;
+    const wait_ms = refused ? 0 : RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)]!;
     this.attempt += 1;
     this.retry = setTimeout(() => void this.redial(), wait_ms);
   }
 
   private async redial(): Promise<void> {
     const choice = this.choice.value;
-    if (choice === null || this.stage.value !== "lost") return;
+    if (choice === null || this.stage.value !== "lost" || this.dialling) return;
+    const back = this.thread.wayBack(performance.now());
+    if (back === null) {
+      this.thread.forget();
+      this.gone();
+    }
+    this.dialling = true;
     try {
-      await this.dial(choice);
+      await this.dial(choice, back);
     } catch (error) {
+      this.dialling = false;
       this.lost(asTrouble(error));
       return;
     }
+    this.dialling = false;
+    if (back !== null) return;
     this.trouble.value = null;
-    this.record.reconnected();
+    this.record.reconnected("reconnected");
+  }
+
+  /** The server took us back: what it told meanwhile follows, and what of ours did not arrive goes out again. */
+  private resumed(retold: boolean, arrived: string | null): void {
+    if (retold) {
+      this.active.clear();
+      this.settleQuiet();
+    }
+    this.trouble.value = null;
+    this.stage.value = "talking";
+    this.record.reconnected("resumed");
+    for (const event of this.thread.resumed(arrived)) this.line?.send(event);
   }
 
   private fail(error: unknown): void {
@@ -180,8 +213,9 @@ export class Talk {
   }
 
   private send(event: ClientEvent): void {
-    this.record.sent(event);
-    this.line?.send(event);
+    const named = this.thread.named(event);
+    this.record.sent(named);
+    this.line?.send(named);
   }
 
   private hear(piece: Float32Array): void {
@@ -212,8 +246,12 @@ export class Talk {
   }
 
   private take(event: ServerEvent): void {
+    this.thread.heard(event.event_id);
+    if (event.type === "kaiwa.session.resumable") return this.thread.offered(event.token, event.grace_s);
+    if (event.type === "error" && event.error.code === "server_shutting_down") this.thread.forget();
     this.record.received(event, this.sound.value?.microphone?.last_voice_at ?? 0);
-    if (event.type === "input_audio_buffer.speech_started") void this.fallSilent();
+    if (event.type === "kaiwa.session.resumed") this.resumed(event.retold, event.last_client_event_id);
+    else if (event.type === "input_audio_buffer.speech_started") void this.fallSilent();
     else if (event.type === "response.created") this.active.add(event.response.id);
     else if (event.type === "response.done") this.ended(event.response.id);
     else if (event.type === "response.output_audio.delta") this.play(event);

@@ -8,6 +8,8 @@ export type TroubleCode =
   | "insecure_context"
   | "wrong_key"
   | "foreign_origin"
+  | "line_lost"
+  | "not_resumable"
   | "server_gone"
   | "server_busy"
   | "no_such_agent"
@@ -36,6 +38,8 @@ const CODES: Record<string, TroubleCode> = {
   session_expired: "session_over",
   rate_limit_exceeded: "server_busy",
   server_shutting_down: "server_gone",
+  session_not_resumable: "not_resumable",
+  session_not_a_call: "not_resumable",
 };
 
 /** The trouble behind an error code of the protocol; null for one that does not end the talk. */
@@ -51,5 +55,5 @@ export function mayPass(code: TroubleCode): boolean {
 
 /** Whether trying again by itself may help. */
 export function passes(code: TroubleCode): boolean {
-  return code === "server_gone" || code === "server_fault";
+  return code === "server_gone" || code === "server_fault" || code === "not_resumable";
 }

@@ -50,7 +50,7 @@ export const en: Words = {
     idle: "Not connected",
     dialling: "Connecting",
     talking: "Connected",
-    lost: "Connection lost, trying again",
+    lost: "Connection lost. Reconnecting…",
     listening: "Listening",
     thinking: "Thinking",
     speaking: "Speaking",
@@ -85,7 +85,9 @@ export const en: Words = {
   noArguments: "No arguments",
   arguments: "Arguments",
   result: "Result",
-  reconnected: "Connected again. The agent has been told what was said so far.",
+  resumed: "Connected again. The conversation goes on.",
+  reconnected:
+    "Connected again, in a new conversation: the one before could not be taken up. The agent has been told what was said so far.",
   board: "Booking board",
   boardEmpty: "Shops, cars and bookings appear here as they come up in the talk.",
   shops: "Shops",
@@ -149,6 +151,14 @@ export const en: Words = {
     foreign_origin: {
       title: "This page's address may not connect",
       remedy: "Add the address of this page (its https://… part) to the server's KAIWA_ALLOWED_ORIGINS and restart it.",
+    },
+    line_lost: {
+      title: "The connection was lost",
+      remedy: "Reconnecting… The conversation waits, and what was begun goes on meanwhile.",
+    },
+    not_resumable: {
+      title: "The conversation could not be taken up again",
+      remedy: "It is over at the server. A new one begins, and the agent is told what was said so far.",
     },
     server_gone: {
       title: "The server does not answer",

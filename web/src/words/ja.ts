@@ -50,7 +50,7 @@ export const ja: Words = {
     idle: "未接続",
     dialling: "接続中",
     talking: "接続済み",
-    lost: "切断・再接続中",
+    lost: "接続が切れました。戻しています…",
     listening: "聞いています",
     thinking: "考えています",
     speaking: "話しています",
@@ -85,7 +85,8 @@ export const ja: Words = {
   noArguments: "引数なし",
   arguments: "引数",
   result: "結果",
-  reconnected: "つなぎ直しました。ここまでの会話はエージェントに伝えてあります。",
+  resumed: "つなぎ直しました。会話はそのまま続いています。",
+  reconnected: "新しい会話としてつなぎ直しました。前の会話には戻れませんでしたが、ここまでの内容はエージェントに伝えてあります。",
   board: "予約ボード",
   boardEmpty: "会話の中で調べた店舗、車、予約がここに並びます。",
   shops: "店舗",
@@ -149,6 +150,14 @@ export const ja: Words = {
     foreign_origin: {
       title: "このページの住所からは接続できません",
       remedy: "サーバーの KAIWA_ALLOWED_ORIGINS に、このページの住所（https://… の部分）を加えて起動し直してください。",
+    },
+    line_lost: {
+      title: "接続が切れました",
+      remedy: "戻しています…。会話は待っていて、始めた作業はそのあいだも進みます。",
+    },
+    not_resumable: {
+      title: "前の会話には戻れませんでした",
+      remedy: "サーバーでは終わっています。新しい会話を始め、ここまでの内容をエージェントに伝えます。",
     },
     server_gone: {
       title: "サーバーにつながりません",

@@ -55,6 +55,7 @@ export interface Words {
   noArguments: string;
   arguments: string;
   result: string;
+  resumed: string;
   reconnected: string;
   board: string;
   boardEmpty: string;

@@ -21,6 +21,7 @@ from kaiwa.server.cluster.directory import PROCESS, Directory, Holder, is_from_h
 from kaiwa.server.failures import failure
 from kaiwa.server.forwarding import FORWARDED, Forwarding, Unreachable
 from kaiwa.server.ids import mark_of
+from kaiwa.server.resuming import HEADER
 from kaiwa.server.routes import Answer, Entry
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -74,7 +75,7 @@ class Crossing:
         """Let the process answer that made the token of who comes back."""
 
         async def crossed(request: Request) -> Response:
-            token = request.query_params.get("resume", "")
+            token = request.headers.get(HEADER) or request.query_params.get("resume", "")
             return await self._elsewhere(request, token) or await answer(request)
 
         return crossed
