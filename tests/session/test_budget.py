@@ -45,7 +45,10 @@ def test_the_warning_waits_for_the_answer_and_comes_once() -> None:
     talk.do(ended("resp_1"))
     warning = talk.of(engine.Generate)[-1]
     assert warning.words == WORDING.near and len(talk.of(engine.Generate)) == 2
-    assert talk.of(server.ResponseCreated)[-1].response.metadata == {"kaiwa": "remark"}
+    assert talk.of(server.ResponseCreated)[-1].response.metadata == {
+        "kaiwa": "remark",
+        "about": "budget_near",
+    }
     talk.do(engine.TextDelta(response_id="resp_2", text=WORDING.near), ended("resp_2"))
     talk.do(said("Go on"), client.ResponseRequested())
     assert talk.of(engine.Generate)[-1].words is None
@@ -70,6 +73,15 @@ def test_a_spent_budget_ends_the_answer_takes_leave_and_closes() -> None:
     ]
     assert [one.of for one in charges(talk) if one.over] == ["resp_1", "resp_2"]
     talk.check()
+
+
+def test_of_a_warning_that_comes_too_late_only_the_last_words_are_said() -> None:
+    talk = talking()
+    talk.do(NEAR, SPENT)
+    said_alone = [one.words for one in talk.of(engine.Generate)[1:]]
+    assert said_alone == [WORDING.spent]
+    talk.do(engine.TextDelta(response_id="resp_2", text=WORDING.spent), ended("resp_2"))
+    assert talk.wait(0)[-1].startswith("hang 4029")
 
 
 def test_the_last_words_are_heard_to_their_end_before_the_close() -> None:
@@ -147,7 +159,7 @@ def test_a_service_says_the_warning_when_it_is_free() -> None:
     desk.hear()
     desk.wait(0.1)
     asked = desk.told("response.create")[-1]["response"]
-    assert WORDING.near in asked["instructions"] and asked["metadata"] == {"kaiwa": "remark"}
+    assert WORDING.near in asked["instructions"] and asked["metadata"]["about"] == "budget_near"
     assert len(desk.told("response.create")) == 2
     desk.service.answer(WORDING.near)
     desk.hear()

@@ -46,9 +46,10 @@ class BudgetSpent(Value, kw_only=True):
 
 
 class RemarkWanted(Value, kw_only=True):
-    """The agent is to say this on its own account, when the floor is free."""
+    """The agent is to say this on its own account, when the floor is free. `about`: what it is about."""
 
     text: str
+    about: str
 
 
 BudgetEvent = CostChanged | BudgetNear | BudgetSpent | RemarkWanted

@@ -57,10 +57,19 @@ class ErrorPiece(_Piece, tag="error", kw_only=True):
     message: str
 
 
+class NoticePiece(_Piece, tag="notice", kw_only=True):
+    """What the house has to say besides the answer; `budget_near`: not much is left of a budget."""
+
+    code: str
+    message: str
+
+
 class FinishPiece(_Piece, tag="finish", kw_only=True):
     """Always the last one."""
 
     reason: FinishReason
 
 
-Piece = TextPiece | CallPiece | ProgressPiece | ResultPiece | UsagePiece | ErrorPiece | FinishPiece
+Piece = (
+    TextPiece | CallPiece | ProgressPiece | ResultPiece | UsagePiece | ErrorPiece | NoticePiece | FinishPiece
+)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from kaiwa.policy.amounts import Amount
-from kaiwa.policy.holds import Hold
+from kaiwa.policy.amounts import Amount, Limit
+from kaiwa.policy.holds import Hold, used_share
 from kaiwa.policy.prices import Pricing, TokensUsed
 from kaiwa.protocol.chat.usage import TokensCounted
 
@@ -51,6 +51,16 @@ class Account:
         self._counted = events
         money = self._prices.cost(self._model, began)
         return self._hold.spend(Amount(tokens=began.input + began.output, money=money))
+
+    @property
+    def reached(self) -> Limit | None:
+        """The limit that made `went_on` say no."""
+        return self._hold.reached
+
+    @property
+    def used_share(self) -> float:
+        """How much of the budget is used of which least is left."""
+        return used_share(self._hold.current)[0]
 
     def settle(self, told: TokensCounted | None, events: int) -> None:
         """Charge what it was in all; an estimate where the service told nothing."""

@@ -72,6 +72,11 @@ class Limit(Value, frozen=True, kw_only=True):
         """Whether it bounds what is spent, and not how fast one may go."""
         return self.per == "day" and self.kind != "requests"
 
+    @property
+    def code(self) -> str:
+        """Return the field's word for whoever has reached it: a quota is used up, or a rate is."""
+        return "insufficient_quota" if self.is_budget else "rate_limit_exceeded"
+
 
 class Standing(Value, frozen=True, kw_only=True):
     """How a limit stood when it was asked: what is left, and when it is whole again."""

@@ -10,7 +10,7 @@ A hold that is neither settled nor released stays charged as far as it was spent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
@@ -29,8 +29,7 @@ class LimitReached(Value, frozen=True, kw_only=True):
 
     @property
     def code(self) -> str:
-        """Return the field's word for it: a quota is used up, or a rate is."""
-        return "insufficient_quota" if self.limit.is_budget else "rate_limit_exceeded"
+        return self.limit.code
 
     @property
     def type(self) -> str:
@@ -55,6 +54,12 @@ class LimitReached(Value, frozen=True, kw_only=True):
 def shown_amount(kind: Kind, amount: int) -> str:
     """Return an amount as people write it: money in whole units of its currency."""
     return f"{amount / NANO:g}" if kind == "money" else str(amount)
+
+
+def used_share(standing: Sequence[Standing]) -> tuple[float, str]:
+    """Return how much is used of the budget of which least is left, and its name."""
+    budgets = (one for one in standing if one.limit.is_budget)
+    return max(((1 - one.remaining / one.limit.most, one.limit.name) for one in budgets), default=(0.0, ""))
 
 
 class Hold(Protocol):

@@ -13,7 +13,7 @@ from kaiwa.events.budget import BudgetEvent, BudgetNear, BudgetSpent, Charge, Co
 from kaiwa.events.usage import DurationUsage, TokenTranscriptionUsage, Usage
 from kaiwa.events.value import Value
 from kaiwa.policy.amounts import NANO, NOTHING, Amount, Kind
-from kaiwa.policy.holds import Hold, shown_amount
+from kaiwa.policy.holds import Hold, shown_amount, used_share
 from kaiwa.policy.prices import PriceTable, TokensUsed
 
 MOST_RUNNING: Final = 64
@@ -126,9 +126,7 @@ class Spending:
             yield used.tokens / allowance.tokens, "tokens_per_session"
         if allowance.money:
             yield used.money / allowance.money, "money_per_session"
-        for one in self._hold.current:
-            if one.limit.is_budget:
-                yield 1 - one.remaining / one.limit.most, one.limit.name
+        yield used_share(self._hold.current)
 
 
 def tokens_used(usage: Usage | TokenTranscriptionUsage | DurationUsage) -> TokensUsed:

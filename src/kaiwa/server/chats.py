@@ -16,7 +16,7 @@ from msgspec import structs
 
 from kaiwa.errors import SERVER_ERROR, PeerError
 from kaiwa.events.items import ClientItem, Message
-from kaiwa.events.pieces import ErrorPiece, TextPiece, UsagePiece
+from kaiwa.events.pieces import ErrorPiece, NoticePiece, TextPiece, UsagePiece
 from kaiwa.gateway.accounts import Account
 from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.protocol.chat.usage import TokensCounted
@@ -25,6 +25,7 @@ from kaiwa.server.admission import Admission
 from kaiwa.server.conversations import Admitted, Answerer
 from kaiwa.server.holding import Counting, Holding
 from kaiwa.server.ids import new_id
+from kaiwa.server.settings_budgets import wording_of
 from kaiwa.tools.agent import Agent
 from kaiwa.transports.chat import Busy, ChatTransport, Turn
 
@@ -53,7 +54,6 @@ class Keeping:
 
 USUAL: Final = Keeping()
 _BYTES_A_TOKEN: Final = 4
-_LIMIT: Final = ErrorPiece(code="rate_limit_exceeded", message="A limit of this key was reached.")
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +64,7 @@ class Chat:
     transport: ChatTransport
     key: tuple[str, str] | None
     asked: bool = False
+    warned: bool = False
     expiry: asyncio.TimerHandle | None = None
 
 
@@ -138,12 +139,13 @@ class Chats:
         chat = self._kept.get((owner, name)) if name is not None else None
         if chat is None or chat.transport.over:
             chat = self._open(agent, caller, None if name is None else (owner, name))
+        notice = None if account is None else self._notice(chat, account)
         try:
-            turn = chat.transport.ask(newest(items) if chat.asked else items)
+            turn = chat.transport.ask(newest(items) if chat.asked else items, notice)
         except Busy:
             text = "Too many questions of this conversation wait for their answers."
             raise NoRoom("conversation_busy", text, 429) from None
-        chat.asked = True
+        chat.asked, chat.warned = True, chat.warned or notice is not None
         if chat.expiry is not None:
             chat.expiry.cancel()
         answering = Answering(chat, turn, owner, resumable, account)
@@ -251,11 +253,28 @@ class Chats:
                 elif isinstance(piece, TextPiece):
                     tokens += len(piece.text.encode()) // _BYTES_A_TOKEN + 1
                     if not account.went_on(tokens):
-                        answering.chat.transport.cancel(turn, _LIMIT)
+                        answering.chat.transport.cancel(turn, self._why_not(answering.chat, account))
         except Forgotten:  # it grew faster than it was counted
             await turn.end()
         account.settle(told, tokens)
         return None
+
+    def _notice(self, chat: Chat, account: Account) -> NoticePiece | None:
+        """Return what is told once of a conversation when a budget is near."""
+        settings = self._admission.settings
+        words = wording_of(settings, chat.agent.language).near
+        if chat.warned or not words or not settings.budget_near <= account.used_share < 1:
+            return None
+        return NoticePiece(code="budget_near", message=words)
+
+    def _why_not(self, chat: Chat, account: Account) -> ErrorPiece:
+        """Return why an answer goes no further."""
+        limit = account.reached
+        code, name = ("rate_limit_exceeded", "A limit") if limit is None else (limit.code, limit.name)
+        said = f"{name} of this key was reached."
+        if limit is not None and limit.is_budget:
+            said = f"{wording_of(self._admission.settings, chat.agent.language).spent} ({said})".lstrip()
+        return ErrorPiece(code=code, message=said)
 
     def _left(self, answering: Answering) -> None:
         """Nobody reads it. What may be taken up again waits for its grace, all else is over."""

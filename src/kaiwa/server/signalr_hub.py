@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Final
 
-from kaiwa.events.pieces import ErrorPiece, FinishPiece, Piece, TextPiece
+from kaiwa.events.pieces import ErrorPiece, FinishPiece, NoticePiece, Piece, TextPiece
 from kaiwa.hub import Backplane, HubException, HubOptions
 from kaiwa.hub.azure.service.hubs import ServedHub
 from kaiwa.hub.azure.service.upstream import Upstream
@@ -77,6 +77,8 @@ def _words(piece: Piece) -> str:
     match piece:
         case TextPiece():
             return piece.text
+        case NoticePiece():
+            return f"\n\n{piece.message}"
         case ErrorPiece():
             return f"{BROKEN}{piece.message}"
         case FinishPiece(reason="cancelled"):

@@ -23,10 +23,11 @@ from kaiwa.interfaces import Session
 from kaiwa.session.costs import Costs
 from kaiwa.session.outbox import Ids
 from kaiwa.session.relay.aliases import part_of
-from kaiwa.session.remarks import REMARK
+from kaiwa.session.remarks import marked
 
-SPENT: Final = "insufficient_quota"
-SPENT_CODE: Final = 4029
+_NEAR, _SPENT = "budget_near", "budget_spent"
+QUOTA: Final = "insufficient_quota"
+SPENT_CLOSE: Final = 4029
 _LEAVES_WITHIN_S: Final = 20.0
 """So long the last words may take, playing them included."""
 _AFTER_SOUND_S: Final = 0.3
@@ -51,6 +52,7 @@ class BudgetedSession:
         self._actions: list[Action] = []
         self._relayed = False
         self._open: set[str] = set()
+        self._warning = False
         self._spent: BudgetSpent | None = None
         self._last_words: str | None = None
         self._asked_ids: set[str] = set()
@@ -122,12 +124,13 @@ class BudgetedSession:
 
     def _collect(self, now: float) -> None:
         """Look at what the session wants done, and charge what a host session tells."""
-        for action in self._inner.actions():
-            self._actions.append(action)
-            if type(action) is Send:
-                self._note(action.event, now)
-            elif type(action) is Hang:
-                self._over = True
+        while actions := self._inner.actions():
+            self._actions += actions
+            for action in actions:
+                if type(action) is Send:
+                    self._note(action.event, now)
+                elif type(action) is Hang:
+                    self._over = True
 
     def _note(self, event: ServerEvent, now: float) -> None:
         if not isinstance(event, PassedFrame) and not self._relayed:
@@ -146,13 +149,14 @@ class BudgetedSession:
         self._open.add(response_id)
         if self._spent is None:
             return
-        if metadata == REMARK and self._last_words is None:
+        if metadata == marked(_SPENT):
             self._last_words = response_id
         else:
             self._cancel(response_id, now)
 
     def _ended(self, response_id: str, now: float) -> None:
         self._open.discard(response_id)
+        self._say_if_free(now)
         if response_id == self._last_words and self._hang_at is not None:
             heard_at = max(now, self._costs.audible_until)
             self._hang_at = min(self._hang_at, heard_at + (_AFTER_SOUND_S if heard_at > now else 0.0))
@@ -163,7 +167,14 @@ class BudgetedSession:
         told = BudgetNearTold(event_id=self._ids("event"), budget=near.budget, used_share=near.used_share)
         self._send(told)
         if self._wording.near and self._costs.speaks:
-            self._inner.receive(RemarkWanted(text=self._wording.near), now)
+            self._warning = True
+            self._say_if_free(now)
+
+    def _say_if_free(self, now: float) -> None:
+        """Warn between two answers: in one that goes on the budget may be spent."""
+        if self._warning and self._spent is None and not self._open:
+            self._warning = False
+            self._inner.receive(RemarkWanted(text=self._wording.near, about=_NEAR), now)
 
     def _take_leave(self, spent: BudgetSpent, now: float) -> None:
         self._spent = spent
@@ -175,7 +186,7 @@ class BudgetedSession:
         for response_id in tuple(self._open):
             self._cancel(response_id, now)
         if self._wording.spent and self._costs.speaks:
-            self._inner.receive(RemarkWanted(text=self._wording.spent), now)
+            self._inner.receive(RemarkWanted(text=self._wording.spent, about=_SPENT), now)
         else:
             self._hang_at = min(self._hang_at, max(now, self._costs.audible_until))
 
@@ -197,12 +208,12 @@ class BudgetedSession:
         self._over, self._hang_at = True, None
         self.receive(client.PeerGone(), now)
         self._fail(None)
-        self._actions.append(Hang(code=SPENT_CODE, reason=f"{SPENT}.{SPENT}"))
+        self._actions.append(Hang(code=SPENT_CLOSE, reason=f"{QUOTA}.{QUOTA}"))
 
     def _fail(self, event_id: str | None) -> None:
         assert self._spent is not None, "a budget is spent"
         detail = ErrorDetail(
-            type=SPENT, code=SPENT, message=self._spent.message, param=None, event_id=event_id
+            type=QUOTA, code=QUOTA, message=self._spent.message, param=None, event_id=event_id
         )
         self._send(Failed(event_id=self._ids("event"), error=detail))
 

@@ -43,7 +43,6 @@ from kaiwa.session.own_calls import OwnCalls
 from kaiwa.session.paced import PacedOutput, truncating
 from kaiwa.session.plan import Plan, planned
 from kaiwa.session.policy import HostPolicy
-from kaiwa.session.remarks import REMARK
 from kaiwa.session.responses import LiveResponse
 from kaiwa.session.settings import updated
 from kaiwa.session.silence import Silence
@@ -194,7 +193,7 @@ class HostSession:
             tools.ToolSaid: lambda event, now: self._own.say(event),
             tools.ToolSettled: self._settle_call,
             tools.ToolsListed: lambda event, now: self._listings.take(event),
-            RemarkWanted: lambda event, now: self._own.remarks.say(event.text),
+            RemarkWanted: lambda event, now: self._own.remarks.say(event.text, event.about),
         }
 
     # --- settings ------------------------------------------------------------------------------
@@ -437,7 +436,7 @@ class HostSession:
         elif (remark := self._own.remarks.take(now)) is not None:
             plan = self._plan(WITHOUT_FORCE)
             words = replace(plan, tools=(), remote={}, words=remark.text, passing=remark.passing)
-            self._answers.start(replace(words, metadata=REMARK))
+            self._answers.start(replace(words, metadata=remark.metadata))
             self._silence.broken()
             self._mark_beginning()
 

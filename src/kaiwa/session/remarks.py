@@ -7,19 +7,33 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _KEPT = 32
-REMARK: Final[dict[str, Any]] = {"kaiwa": "remark"}
-"""Marks responses in which the agent says something on its own account."""
+_MARK: Final = {"kaiwa": "remark"}
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """`passing`: it is no part of what a model reads."""
+    """`passing`: it is no part of what a model reads. `about`: a word for what makes the agent say it."""
 
     text: str
     passing: bool
+    about: str = ""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Return what marks the response that says it."""
+        return marked(self.about)
+
+
+def marked(about: str = "") -> dict[str, Any]:
+    """Return the metadata of a response in which the agent says something on its own account."""
+    return {**_MARK, "about": about} if about else dict(_MARK)
+
+
+def is_remark(metadata: object) -> bool:
+    return isinstance(metadata, dict) and cast("dict[str, Any]", metadata).get("kaiwa") == _MARK["kaiwa"]
 
 
 class Remarks:
@@ -35,9 +49,9 @@ class Remarks:
         """Keep an interim answer. Full: the oldest is dropped."""
         self._waiting.append((call_id, Remark(text, passing=False)))
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, about: str) -> None:
         """Keep something that is of no call, and of no interest to a model."""
-        self._waiting.append(("", Remark(text, passing=True)))
+        self._waiting.append(("", Remark(text, passing=True, about=about)))
 
     def drop(self, call_id: str) -> None:
         """The call is over: what it said on the way is out of date."""

@@ -19,6 +19,7 @@ from kaiwa.events.pieces import (
     ErrorPiece,
     FinishPiece,
     FinishReason,
+    NoticePiece,
     Piece,
     ProgressPiece,
     ResultPiece,
@@ -46,6 +47,7 @@ class _Question:
     spoke_in: str | None = None
     reason: FinishReason = "stop"
     usage: UsagePiece = _NOTHING
+    notice: NoticePiece | None = None
 
     @property
     def whole(self) -> bool:
@@ -77,9 +79,9 @@ class Asking:
     def unanswered(self) -> int:
         return len(self._waiting) + len(self._open)
 
-    def ask(self, turn: str, items: Iterable[ClientItem]) -> Said:
-        """Put a question; `turn` names it in everything that follows."""
-        self._waiting.append(_Question(turn, tuple(items)))
+    def ask(self, turn: str, items: Iterable[ClientItem], notice: NoticePiece | None = None) -> Said:
+        """Put a question; `turn` names it in everything that follows. `notice` is told behind the answer."""
+        self._waiting.append(_Question(turn, tuple(items), notice=notice))
         return self._go_on(Said())
 
     def cancel(self, turn: str, why: ErrorPiece | None = None) -> Said:
@@ -241,6 +243,8 @@ class Asking:
 
     def _finish(self, question: _Question, reason: FinishReason, said: Said) -> None:
         self._open.pop(question.turn, None)
+        if question.notice is not None and reason in ("stop", "length"):
+            said.pieces.append((question.turn, question.notice))
         if question.usage.responses:
             said.pieces.append((question.turn, question.usage))
         said.pieces.append((question.turn, FinishPiece(reason=reason)))

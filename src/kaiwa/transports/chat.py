@@ -12,7 +12,7 @@ from typing import Final
 
 from kaiwa.events.client import ClientEvent
 from kaiwa.events.items import ClientItem
-from kaiwa.events.pieces import CallPiece, ErrorPiece, FinishPiece, Piece, ResultPiece, TextPiece
+from kaiwa.events.pieces import CallPiece, ErrorPiece, FinishPiece, NoticePiece, Piece, ResultPiece, TextPiece
 from kaiwa.events.server import ServerEvent
 from kaiwa.protocol.replay import ReplayLog
 from kaiwa.transports.asking import Asking, Said
@@ -90,8 +90,8 @@ class ChatTransport:
     def over(self) -> bool:
         return self._over
 
-    def ask(self, items: Sequence[ClientItem]) -> Turn:
-        """Put a question: items for the conversation, and a response.
+    def ask(self, items: Sequence[ClientItem], notice: NoticePiece | None = None) -> Turn:
+        """Put a question: items for the conversation, and a response; behind it a notice, if there is one.
 
         Raises Busy when too many wait, ConnectionError when the conversation is over.
         """
@@ -101,7 +101,7 @@ class ChatTransport:
             raise Busy
         turn = Turn(self._ids("turn"))
         self._turns[turn.id] = turn
-        self._carry_out(self._asking.ask(turn.id, items))
+        self._carry_out(self._asking.ask(turn.id, items, notice))
         return turn
 
     def cancel(self, turn: Turn, why: ErrorPiece | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kaiwa.events.pieces import ErrorPiece, FinishPiece, Piece, TextPiece
+from kaiwa.events.pieces import ErrorPiece, FinishPiece, NoticePiece, Piece, TextPiece
 from kaiwa.protocol.replay import Forgotten
 from kaiwa.protocol.sse import PlainPieces, comment, event
 from kaiwa.transports.chat import Turn
@@ -72,7 +72,7 @@ async def plain(
 
 def _written(cut: PlainPieces, pieces: list[Piece]) -> Iterator[tuple[bytes, bool]]:
     """Yield events, and whether each is the last of the stream."""
-    text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
+    text = "".join(map(_text_of, pieces))
     for words in cut.feed(text):
         yield event(words), False
     ended = isinstance(pieces[-1], FinishPiece)
@@ -100,6 +100,16 @@ def _typed_event(piece: Piece, number: str | None) -> bytes:
 def _plain_error(piece: ErrorPiece) -> bytes:
     body = {"error": {"code": piece.code, "message": piece.message}}
     return event(msgspec.json.encode(body).decode(), name="error")
+
+
+def _text_of(piece: Piece) -> str:
+    match piece:
+        case TextPiece():
+            return piece.text
+        case NoticePiece():
+            return f"\n{piece.message}"
+        case _:
+            return ""
 
 
 def _name(piece: Piece) -> str:

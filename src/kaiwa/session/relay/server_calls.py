@@ -18,7 +18,7 @@ from kaiwa.session.calls import CallLedger
 from kaiwa.session.consent import Consent
 from kaiwa.session.outbox import Outbox
 from kaiwa.session.policy import REFUSALS
-from kaiwa.session.remarks import REMARK, Remark, Remarks
+from kaiwa.session.remarks import Remark, Remarks, is_remark
 
 _KEPT_ITEMS: Final = 64
 ACTIVE = "conversation_already_has_active_response"
@@ -104,9 +104,9 @@ class ServerCalls:
         if self._ledger.report(event):
             self._out.send(ToolProgressed, call_id=event.call_id, fraction=event.fraction, text=event.text)
 
-    def remark(self, text: str) -> None:
+    def remark(self, text: str, about: str) -> None:
         """Have something said that is about no call."""
-        self._remarks.say(text)
+        self._remarks.say(text, about)
 
     def say(self, event: ToolSaid) -> None:
         """A tool has an interim answer."""
@@ -175,7 +175,7 @@ class ServerCalls:
         """A response of the conversation began: it has read every output the service had taken."""
         self._active = response_id
         self._remarks.broken()
-        if self._remark_asked is not None and metadata == REMARK:
+        if self._remark_asked is not None and is_remark(metadata):
             self._remark_asked = None
             return
         self._asked, self._expected_until = None, 0.0
@@ -250,4 +250,5 @@ class ServerCalls:
 def _said(remark: Remark) -> dict[str, Any]:
     """Return a response that says the remark and calls nothing. It reads no item: only the words count."""
     asked = (_FILLER if remark.passing else _INTERIM) + remark.text
-    return {"instructions": asked, "input": [], "tools": [], "tool_choice": "none", "metadata": REMARK}
+    wishes: dict[str, Any] = {"instructions": asked, "input": [], "tools": [], "tool_choice": "none"}
+    return {**wishes, "metadata": remark.metadata}

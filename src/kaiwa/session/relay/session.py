@@ -140,7 +140,7 @@ class RelaySession:
             case ToolProgress() if not self._profile.hide_tools:
                 self._calls.report(event)
             case RemarkWanted():
-                self._calls.remark(event.text)
+                self._calls.remark(event.text, event.about)
             case client.FrameRejected():
                 self._out.fail(
                     PeerError(
