@@ -13,11 +13,11 @@ from kaiwa.events.server import ServerEvent
 from kaiwa.events.tools import ToolCall, ToolEvent, ToolListing, ToolSettled, ToolsListed, ToolSpec
 from kaiwa.events.usage import TranscriptionUsage, Usage
 from kaiwa.interfaces import ToolBox, ToolServers
-from kaiwa.policy.amounts import NANO
 from kaiwa.policy.prices import PriceTable
 from kaiwa.policy.spending import tokens_used
 from kaiwa.server.measures.labels import OTHER, Names, ending_of
 from kaiwa.server.measures.scales import LONG_S, SESSION_S
+from kaiwa.server.measures.spent import Spent
 from kaiwa.server.measures.turns import Step, TurnMeasures, TurnWatch
 
 Door = Literal["websocket", "webrtc", "text"]
@@ -84,18 +84,7 @@ class ConversationMeasures:
             buckets=SESSION_S,
             registry=registry,
         )
-        self._tokens = Counter(
-            "kaiwa_session_tokens",
-            "Tokens of conversations; cached and audio ones are part of input and output.",
-            ["kind", "model"],
-            registry=registry,
-        )
-        self._cost = Counter(
-            "kaiwa_session_cost",
-            "What conversations cost by the price table.",
-            ["currency", "model"],
-            registry=registry,
-        )
+        self._spent = Spent(registry, "session", "conversations", prices)
         self._calls = Counter(
             "kaiwa_tool_calls",
             "Calls of the agents' tools, and of those of MCP servers as one.",
@@ -125,12 +114,8 @@ class ConversationMeasures:
         self._elapsed.labels(door).observe(elapsed_s)
 
     def used(self, model: str, usage: Usage | TranscriptionUsage) -> None:
-        label, used = self._models.label(model), tokens_used(usage)
-        for kind in ("input", "cached", "output", "audio_input", "audio_output"):
-            if number := getattr(used, kind):
-                self._tokens.labels(kind, label).inc(number)
-        if cost := self._prices.cost(model, used):
-            self._cost.labels(self._prices.currency, label).inc(cost / NANO)
+        used = tokens_used(usage)
+        self._spent.add(self._models.label(model), used, self._prices.cost(model, used))
 
     def called(self, tool: str, outcome: str, elapsed_s: float) -> None:
         self._calls.labels(tool, outcome).inc()

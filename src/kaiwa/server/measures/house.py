@@ -58,7 +58,7 @@ class Measures:
         deployments = Names(lambda: [member.deployment.name for member in pool.members])
         self.conversations = ConversationMeasures(registry, models, prices)
         self._lateness = Lateness(registry, lambda: streams.running)
-        streams.tell(StreamMeasures(registry, models, deployments, prices.currency).ended)
+        streams.tell(StreamMeasures(registry, models, deployments, prices).ended)
         running = Gauge("kaiwa_streams_running", "Relayed requests that run now.", registry=registry)
         running.set_function(lambda: streams.running)
         about = Gauge("kaiwa_build_info", "1, and the version that runs.", ["version"], registry=registry)

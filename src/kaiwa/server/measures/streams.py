@@ -8,9 +8,10 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kaiwa.gateway.ended import StreamEnded
-from kaiwa.policy.amounts import NANO
+from kaiwa.policy.prices import PriceTable
 from kaiwa.server.measures.labels import Names
 from kaiwa.server.measures.scales import FIRST_TOKEN_S, LONG_S
+from kaiwa.server.measures.spent import Spent
 
 Family = TypeVar("Family", Counter, Histogram)
 
@@ -18,7 +19,9 @@ Family = TypeVar("Family", Counter, Histogram)
 class StreamMeasures:
     """`ended` fits `kaiwa.gateway.streams.Streams.tell`."""
 
-    def __init__(self, registry: CollectorRegistry, models: Names, deployments: Names, currency: str) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, models: Names, deployments: Names, prices: PriceTable
+    ) -> None:
         self._models = models
         self._deployments = deployments
         who = ["model", "deployment"]
@@ -51,19 +54,7 @@ class StreamMeasures:
             ["model"],
             registry=registry,
         )
-        self._tokens = Counter(
-            "kaiwa_stream_tokens",
-            "Tokens of relayed requests; cached and audio ones are part of input and output.",
-            ["kind", "model"],
-            registry=registry,
-        )
-        self._cost = Counter(
-            "kaiwa_stream_cost",
-            "What relayed requests cost by the price table.",
-            ["currency", "model"],
-            registry=registry,
-        )
-        self._currency = currency
+        self._spent = Spent(registry, "stream", "relayed requests", prices)
         # Finding a series by its labels costs more than counting; there are as few as labels allow.
         self._series = cache(_labelled)
 
@@ -78,12 +69,7 @@ class StreamMeasures:
         if stream.streams:
             series(self._events, model, deployment).inc(stream.events)
         series(self._attempts, model).inc(stream.attempts)
-        used = stream.used
-        for kind in ("input", "cached", "output", "audio_input", "audio_output"):
-            if number := getattr(used, kind):
-                series(self._tokens, kind, model).inc(number)
-        if stream.cost:
-            series(self._cost, self._currency, model).inc(stream.cost / NANO)
+        self._spent.add(model, stream.used, stream.cost)
 
 
 def _labelled(family: Family, *labels: str) -> Family:
