@@ -297,7 +297,7 @@ def stream_of(model: str, deployment: str = "near") -> StreamEnded:
 def test_names_that_clients_make_up_make_no_series(models: list[str], deployment: str) -> None:
     registry = CollectorRegistry()
     known = Names(lambda: ["gpt-4o"])
-    measures = StreamMeasures(registry, known, Names(lambda: ["near"]), "USD")
+    measures = StreamMeasures(registry, known, Names(lambda: ["near"]), FREE)
     for model in [*models, "gpt-4o"]:
         measures.ended(stream_of(model, deployment or "near"))
     values = {
