@@ -52,6 +52,10 @@ class Flow(Protocol):
 
     def flowed(self, data: bytes) -> None: ...
 
+    def chunk_flowed(self, data: bytes, start: int) -> None:
+        """As `flowed`, in a whole chunk whose content begins at `start`."""
+        ...
+
     def flow_ended(self) -> None:
         """The stream is over and whole."""
         ...
@@ -279,6 +283,14 @@ class Attempt:
             or self._prelude_bytes > MAX_PRELUDE_BYTES
         ):
             self._settle(None)
+
+    def chunk(self, data: bytes, start: int) -> bool:
+        """Pass words on in the frame they came in: nothing is cut out and written anew."""
+        flow = self._flow
+        if flow is None or not self.watcher.is_plain(data, start, len(data) - 2):
+            return False
+        flow.chunk_flowed(data, start)
+        return True
 
     def ended(self) -> None:
         self._exchange = None

@@ -51,6 +51,10 @@ class Client(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def pass_on(self, chunk: bytes, start: int) -> None:
+        """Write the content of a whole chunk of HTTP, from `start` on; as it is where that is the form."""
+        ...
+
     def finish(self, trailers: Fields = ()) -> None:
         """End the answer properly. Trailers are sent where there is a way."""
         ...
@@ -125,6 +129,9 @@ class AsgiClient:
         if not self._full and len(self._waiting) > MOST_WAITING_BYTES and self._listener is not None:
             self._full = True
             self._listener.client_full()
+
+    def pass_on(self, chunk: bytes, start: int) -> None:
+        self.write(chunk[start:-2])
 
     def finish(self, trailers: Fields = ()) -> None:
         self._over = True

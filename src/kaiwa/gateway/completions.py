@@ -135,6 +135,9 @@ class _Reader:
             self._full = True
             self._listener.client_full()
 
+    def pass_on(self, chunk: bytes, start: int) -> None:
+        self.write(chunk[start:-2])
+
     def finish(self, trailers: Fields = ()) -> None:
         self._over = True
         self._news.set()

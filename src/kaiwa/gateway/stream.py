@@ -25,6 +25,7 @@ from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.interruption import Interrupted, Interruption
 from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
 from kaiwa.protocol.chat.usage import TokensCounted
+from kaiwa.protocol.chat.watching import Watcher
 from kaiwa.upstream.http1.client import HttpClient
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,10 @@ class Outlet(Protocol):
     def start(self, status: int, fields: Fields) -> None: ...
 
     def write(self, data: bytes) -> None: ...
+
+    def pass_on(self, chunk: bytes, start: int) -> None:
+        """Write the content of a whole chunk of HTTP, from `start` on; as it is where that is the form."""
+        ...
 
     def finish(self, trailers: Fields = ()) -> None: ...
 
@@ -191,12 +196,16 @@ class Stream:
         if not self._started:
             self._start(attempt)
         self._outlet.write(data)
-        if attempt is None or attempt.watcher.content_bytes < self._count_at_bytes:
-            return
-        watcher = attempt.watcher
-        if not self._account.went_on(watcher.events):
-            self._end("limit_reached")
-        self._count_at_bytes = self._account.due_at * watcher.event_bytes
+        if attempt is not None and attempt.watcher.content_bytes >= self._count_at_bytes:
+            self._count(attempt.watcher)
+
+    def chunk_flowed(self, data: bytes, start: int) -> None:
+        attempt = self._attempt
+        assert attempt is not None and self._started, "words came before"
+        self._quiet = False
+        self._outlet.pass_on(data, start)
+        if attempt.watcher.content_bytes >= self._count_at_bytes:
+            self._count(attempt.watcher)
 
     def flow_ended(self) -> None:
         self._end("completed")
@@ -205,6 +214,12 @@ class Stream:
         self._end(reason)
 
     # Parts.
+
+    def _count(self, watcher: Watcher) -> None:
+        """Have what came charged, and end where the limit is."""
+        if not self._account.went_on(watcher.events):
+            self._end("limit_reached")
+        self._count_at_bytes = self._account.due_at * watcher.event_bytes
 
     async def _begin(self, attempt: Attempt) -> Attempt | Refusal:
         head = await attempt.open(self._http)
@@ -316,9 +331,18 @@ class Stream:
             self._over.set_result(None)
 
     def _log(self, ended: StreamEnded) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
         traced = {} if self._following is None else {"trace_id": self._following.trace_id}
-        log.info(
+        # As `log.info` would, which looks for its caller on the stack first.
+        record = log.makeRecord(
+            log.name,
+            logging.INFO,
+            __file__,
+            0,
             "request relayed",
+            (),
+            None,
             extra=traced
             | {
                 "stream_id": self.asked.id,
@@ -335,6 +359,7 @@ class Stream:
                 "estimated": ended.used.estimated,
             },
         )
+        log.handle(record)
 
     def _told(self, last: Attempt | None) -> StreamEnded:
         assert self.reason is not None, "it is over"

@@ -296,6 +296,12 @@ class DirectClient:
             piece, self._head = self._head + piece, b""
         self._transport.write(piece)
 
+    def pass_on(self, chunk: bytes, start: int) -> None:
+        if self._head or self._gone or self._over or not self._chunked:
+            self.write(chunk[start:-2])
+        else:
+            self._transport.write(chunk)
+
     def finish(self, trailers: Fields = ()) -> None:
         if self._over:
             return

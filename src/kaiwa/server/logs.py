@@ -60,9 +60,9 @@ class TextFacts(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        given = [(name, getattr(record, name)) for name in self._FIELDS if hasattr(record, name)]
-        facts = [f"{name}={_on_one_line(str(fact))}" for name, fact in given]
-        return " ".join([super().format(record), *facts])
+        given = record.__dict__
+        facts = [f"{name}={given[name]}" for name in self._FIELDS if name in given]
+        return " ".join([super().format(record), *([_on_one_line(" ".join(facts))] if facts else ())])
 
 
 class JsonFacts(logging.Formatter):

@@ -13,6 +13,8 @@ from kaiwa.upstream.http1.heads import ResponseHead
 
 MAX_LINE_BYTES: Final = 4096
 MAX_TRAILER_BYTES: Final = 16 * 1024
+# Of a chunk that is known at sight: up to 4 KiB, longer than nearly every event.
+_MOST_DIGITS: Final = 3
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 
@@ -21,6 +23,11 @@ class Body(Protocol):
 
     done: bool
     excess: bool
+
+    @property
+    def resting(self) -> bool:
+        """Whether a whole chunk may come next."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Return the content in these bytes. Raises UpstreamError."""
@@ -35,6 +42,7 @@ class SizedBody:
     """A body whose length the head gave."""
 
     __slots__ = ("_left", "done", "excess")
+    resting = False
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -56,6 +64,7 @@ class OpenEndedBody:
     """A body that ends with its connection. Whether it is whole only its content can tell."""
 
     __slots__ = ("done", "excess")
+    resting = False
 
     def __init__(self) -> None:
         self.done = self.excess = False
@@ -68,22 +77,40 @@ class OpenEndedBody:
         return True
 
 
-class ChunkedBody:
-    """A body in chunks, each behind its size. Extensions and trailers are taken within bounds and dropped."""
+class _SizeLines(dict[int, bytes]):
+    """The line of its size with which so many bytes begin if they are one whole chunk; b"" for none."""
 
-    __slots__ = ("_after_chunk", "_held", "_in_trailer", "_left", "done", "excess")
+    def __missing__(self, length: int) -> bytes:
+        for digits in range(1, _MOST_DIGITS + 1):
+            size = length - digits - 4
+            if 16 ** (digits - 1) <= size < 16**digits:
+                self[length] = line = b"%x\r\n" % size
+                return line
+        return b""
+
+
+SIZE_LINES: Final = _SizeLines()
+
+
+class ChunkedBody:
+    """A body in chunks, each behind its size. Extensions and trailers are taken within bounds and dropped.
+
+    `resting`: the next bytes begin a chunk.
+    """
+
+    __slots__ = ("_after_chunk", "_held", "_in_trailer", "_left", "done", "excess", "resting")
 
     def __init__(self) -> None:
         self._held = b""
         self._left = 0
         self._after_chunk = self._in_trailer = False
         self.done = self.excess = False
+        self.resting = True
 
     def feed(self, data: bytes) -> bytes:
-        if self._held:
-            data, self._held = self._held + data, b""
         pieces: list[bytes] = []
-        if self._left or self._after_chunk or self._in_trailer:
+        if not self.resting:
+            data, self._held = self._held + data, b""
             return self._feed_in_steps(data, 0, pieces)
         at, end = 0, len(data)
         while (size := _SIZE.match(data, at)) is not None:  # nearly always: whole chunks
@@ -112,6 +139,7 @@ class ChunkedBody:
                     self._held = data[at:]
                     break
             at += step
+        self.resting = not (self._held or self._left or self._after_chunk or self._in_trailer)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> bool:

@@ -47,7 +47,7 @@ class Exchange:
         """Give the body to the sink as it comes."""
         assert self._connection is not None, "a body is taken once"
         self._sink = sink
-        self._connection.deliver(self, sink.body)
+        self._connection.deliver(self, sink)
 
     async def read(self, most_bytes: int) -> bytes:
         """Return the whole body, and close. Raises UpstreamError, also when it is longer than that."""
@@ -284,6 +284,9 @@ class _Collected:
         self._data += data
         if len(self._data) > self._most_bytes:
             self.broken(UpstreamError("upstream_too_large", "The service's answer is too large."))
+
+    def chunk(self, data: bytes, start: int) -> bool:
+        return False
 
     def ended(self) -> None:
         if not self.whole.done():

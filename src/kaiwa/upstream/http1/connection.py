@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kaiwa.errors import UpstreamError
-from kaiwa.upstream.http1.bodies import Body, body_of
+from kaiwa.upstream.http1.bodies import SIZE_LINES, Body, body_of
 from kaiwa.upstream.http1.heads import MAX_HEAD_BYTES, ResponseHead, parse_head
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -26,6 +26,11 @@ class Sink(Protocol):
     """Who takes a body. One `ended` or one `broken` comes last; both may come within `deliver`."""
 
     def body(self, data: bytes) -> None: ...
+
+    def chunk(self, data: bytes, start: int) -> bool:
+        """Take a whole chunk as it came, its content from `start` to the last line end; or say no, and get
+        its content by `body`."""
+        ...
 
     def ended(self) -> None: ...
 
@@ -67,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._early: list[bytes] = []
         self._sink: Ending | None = None
         self._take: Callable[[bytes], None] = _drop
+        self._take_chunk: Callable[[bytes, int], bool] | None = None
         self._failure: UpstreamError | None = None
         self._keep_alive = False
         self._paused = self._closed = False
@@ -101,13 +107,13 @@ class Connection(asyncio.Protocol):
         self._tired = None
         self._await(first_byte_s)
 
-    def deliver(self, sink: Ending, take: Callable[[bytes], None]) -> None:
-        """Hand over the body: what is here now, the rest as it comes. `sink` hears of its end."""
-        self._sink, self._take = sink, take
+    def deliver(self, ending: Ending, sink: Sink) -> None:
+        """Hand over the body: what is here now, the rest as it comes. `ending` hears of its end."""
+        self._sink, self._take, self._take_chunk = ending, sink.body, sink.chunk
         early, self._early = b"".join(self._early), []
         if early:
-            take(early)
-        if self._sink is not sink:  # it has had enough
+            sink.body(early)
+        if self._sink is not ending:  # it has had enough
             return
         if self._failure is not None:
             self._finish(self._failure)
@@ -118,7 +124,7 @@ class Connection(asyncio.Protocol):
 
     def drop_body(self, within_s: float) -> None:
         """Give the rest of the body to nobody; it is broken off unless it ends in time."""
-        self._take = _drop
+        self._take, self._take_chunk = _drop, None
         if self._body is not None and not self._body.done:
             self._await(_NEVER, within_s)
 
@@ -136,7 +142,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; nothing more is delivered."""
-        self._asker, self._sink, self._take = None, None, _drop
+        self._asker, self._sink, self._take, self._take_chunk = None, None, _drop, None
         self._stop_looking()
         if self._transport is not None and not self._closed:
             self._closed = True
@@ -145,6 +151,7 @@ class Connection(asyncio.Protocol):
     def rest(self, kept_s: float, tired: Callable[[Connection], None]) -> None:
         """Be kept for so long, then tell, or when it is lost; close when anything comes unasked."""
         self._body, self._failure, self._take, self._tired = None, None, _drop, tired
+        self._take_chunk = None
         self._early.clear()
         self._await(_NEVER, kept_s)
         self.resume()
@@ -156,9 +163,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
+        body = self._body
         try:
-            if self._body is not None:
-                self._pass(self._body, data)
+            if body is not None:
+                take = self._take_chunk
+                if take is not None and body.resting:
+                    line = SIZE_LINES[len(data)]
+                    if line and data.startswith(line) and data.endswith(b"\r\n") and take(data, len(line)):
+                        return
+                self._pass(body, data)
             elif self._asker is not None:
                 self._take_head(self._asker, data)
             else:
