@@ -92,6 +92,7 @@ async def house_with(
         ("POST", f"/v1/realtime/calls/call_{MARK}abcdefgh/hangup"),
         ("POST", f"/client/negotiate?hub=chat&id={MARK}.token"),
         ("GET", f"/client/?hub=chat&id={MARK}.token"),
+        ("GET", f"/api/pool?process={MARK}"),
     ],
 )
 async def test_a_request_for_what_another_process_made_is_answered_there(

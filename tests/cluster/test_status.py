@@ -166,7 +166,7 @@ async def test_a_process_that_died_without_a_word_is_told_of_as_lost_and_one_tha
         async with third.running():
             pass
         async with asyncio.timeout(10):
-            while not (seen := await here.seen())[-1].lost:
+            while not (seen := await here.seen())[-1].lost:  # noqa: ASYNC110 time passes in Redis
                 await asyncio.sleep(0.02)
         assert [(one.holder.process, one.lost) for one in seen] == [("aaaa", False), ("bbbb", True)]
     await here.close()

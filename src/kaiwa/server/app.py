@@ -174,7 +174,10 @@ class _Assembly:
             self._measures.conversations, traces=self.traces, leaving=self._draining.leaving
         )
         self._readiness = readiness_of(pool, streams, self._relay)
-        self.signalr = SignalR(settings, self.chats, None if self.traces is None else self.traces.hubs)
+        crossing = self.cluster.crossing if self.cluster.is_shared else None
+        self.signalr = SignalR(
+            settings, self.chats, None if self.traces is None else self.traces.hubs, crossing
+        )
         self._measures.watch(lambda: self.signalr.hubs)
         self._board = board_of(self._measures.conversations, streams)
         most_bytes = settings.chat_request_mb * _MEGABYTE
@@ -308,7 +311,7 @@ class _Assembly:
             *entries.own_pages(gate, self._pages),
             *entries.streams(gate, stream, self._door),
             *entries.speech(gate, lambda: self._speech),
-            *entries.hubs(gate, hubs),
+            *entries.hubs(gate, hubs, self.signalr.joining),
             *entries.pool(gate, PoolView(self._upstreams)),
             *entries.status(gate, StatusView(self._watched())),
             *entries.signalr_page(SignalRPage(settings)),

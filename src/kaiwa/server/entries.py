@@ -39,6 +39,8 @@ from kaiwa.server.routes import (
 )
 from kaiwa.server.seed_api import SeedApi
 from kaiwa.server.signalr_endpoints import SignalREndpoints
+from kaiwa.server.signalr_joining import PATH as JOINED
+from kaiwa.server.signalr_joining import Joining
 from kaiwa.server.signalr_page import SignalRPage
 from kaiwa.server.speaking import Speaking
 from kaiwa.server.status.view import STATUS, StatusView
@@ -55,7 +57,8 @@ def health(gate: Gate, alive: Answer, readiness: Readiness, measures: Answer) ->
     ]
 
 
-def hubs(gate: Gate, signalr: SignalREndpoints) -> list[Entry]:
+def hubs(gate: Gate, signalr: SignalREndpoints, joining: Joining | None) -> list[Entry]:
+    """`joining`: for the other processes of a house, by a token of theirs."""
     negotiate = gate.keyed(signalr.negotiate, "signalr")
     return [
         Entry("GET", ("/api/negotiate",), negotiate, described_signalr.NEGOTIATE),
@@ -67,6 +70,7 @@ def hubs(gate: Gate, signalr: SignalREndpoints) -> list[Entry]:
             described_signalr.BROADCAST,
         ),
         Entry("POST", ("/api/chat_stream",), gate.keyed(signalr.ask, "signalr"), described_signalr.ASK),
+        *([Entry("GET", (JOINED,), joining.answer)] if joining is not None else ()),
     ]
 
 

@@ -6,7 +6,7 @@ Knows HTTP and frames; nothing of who is asked, nor of what is said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -69,6 +69,18 @@ class Forwarding:
         except (aiohttp.ClientError, TimeoutError) as gone:
             raise Unreachable from gone
         return Passed(answer)
+
+    @asynccontextmanager
+    async def reading(
+        self, address: str, path: str, headers: Mapping[str, str]
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Ask a process something of our own while the block lasts. Raises Unreachable, also for one that leaves."""
+        try:
+            asking = self._client.get(f"http://{address}{path}", headers={**headers, FORWARDED: "1"})
+            async with asking as answer:
+                yield answer
+        except (aiohttp.ClientError, TimeoutError) as gone:
+            raise Unreachable from gone
 
     async def serve(self, socket: WebSocket, address: str, *, first: str | None = None) -> None:
         """Let the process at an address serve a socket. Raises Unreachable.

@@ -44,11 +44,12 @@ _WORDS: Final = {
     401: "The key is missing or wrong.",
     403: "The page's origin may not ask.",
     404: "There is no such thing.",
+    409: "Another process holds it, and cannot be asked from here.",
     413: "The request is too large.",
     422: "The idempotency key was used for another request.",
-    429: "There is no room now.",
+    429: "A limit of the caller is reached.",
     500: "It broke; the details are in the server's log.",
-    503: "What is needed for it does not run here.",
+    503: "There is no room now, or what is needed for it does not run here.",
 }
 _SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},

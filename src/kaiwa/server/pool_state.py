@@ -9,7 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kaiwa.server.operations import JSON, Operation
+from kaiwa.server.ids import MARK
+from kaiwa.server.operations import JSON, Operation, Query
 from kaiwa.server.page import HousePage
 from kaiwa.server.upstream_pool import UpstreamPool
 from kaiwa.upstream.pool.state import DeploymentState, state_of
@@ -18,7 +19,11 @@ _NEVER_KEPT: Final = {"cache-control": "no-store"}
 
 
 class PoolAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`deployments` empty: nothing is relayed. `trouble`: why a changed configuration is not used."""
+    """`deployments` empty: nothing is relayed. `trouble`: why a changed configuration is not used; `process`:
+    the mark of who answered, since each process learns for itself.
+    """
+
+    process: str
 
     deployments: list[DeploymentState]
     models: list[str]
@@ -27,7 +32,13 @@ class PoolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None
 
 
-POOL: Final = Operation("Tell how every deployment stands", "relay", {200: {JSON: PoolAnswer}})
+POOL: Final = Operation(
+    "Tell how every deployment stands",
+    "relay",
+    {200: {JSON: PoolAnswer}},
+    (409, 503),
+    query=(Query("process", "One process of several, by its mark."),),
+)
 
 
 class PoolView:
@@ -39,5 +50,5 @@ class PoolView:
 
     async def state(self, request: Request) -> Response:
         state = state_of(self._upstreams.pool, time.monotonic())
-        answer = PoolAnswer(**msgspec.structs.asdict(state), trouble=self._upstreams.trouble)
+        answer = PoolAnswer(**msgspec.structs.asdict(state), trouble=self._upstreams.trouble, process=MARK)
         return Response(msgspec.json.encode(answer), media_type="application/json", headers=_NEVER_KEPT)

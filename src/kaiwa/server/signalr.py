@@ -28,9 +28,11 @@ from kaiwa.hub.doors.mounting import HubRoute
 from kaiwa.hub.following import Follow
 from kaiwa.hub.redis import RedisBackplane
 from kaiwa.server.chats import Answering, Chats
+from kaiwa.server.cluster.crossing import Crossing
 from kaiwa.server.ids import MARK
 from kaiwa.server.settings import Settings
 from kaiwa.server.signalr_hub import OWNER, ChatHub, words_of
+from kaiwa.server.signalr_joining import Joining
 
 log = logging.getLogger("kaiwa.server")
 TARGET: Final = "token"
@@ -112,10 +114,17 @@ class AzureService:
 class SignalR:
     """Raises ConfigError for settings that are wrong. Works inside `running`."""
 
-    def __init__(self, settings: Settings, chats: Callable[[], Chats], follow: Follow | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        chats: Callable[[], Chats],
+        follow: Follow | None = None,
+        crossing: Crossing | None = None,
+    ) -> None:
         keys = _keys(settings.signalr_service_key)
         self.anonymous_to_all = settings.signalr_anonymous_to_all
         self._chats = chats
+        self.joining = None if crossing is None else Joining(lambda: self._local.keys, chats, crossing)
         self._open = keys is not None
         self._local = LocalService(
             keys or Keys(secrets.token_urlsafe(48)),
@@ -172,7 +181,8 @@ class SignalR:
     def _hub(self, name: str, options: HubOptions, upstream: Upstream) -> ServedHub:
         redis = self._redis
         joined = None if redis is None else RedisBackplane(redis.get_secret_value(), f"kaiwa.{name}")
-        return ChatHub(name, options, upstream, self._chats, joined)
+        elsewhere = None if self.joining is None else self.joining.words
+        return ChatHub(name, options, upstream, self._chats, joined, elsewhere)
 
     def tell(self, answering: Answering, target: Target, connection_id: str | None) -> asyncio.Task[None]:
         """Send an answer's words to a target as they come, until its end or until the connection has gone."""

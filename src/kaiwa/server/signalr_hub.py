@@ -17,12 +17,16 @@ from kaiwa.hub.azure.service.upstream import Upstream
 from kaiwa.policy.caller import ANYBODY
 from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.chats import Chats
+from kaiwa.server.cluster.crossing import Refused
+from kaiwa.server.cluster.directory import is_from_here
+from kaiwa.server.forwarding import Unreachable
 from kaiwa.transports.chat import Turn
 
 OWNER: Final = "kaiwa.owner"
 """The claim of a client's token that says whose answers it may join."""
 DONE: Final = "\n\n✅ 完了"
 STOPPED: Final = "\n\n⏹ 中断しました"
+_NO_ANSWER: Final = "No answer with this id runs or is kept."
 BROKEN: Final = "\n\n⚠️ "
 _BEHIND: Final = f"{BROKEN}What follows is no longer kept."
 
@@ -37,20 +41,37 @@ class ChatHub(ServedHub):
         upstream: Upstream,
         chats: Callable[[], Chats],
         backplane: Backplane | None = None,
+        elsewhere: Callable[[str, str], AsyncGenerator[str]] | None = None,
     ) -> None:
+        """`elsewhere`: the words of an answer that another process makes, for its owner."""
         super().__init__(name, options, upstream, backplane)
         self._chats = chats
+        self._elsewhere = elsewhere
 
     async def join(self, stream_id: str) -> AsyncIterator[str]:
         """Stream an answer: its words so far at once, then each as it comes, up to the end."""
         chats = self._chats()
         answering = chats.find(stream_id, str(self.context.claims.get(OWNER, ANYBODY.id)))
         if answering is None:
-            raise HubException("No answer with this id runs or is kept.")
+            if self._elsewhere is None or is_from_here(stream_id):
+                raise HubException(_NO_ANSWER)
+            async with aclosing(self._elsewhere(stream_id, owner)) as words:
+                async for said in _or_none(words):
+                    yield said
+            return
         with chats.reading(answering):
             async with aclosing(words_of(answering.turn)) as words:
                 async for said in words:
                     yield said
+
+
+async def _or_none(words: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """Yield another process' words. Raises HubException where there are none."""
+    try:
+        async for said in words:
+            yield said
+    except (Unreachable, Refused):
+        raise HubException(_NO_ANSWER) from None
 
 
 async def words_of(turn: Turn, pace_s: float = 0) -> AsyncGenerator[str]:

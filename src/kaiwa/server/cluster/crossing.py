@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -33,6 +33,7 @@ REMEMBERED_S: Final = 2.0
 """So long it is taken for true where a process is, and that there is none."""
 _MOST_REMEMBERED: Final = 1000
 _CALLS: Final = "/realtime/calls"
+_POOL: Final = "/api/pool"
 _RELAYED: Final = ("/chat/completions", "/responses")
 _TRY_AGAIN_S: Final = "2"
 
@@ -77,6 +78,15 @@ class Crossing:
         async def crossed(request: Request) -> Response:
             token = request.headers.get(HEADER) or request.query_params.get("resume", "")
             return await self._elsewhere(request, token) or await answer(request)
+
+        return crossed
+
+    def by_process(self, answer: Answer) -> Answer:
+        """Let the process answer that is named, for what each tells of itself alone."""
+
+        async def crossed(request: Request) -> Response:
+            named = request.query_params.get("process", "")
+            return await self._elsewhere(request, named) or await answer(request)
 
         return crossed
 
@@ -144,6 +154,22 @@ class Crossing:
             raise Refused
         return said.decode()
 
+    async def lines_of(self, named: str, path: str, headers: Mapping[str, str]) -> AsyncGenerator[bytes]:
+        """Yield the lines that the process which made an id says at an address. Raises Unreachable, Refused."""
+        holder = await self._holder_of(named)
+        if holder is None or not self.directory.here.reaches(holder):
+            raise Unreachable
+        async with self._forwarding.reading(holder.address, path, headers) as answer:
+            if answer.status != 200:
+                raise Refused
+            waiting = bytearray()
+            async for piece in answer.content.iter_any():
+                waiting += piece
+                *lines, rest = waiting.split(b"\n")
+                for line in lines:
+                    yield bytes(line)
+                waiting = rest
+
     def around(self, entry: Entry) -> Entry:
         """Return the entry, answered by the process that made what its address or its reader names."""
         path = entry.paths[0]
@@ -152,6 +178,8 @@ class Crossing:
                 return entry._replace(answer=self.by_path(parameter, entry.answer))
         if entry.method == "POST" and path.endswith(_CALLS):
             return entry._replace(answer=self.by_token(entry.answer))
+        if path == _POOL:
+            return entry._replace(answer=self.by_process(entry.answer))
         if entry.method == "POST" and path.endswith(_RELAYED):
             return entry._replace(answer=self.by_last_event(entry.answer))
         return entry

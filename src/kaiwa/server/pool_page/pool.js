@@ -5,15 +5,17 @@ import { made } from "./forms.js";
 import { show } from "./page.js";
 import { words } from "./words.js";
 
+const chosen = new URLSearchParams(location.search).get("process");
 const conditions = new Map();
 const cards = new Map();
 
 show({
-  address: "./api/pool",
+  address: chosen === null ? "./api/pool" : `./api/pool?process=${encodeURIComponent(chosen)}`,
   everyMs: 1000,
   words,
-  sum({ deployments: known, running, hedges }, text) {
-    return known.length ? text.sum(known.length, running, hedges) : text.none;
+  sum({ deployments: known, running, hedges, process }, text) {
+    if (!known.length) return text.none;
+    return text.sum(known.length, running, hedges) + (chosen === null ? "" : text.ofProcess(process));
   },
   trouble(state, text) {
     return state.trouble === null ? "" : `${text.oldSettings} ${state.trouble}`;

@@ -6,6 +6,7 @@ export const words = {
     sum: (here, streams, hedges) =>
       `デプロイ ${here} 件・実行中 ${streams} 本` + (hedges ? `・二重送信 ${hedges} 回` : ""),
     none: "中継先のデプロイは設定されていません。設定名は KAIWA_UPSTREAMS です。",
+    ofProcess: (mark) => `（プロセス ${mark}）`,
     tier: (number) => `優先度 ${number}`,
     first: "最初に使う",
     reasons: {
@@ -35,6 +36,7 @@ export const words = {
       `${here} ${here === 1 ? "deployment" : "deployments"}, ${streams} running` +
       (hedges ? `, ${hedges} second ${hedges === 1 ? "attempt" : "attempts"}` : ""),
     none: "Nothing is relayed: no deployment is set. The setting is KAIWA_UPSTREAMS.",
+    ofProcess: (mark) => ` (process ${mark})`,
     tier: (number) => `Tier ${number}`,
     first: "asked first",
     reasons: {},

@@ -32,7 +32,9 @@ function processes(state, text) {
   if (state.processes.length === 0) {
     const back = made("a", "", text.allProcesses);
     back.href = "?";
-    return section("processes", text.process, state.process, [back], "wide");
+    const pool = made("a", "", text.to_pool);
+    pool.href = `./pool?process=${state.process}`;
+    return section("processes", text.process, state.process, [made("p", "links", back, pool)], "wide");
   }
   const entries = state.processes.map((one) => {
     const link = made("a", "", one.worker === null ? one.process : `${one.process} · ${text.worker(one.worker)}`);
