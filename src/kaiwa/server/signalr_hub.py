@@ -50,8 +50,8 @@ class ChatHub(ServedHub):
 
     async def join(self, stream_id: str) -> AsyncIterator[str]:
         """Stream an answer: its words so far at once, then each as it comes, up to the end."""
-        chats = self._chats()
-        answering = chats.find(stream_id, str(self.context.claims.get(OWNER, ANYBODY.id)))
+        chats, owner = self._chats(), str(self.context.claims.get(OWNER, ANYBODY.id))
+        answering = chats.find(stream_id, owner)
         if answering is None:
             if self._elsewhere is None or is_from_here(stream_id):
                 raise HubException(_NO_ANSWER)
