@@ -58,20 +58,15 @@ async def server(
     name: str, folder: Path, port: int, settings: dict[str, str], given: Given
 ) -> AsyncIterator[None]:
     """Serve `wishes` in a process of its own; keep all that it wrote."""
-    clean = {
-        key: value for key, value in os.environ.items() if not key.startswith(("KAIWA_", "AZURE", "OPENAI"))
-    }
-    usual = {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), clean.get("PYTHONPATH", "")]),
-        "KAIWA_CACHE": str(folder),
-        "KAIWA_LOG_LEVEL": "debug",
-        "KAIWA_PORT": str(port),
-    }
+    usual = {"KAIWA_LOG_LEVEL": "debug", "KAIWA_PORT": str(port)}
     command = [sys.executable, "-m", "kaiwa", "serve", "wishes:agent"]
-    environment = clean | usual | settings
     with (folder / f"{name}.err").open("w+b") as logged:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=logged, env=environment, cwd=folder
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=logged,
+            env=environment(folder, usual | settings),
+            cwd=folder,
         )
         assert process.stdout is not None
         try:
@@ -87,6 +82,15 @@ async def server(
         logged.seek(0)
         given.add(f"{name}: stdout", greeting + rest)
         given.add(f"{name}: stderr", logged.read())
+
+
+def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a process with these settings and none of this machine's."""
+    clean = {
+        key: value for key, value in os.environ.items() if not key.startswith(("KAIWA_", "AZURE", "OPENAI"))
+    }
+    path = os.pathsep.join([str(Path(__file__).parent), clean.get("PYTHONPATH", "")])
+    return clean | {"PYTHONPATH": path, "KAIWA_CACHE": str(folder)} | settings
 
 
 def relaying(folder: Path, service: Service, redis_port: int) -> tuple[dict[str, str], Credentials]:

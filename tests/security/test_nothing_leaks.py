@@ -13,14 +13,16 @@ import aiohttp
 import pytest
 from tests.redis_server import RedisProcess
 from tests.security import traffic
-from tests.security.desk import Given, local, relaying, server, service_script
+from tests.security.desk import NOWHERE, Given, environment, local, relaying, server, service_script
 from tests.security.planted import GIVEN_AWAY, SECRETS, WORDS, leaks
 from tests.security.traffic import Client
+from tests.server.collector import collecting
 
 from kaiwa.cli.local_server import free_port
 from kaiwa.testing.service import Faults, Service, running_service
 
 LOGS = ("stdout", "stderr")
+TRACES = "traces"
 
 
 Act = Callable[[Client], Awaitable[None]]
@@ -52,16 +54,18 @@ async def everything(folder: Path, redis_port: int, mcp_port: int, also: Sequenc
     keys = tuple(SECRETS[name] for name in ("key of the service", "key in a file", "key of the chat model"))
     async with (
         running_service(service_script(WORDS["words spoken"]), keys=keys) as service,
+        collecting() as collector,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as web,
     ):
         settings, them = relaying(folder, service, redis_port)
         ports = free_port(), free_port()
         first, second = (f"http://127.0.0.1:{port}" for port in ports)
         beside = local(first, service, mcp_port)
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
         async with AsyncExitStack() as servers:
             await asyncio.gather(
-                servers.enter_async_context(server("first", folder, ports[0], settings, given)),
-                servers.enter_async_context(server("second", folder, ports[1], beside, given)),
+                servers.enter_async_context(server("first", folder, ports[0], settings | traced, given)),
+                servers.enter_async_context(server("second", folder, ports[1], beside | traced, given)),
             )
             master = Client("first", first, SECRETS["key of the house"], given, web)
             await asyncio.gather(
@@ -69,6 +73,8 @@ async def everything(folder: Path, redis_port: int, mcp_port: int, also: Sequenc
                 *(act(master) for act in also),
                 use_second(Client("second", second, "", given, web), service),
             )
+        given.add(TRACES, b"\n".join(collector.raw))
+        assert {"conversation", "chat", "execute_tool"} <= {span.name.split()[0] for span in collector.spans}
     return given
 
 
@@ -120,8 +126,43 @@ def test_no_secret_that_a_server_made_is_in_its_logs_pages_and_errors(given: Giv
 
 
 def test_no_word_that_was_said_or_typed_is_in_logs_figures_and_pages(given: Given) -> None:
-    public = (*LOGS, *(f": {path}" for path in (*traffic.PUBLIC, *traffic.KEYED)))
+    public = (*LOGS, TRACES, *(f": {path}" for path in (*traffic.PUBLIC, *traffic.KEYED)))
     assert found(given, WORDS, where=public) == []
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("house", ["relaying", "local"])
+async def test_no_secret_is_in_what_the_doctor_and_the_configuration_tell(tmp_path: Path, house: str) -> None:
+    """Nothing answers where these settings point, or it refuses: so much goes wrong, and all of it is told."""
+    async with running_service() as service:
+        settings, _ = relaying(tmp_path, service, NOWHERE)
+        if house == "local":
+            settings = local(f"http://127.0.0.1:{NOWHERE}", service, NOWHERE)
+        said = await asyncio.gather(
+            *(
+                told_by(tmp_path, settings, *command.split())
+                for command in (
+                    "doctor",
+                    "doctor --json",
+                    "config show",
+                    "config show --json",
+                    "config check",
+                )
+            )
+        )
+    told = b"\n".join(said)
+    assert b"KAIWA_DATABASE" in told and b"upstream.chat" in told
+    assert leaks(told, SECRETS) == []
+
+
+async def told_by(folder: Path, settings: dict[str, str], *command: str) -> bytes:
+    """Return all that a command of kaiwa says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "kaiwa", *command, cwd=folder, env=environment(folder, settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(120):
+        return (await process.communicate())[0]
 
 
 def test_the_search_finds_what_a_tool_gives_away(given: Given) -> None:

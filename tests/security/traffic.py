@@ -25,13 +25,14 @@ PUBLIC = (
     "/console/facts",
     "/signalr",
     "/pool",
+    "/status",
     "/docs",
     "/openapi.json",
     "/healthz",
     "/readyz",
     "/v1/models",
 )
-KEYED = ("/metrics", "/api/pool")
+KEYED = ("/metrics", "/api/pool", "/api/status")
 STARTS = "2031-05-10T10:00:00"
 
 
