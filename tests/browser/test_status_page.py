@@ -7,17 +7,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from playwright.async_api import expect
 from pydantic import SecretStr
 from tests.browser.conftest import Launch
 from tests.browser.test_console_reach import AXE
 from tests.browser.test_pool_page import watched
+from tests.cluster.test_status import Peer, listening, told_by
 from tests.gateway.raw_upstream import raw_upstream
+from tests.redis_server import _redis_of_module, redis_url  # noqa: F401 - fixtures
 from tests.server.running import InThisLoop, at_home, running
 from tests.server.test_status import FAILS, WORKS
 from tests.server.test_traces import SCRIPT, relay, speak, talking, until_answered, upstreams
 
+from kaiwa.server.cluster.directory import this_machine
+from kaiwa.server.cluster.redis import RedisDirectory
 from kaiwa.server.conversations import HostAnswerer
 from kaiwa.testing.service.engine import ServiceEngine
 
@@ -65,6 +70,32 @@ async def test_what_happens_is_seen_without_a_reload(launch: Launch, tmp_path: P
         await page.get_by_role("button", name="日本語").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("サーバーの様子")
         await expect(page.get_by_role("link", name="デプロイの様子")).to_have_attribute("href", "./pool")
+
+
+async def test_all_processes_are_seen_and_each_alone(
+    launch: Launch,
+    tmp_path: Path,
+    redis_url: str,  # noqa: F811
+) -> None:
+    peer = Peer(msgspec.json.encode(told_by("bbbb")))
+    async with (
+        listening(peer) as there,
+        RedisDirectory(redis_url, there, this_machine(), mark="bbbb").running(),
+        RedisDirectory(redis_url, "127.0.0.1:80", "far net:[1]", mark="cccc").running(),
+        busy_house(tmp_path, redis_url=redis_url) as (server, _),
+        watched(await launch(), f"{server.addresses[0]}/", locale="en-GB") as page,
+    ):
+        await page.get_by_role("link", name="Status").click()
+        processes = page.get_by_role("region", name="Processes")
+        await expect(processes.locator(".entry")).to_have_count(3)
+        await expect(processes).to_contain_text("out of reach (KAIWA_PEER_HOST)")
+        await expect(page.get_by_role("region", name="Overview")).to_contain_text("3 / 128")
+
+        await processes.get_by_role("link", name="bbbb").click()
+        await expect(page.get_by_role("region", name="Overview")).to_contain_text("2 / 64")
+        await expect(page.get_by_role("region", name="Conversations")).to_contain_text("sess_bbbb1")
+        await page.get_by_role("link", name="All processes").click()
+        await expect(processes.locator(".entry")).to_have_count(3)
 
 
 @pytest.mark.parametrize(("locale", "light"), [("ja-JP", "light"), ("en-GB", "dark")])
