@@ -16,14 +16,18 @@ from tests.contract.desk import Desk
 
 from kaiwa.events import actions, client
 from kaiwa.events.config import SessionConfig
-from kaiwa.events.relay import Forward
+from kaiwa.events.relay import Forward, Reopen, UpstreamOpened
 from kaiwa.events.tools import ToolSettled, ToolSpec
+from kaiwa.interfaces import Session
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.passing import client_side, upstream_reader, upstream_writer
+from kaiwa.session.relay import unbroken
 from kaiwa.session.relay.profile import RelayProfile
 from kaiwa.session.relay.session import RelaySession, looks_at
+from kaiwa.session.relay.unbroken import Renewal, UnbrokenSession
 from kaiwa.testing.conformance import check_server_event
 
+HOUR_S = 3600.0
 TEXT_ONLY: Frame = {"output_modalities": ["text"]}
 MEASURE = ToolSpec(name="measure", description="Measure it.", parameters={"type": "object"}, server=True)
 
@@ -38,7 +42,9 @@ class RelayDesk:
         dialect: Dialect = "ga",
         behind: Dialect = "ga",
         greets: bool = True,
+        renewal: Renewal | None = None,
     ) -> None:
+        """`renewal`: the service's sessions last an hour, and the conversation goes on in others."""
         self.planted = planted or Breakage()
         self.frames: list[Frame] = []
         self.texts: list[str] = []
@@ -48,13 +54,20 @@ class RelayDesk:
         self.hung: tuple[int, str] | None = None
         self.now = 0.0
         self.service = Desk(dialect=behind, config=SessionConfig(model="gpt-realtime", expires_at=3600))
+        self.sessions_before: list[Desk] = []
         profile = profile or RelayProfile()
         heard, said = looks_at(profile, tools)
-        self.session = RelaySession(profile, ids=_ids(), tools=tools, now=0.0)
+        session = RelaySession(profile, ids=_ids(), tools=tools, now=0.0)
+        self.session: Session = session
+        if renewal is not None:
+            self.session = UnbrokenSession(session, said, renewal, ids=_ids())
+            said = said | unbroken.TYPES
         self._codec = client_side(dialect, heard)
         self._read, self._write = upstream_reader(behind, said), upstream_writer(behind)
         self._dialect, self._strict, self._heard = dialect, planted is None, 0
         self._drain()
+        if renewal is not None:
+            self._feed(UpstreamOpened(lives_s=HOUR_S))
         if greets:
             self.hear()
 
@@ -104,6 +117,15 @@ class RelayDesk:
             for event in self.planted.from_engine(said):
                 self._feed(event)
         return self.frames[mark:]
+
+    def _reopen(self) -> None:
+        """Let another session begin at the service, with ids of its own."""
+        self.sessions_before.append(self.service)
+        config = SessionConfig(model="gpt-realtime", expires_at=3600)
+        self.service = Desk(config=config, ids=_ids(f"s{len(self.sessions_before)}"))
+        self.service.now, self._heard = self.now, 0
+        self._feed(UpstreamOpened(lives_s=HOUR_S))
+        self.hear()
 
     def told(self, kind: str) -> list[Frame]:
         """Return the frames of a type that the service was told."""
@@ -157,6 +179,8 @@ class RelayDesk:
                 case actions.Ask(command=Forward() as command):
                     for one in self.planted.to_engine(command):
                         self._pass_on(self._write(one.frame))
+                case actions.Ask(command=Reopen()):
+                    self._reopen()
                 case actions.RunTool():
                     self.runs.append(action)
                 case actions.StopTool(call_id=call_id):
@@ -180,12 +204,12 @@ class RelayDesk:
         self.frames += self.planted.to_peer(json.loads(text))
 
 
-def _ids() -> Any:
-    """Counted, and never the service's."""
+def _ids(maker: str = "kaiwa") -> Any:
+    """Counted, and never the first service's."""
     counts: Counter[str] = Counter()
 
     def next_id(kind: str) -> str:
         counts[kind] += 1
-        return f"{kind}_kaiwa{counts[kind]:016}"
+        return f"{kind}_{maker}{counts[kind]:0{21 - len(maker)}}"
 
     return next_id

@@ -91,6 +91,7 @@ class UnbrokenSession:
         self._answer_due = False
         self._again = 0
         self._speech: str | None = None
+        self._turn_ends = False
         self._rejoins_speech: str | None = None
         self._committed: deque[str] = deque(maxlen=_KEPT_TURNS)
         self._before_ms: dict[str, int] = {}
@@ -303,8 +304,9 @@ class UnbrokenSession:
                 self._speech = str(body.get("item_id"))
                 self._pending.keeps_bytes = pending.SPEECH_BYTES
             case "input_audio_buffer.speech_stopped":
-                self._speech = None
+                self._speech, self._turn_ends = None, True
             case "input_audio_buffer.committed":
+                self._turn_ends = False
                 self._committed.append(str(body.get("item_id")))
                 self._answer_due = answers_turns(self._effective)
                 self._bound_sound()
@@ -425,7 +427,7 @@ class UnbrokenSession:
         if self._state == "open":
             self._broken_at = now
         self._state, self._renew_at, self._renew_latest = "waiting", None, None
-        self._endings = []
+        self._endings, self._turn_ends = [], False
         if self._speech is not None:  # it is interrupted anyway
             self._end_answer("cancelled", now)
         if self._answer is not None and self._answer.open is None and self._answer.done:
@@ -442,8 +444,8 @@ class UnbrokenSession:
     def _renew_due(self) -> float | None:
         if self._state != "open":
             return None
-        quiet = self._answer is None and self._speech is None and not self._pending.wishes
-        return self._renew_at if quiet and not self._answer_due else self._renew_latest
+        busy = self._answer or self._speech or self._turn_ends or self._answer_due or self._pending.wishes
+        return self._renew_latest if busy else self._renew_at
 
     def _renew_if_due(self, now: float) -> None:
         due = self._renew_due()
