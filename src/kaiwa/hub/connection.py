@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from kaiwa.hub import wording
-from kaiwa.hub.calls import Calls, log
-from kaiwa.hub.context import CURRENT, Context
-from kaiwa.hub.errors import HubException
+from kaiwa.hub.calls import Calls
 from kaiwa.hub.identity import Asking, Identity
+from kaiwa.hub.letting_in import greet, say_goodbye
+from kaiwa.hub.link import Link
 from kaiwa.protocol.signalr.connection import ServerConnection
 from kaiwa.protocol.signalr.encoding import Outgoing
 from kaiwa.protocol.signalr.happenings import (
@@ -42,59 +40,12 @@ LIKED_BYTES: Final = 64 * 1024
 """Streams wait when more than this is to be written (rule S-46)."""
 
 
-FIRST_WORD_S: Final = 0.5
-"""Clients other than the JavaScript one say nothing by themselves."""
-
-
-class Link(Protocol):
-    """What carries a connection now. It takes the machine's output when it can write."""
-
-    name: str
-    binary: bool
-    pings: bool
-    lingers: bool
-    """Last words wait for the client to come and read them."""
-
-    def wake(self) -> None:
-        """There is output, or the end has come: take what there is."""
-        ...
-
-    def abort(self) -> None:
-        """Drop the client, without last words."""
-        ...
-
-    def pause(self) -> None:
-        """Read no more of the client until `resume`."""
-        ...
-
-    def resume(self) -> None: ...
-
-    async def readable(self) -> None:
-        """Wait while reading is paused."""
-        ...
-
-    @property
-    def straight(self) -> Callable[[bytes], None] | None:
-        """Writes a frame at once; None: `wake` is the only way."""
-        ...
-
-    @property
-    def congested(self) -> bool:
-        """The client takes less than is sent to it."""
-        ...
-
-    def check(self, now: float) -> float | None:
-        """Abort when the client stalls; return when to check again, None while it does not."""
-        ...
-
-
 class Connection:
     __slots__ = (
         "_calls",
         "_early",
         "_items",
         "_ready",
-        "_word",
         "asking",
         "deadline",
         "dirty",
@@ -116,6 +67,7 @@ class Connection:
         "switchboard",
         "tick",
         "token",
+        "word",
     )
 
     def __init__(
@@ -157,7 +109,7 @@ class Connection:
         self._calls: Calls | None = None
         self._early: list[bytes] = []
         self._ready: asyncio.Event | None = None
-        self._word: asyncio.Event | None = None
+        self.word: asyncio.Event | None = None
         """While a resumable client is waited for to say its first word."""
 
     @property
@@ -183,6 +135,10 @@ class Connection:
         if self._calls is None:
             self._calls = Calls(self)
         return self._calls
+
+    def cancel_calls(self) -> list[asyncio.Task[None]]:
+        """Return the tasks of its calls, which are ending now."""
+        return [] if self._calls is None else self._calls.cancel_all()
 
     # Transports come and go.
 
@@ -232,8 +188,8 @@ class Connection:
             return
         now = self.switchboard.now()
         self.machine.receive_bytes(data, now)
-        if self._word is not None:
-            self._word.set()
+        if self.word is not None:
+            self.word.set()
         self.settle(now)
 
     async def receive_gently(self, data: bytes) -> bool:
@@ -357,7 +313,7 @@ class Connection:
         machine, link = self.machine, self.link
         if machine is None or link is None:
             return
-        wanted = machine.wants_input or self.over or self._word is not None
+        wanted = machine.wants_input or self.over or self.word is not None
         if wanted != self.paused:
             return
         self.paused = not wanted
@@ -385,28 +341,9 @@ class Connection:
             case HandshakeDone():
                 self.protocol = happening.protocol
                 self._hold()
-                self.greeting = self.switchboard.spawn(self._greet())
+                self.greeting = self.switchboard.spawn(greet(self))
             case Ended():
                 self._end(happening)
-
-    async def _greet(self) -> None:
-        assert self.machine is not None
-        if self.machine.resumable:
-            await self._hear_first_word()
-        CURRENT.set(Context(self))
-        try:
-            await self.switchboard.admit(self)
-            self._let_go()
-            await self.switchboard.hub.on_connected()
-        except Exception as fault:  # noqa: BLE001 - the edge of a hub's hook, and of its backplane
-            log.exception("a client could not be let into a hub", extra={"connection_id": self.id})
-            self._let_go()
-            self.close(wording.refused(fault, self.switchboard.options.detailed_errors))
-            return
-        self.greeted = True
-        now = self.switchboard.now()
-        self.machine.opened(now)
-        self.settle(now)
 
     def _hold(self) -> None:
         """Write nothing until other processes know of this client. A resumable one is let in later anyway."""
@@ -414,28 +351,14 @@ class Connection:
         if not self.machine.resumable:
             self.held = self.dirty = True  # so nothing goes past the machine, and nobody is woken for it
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         if self.held:
             self.held = self.dirty = False
             self._wake_later()
 
-    async def _hear_first_word(self) -> None:
-        """Send nothing that counts before the client counts.
-
-        The JavaScript client begins to only after it has seen the handshake's answer, and says so by a ping;
-        what comes along with the answer it would take twice after a reconnect.
-        """
-        self._word = asyncio.Event()
-        self.settle(self.switchboard.now())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_WORD_S):
-                await self._word.wait()
-        self._word = None
-        self.settle(self.switchboard.now())
-
     def _end(self, ended: Ended) -> None:
         link, self.over = self.link, True
-        self._let_go()
+        self.let_go()
         self.switchboard.wheel.forget(self)
         if self._ready is not None:
             self._ready.set()
@@ -447,22 +370,7 @@ class Connection:
             self._wake_later()
         if link is None or not link.lingers:
             self.switchboard.forget(self)
-        self.switchboard.spawn(self._farewell(ended.error))
-
-    async def _farewell(self, error: str | None) -> None:
-        """Let what runs end, then tell the hub, then drop the connection from its groups."""
-        running = [] if self._calls is None else self._calls.cancel_all()
-        if self.greeting is not None:
-            running.append(self.greeting)
-        if running:
-            await asyncio.wait(running)
-        if self.greeted:
-            CURRENT.set(Context(self))
-            try:
-                await self.switchboard.hub.on_disconnected(HubException(error) if error else None)
-            except Exception:  # noqa: BLE001 - the edge of a hub's hook
-                log.exception("a hub's on_disconnected failed", extra={"connection_id": self.id})
-        await self.switchboard.dismiss(self)
+        self.switchboard.spawn(say_goodbye(self, ended.error))
 
     # Time.
 

@@ -12,6 +12,7 @@ from itertools import count
 import msgspec
 
 from kaiwa.protocol.signalr.happenings import Called
+from kaiwa.protocol.signalr.limits import Limits
 from kaiwa.protocol.signalr.messages import Invocation, StreamInvocation
 
 
@@ -21,8 +22,9 @@ class _Upload(msgspec.Struct):
 
 
 class Calls:
-    def __init__(self, *, parallel: int, waiting: int, upload_items: int) -> None:
-        self._parallel, self._most_waiting, self._upload_items = parallel, waiting, upload_items
+    def __init__(self, limits: Limits) -> None:
+        self._parallel, self._most_waiting = limits.parallel_invocations, limits.waiting_invocations
+        self._upload_items = limits.upload_items
         self._numbers = count(1)
         self._running: dict[int, Called] = {}
         self._waiting: deque[Called] = deque()

@@ -142,12 +142,9 @@ class ClientConnection:
         if self._resume is not None:
             if not self._resume.is_new(message, now):
                 return
-            if isinstance(message, Ack):
-                self._resume.acknowledge(message.sequence_id)
+            if isinstance(message, Ack | Sequence):
+                self._resume.heard(message)
                 self._write_kept()
-                return
-            if isinstance(message, Sequence):
-                self._resume.follow(message.sequence_id)
                 return
         self._heard.append(message)
 

@@ -17,7 +17,7 @@ from kaiwa.protocol.signalr import happenings as happened
 from kaiwa.protocol.signalr.calls import Calls
 from kaiwa.protocol.signalr.encoding import Encoded, Outgoing
 from kaiwa.protocol.signalr.faults import InvalidMessage
-from kaiwa.protocol.signalr.framing import RecordCutter, web_socket_frame
+from kaiwa.protocol.signalr.framing import web_socket_frame
 from kaiwa.protocol.signalr.happenings import Called, Happening
 from kaiwa.protocol.signalr.limits import Limits
 from kaiwa.protocol.signalr.messages import (
@@ -72,17 +72,15 @@ class ServerConnection:
         pings: bool = True,
         stateful: bool = False,
     ) -> None:
-        self._limits, self._binary, self._pings, self._stateful = limits, binary, pings, stateful
+        self._limits, self._pings, self._stateful = limits, pings, stateful
         self.protocol = None
         self._phase = _Phase.HANDSHAKE
-        self._greeting = RecordCutter(limits.max_message_bytes)
+        self._opening = handshake.Opening(
+            limits.max_message_bytes, binary=binary, detailed_errors=limits.detailed_errors
+        )
         self._reader: MessageReader | None = None
         self._resume: ResumeBuffer | None = None
-        self._calls = Calls(
-            parallel=limits.parallel_invocations,
-            waiting=limits.waiting_invocations,
-            upload_items=limits.upload_items,
-        )
+        self._calls = Calls(limits)
         self._awaited: set[str] = set()
         self._output: list[Encoded] = []
         self._output_bytes = 0
@@ -101,8 +99,7 @@ class ServerConnection:
             self._reader.feed(data)
             self._work_off(now)
         else:
-            self._greeting.feed(data)
-            self._shake_hands(now)
+            self._shake_hands(data, now)
 
     def transport_lost(self, now: float, error: str | None = None) -> None:
         """The transport is gone without a Close. A stateful connection waits for another, others end."""
@@ -302,32 +299,25 @@ class ServerConnection:
         return self._phase is _Phase.ENDED
 
     # The handshake.
-    def _shake_hands(self, now: float) -> None:
+    def _shake_hands(self, data: bytes, now: float) -> None:
         try:
-            raw = self._greeting.next()
-        except InvalidMessage:
-            self._refuse(handshake.CANCELED, now)
-            return
-        if raw is None:
-            return
-        try:
-            request = handshake.decode_request(raw, detailed_errors=self._limits.detailed_errors)
-            protocol = handshake.agreed(request, binary=self._binary)
+            agreed = self._opening.hear(data)
         except InvalidMessage as fault:
             self._refuse(str(fault), now)
-            return
-        self._greet(protocol, request.version, now)
+        else:
+            if agreed is not None:
+                self._greet(agreed, now)
 
-    def _greet(self, protocol: Protocol, version: int, now: float) -> None:
+    def _greet(self, agreed: handshake.Agreed, now: float) -> None:
         limits = self._limits
-        self.protocol = protocol
+        self.protocol = agreed.protocol
         self._phase = _Phase.GREETING
-        self._reader = MessageReader(protocol, limits.max_message_bytes)
-        self._reader.feed(self._greeting.rest())
-        if self._stateful and version >= handshake.RESUMING_VERSION:
+        self._reader = MessageReader(agreed.protocol, limits.max_message_bytes)
+        self._reader.feed(agreed.rest)
+        if self._stateful and agreed.version >= handshake.RESUMING_VERSION:
             self._resume = ResumeBuffer(limits.resume_buffer_bytes, limits.ack_delay_s)
         self._respond(handshake.HandshakeResponse(), now)
-        self._happenings.append(happened.HandshakeDone(protocol, version))
+        self._happenings.append(happened.HandshakeDone(agreed.protocol, agreed.version))
 
     def _refuse(self, error: str, now: float) -> None:
         self._respond(handshake.HandshakeResponse(error), now)
@@ -369,7 +359,9 @@ class ServerConnection:
                 self._tell(Close(), now)
                 self._end(happened.CLIENT_CLOSED, error)
             case Ack() | Sequence():
-                self._take_resuming(message, now)
+                if self._resume is not None:
+                    self._resume.heard(message)
+                    self._write_kept(now)
 
     def _take_call(self, message: Invocation | StreamInvocation, now: float) -> None:
         refusal = self._calls.refusal(message)
@@ -398,15 +390,6 @@ class ServerConnection:
             self._happenings.append(happened.Cancelled(call))
         elif dropped:
             self.send(Completion(invocation_id, error=CANCELLED), now)
-
-    def _take_resuming(self, message: Ack | Sequence, now: float) -> None:
-        if self._resume is None:
-            return
-        if isinstance(message, Ack):
-            self._resume.acknowledge(message.sequence_id)
-            self._write_kept(now)
-        else:
-            self._resume.follow(message.sequence_id)
 
     def _start_waiting(self) -> None:
         called: Called | None = self._calls.start_next()

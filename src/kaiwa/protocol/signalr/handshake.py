@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from kaiwa.protocol.signalr.faults import InvalidMessage
-from kaiwa.protocol.signalr.framing import RECORD_SEPARATOR
+from kaiwa.protocol.signalr.framing import RECORD_SEPARATOR, RecordCutter
 from kaiwa.protocol.signalr.json_codec import UNREADABLE
 from kaiwa.protocol.signalr.messages import Protocol
 
@@ -53,6 +53,36 @@ def agreed(request: HandshakeRequest, *, binary: bool) -> Protocol:
             f"The server does not support version {request.version} of the '{name}' protocol."
         )
     return name
+
+
+class Agreed(msgspec.Struct, frozen=True):
+    """What a client asked for and gets. `rest`: what it said right behind, in its protocol."""
+
+    protocol: Protocol
+    version: int
+    rest: bytes
+
+
+class Opening:
+    """A client's first words, cut anywhere. `binary`: its transport carries bytes."""
+
+    def __init__(self, limit_bytes: int, *, binary: bool, detailed_errors: bool) -> None:
+        self._cutter = RecordCutter(limit_bytes)
+        self._binary, self._detailed_errors = binary, detailed_errors
+
+    def hear(self, data: bytes) -> Agreed | None:
+        """Return what was agreed once the request is whole. Raises InvalidMessage with the text for the
+        response.
+        """
+        self._cutter.feed(data)
+        try:
+            raw = self._cutter.next()
+        except InvalidMessage as fault:
+            raise InvalidMessage(CANCELED) from fault
+        if raw is None:
+            return None
+        request = decode_request(raw, detailed_errors=self._detailed_errors)
+        return Agreed(agreed(request, binary=self._binary), request.version, self._cutter.rest())
 
 
 def encode_request(request: HandshakeRequest) -> bytes:

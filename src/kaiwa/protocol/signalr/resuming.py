@@ -12,7 +12,7 @@ from collections import deque
 
 from kaiwa.protocol.signalr.encoding import Encoded
 from kaiwa.protocol.signalr.faults import InvalidMessage
-from kaiwa.protocol.signalr.messages import TRACKED, HubMessage, Sequence
+from kaiwa.protocol.signalr.messages import TRACKED, Ack, HubMessage, Sequence
 
 
 class ResumeBuffer:
@@ -68,6 +68,13 @@ class ResumeBuffer:
         return Sequence(self._oldest_id)
 
     # What arrives.
+    def heard(self, message: Ack | Sequence) -> None:
+        """Take what the peer says of numbers. Raises InvalidMessage as `follow`."""
+        if isinstance(message, Ack):
+            self.acknowledge(message.sequence_id)
+        else:
+            self.follow(message.sequence_id)
+
     def is_new(self, message: HubMessage, now: float) -> bool:
         """Count an arriving message; False when it is to be ignored.
 
