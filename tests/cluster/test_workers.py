@@ -80,6 +80,12 @@ async def streams_of(web: aiohttp.ClientSession, name: str, count: int) -> set[s
     return marks
 
 
+async def processes(web: aiohttp.ClientSession) -> dict[int | None, str]:
+    """Return what the status tells of each worker; None: of one that is gone."""
+    async with web.get("/api/status") as answer:
+        return {one["worker"]: one["state"] for one in (await answer.json())["processes"]}
+
+
 @pytest.mark.clients
 async def test_workers_are_one_house_replace_each_other_and_end_together(
     tmp_path: Path,
@@ -92,12 +98,16 @@ async def test_workers_are_one_house_replace_each_other_and_end_together(
                 assert len(await streams_of(web, name, 6)) == 1, "a conversation stays where it began"
             assert {'worker="0"', 'worker="1"'} <= set(re.findall(r'worker="\d"', await metrics(web)))
 
+            assert await processes(web) == {0: "answered", 1: "answered"}
+
             before = house.workers
             os.kill(before[0], signal.SIGKILL)
             await house.until(lambda: house.log.read_text().count("a worker listens") == 3)
             assert len(house.workers) == 2 and house.workers != before
             assert "a worker ended by itself" in house.log.read_text()
             assert 'kaiwa_worker_up{worker="0"} 1.0' in await metrics(web)
+            told = await processes(web)
+            assert told.pop(None) in ("silent", "lost") and told == {0: "answered", 1: "answered"}
             for name in ("one", "two", "three"):
                 assert len(await streams_of(web, name, 2)) == 1
 
