@@ -70,3 +70,18 @@ async def test_a_wrong_key_is_named(launch: Launch, tmp_path: Path) -> None:
         await page.write("こんにちは")
         await expect(page.trouble).to_be_visible()
         assert await page.trouble.get_attribute("data-trouble") == "wrong_key"
+
+
+async def test_a_callers_own_limit_is_told_apart_from_a_full_house(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('default = "one"\n[policies.one]\nrequests_per_day = 1\n')
+    browser = await launch()
+    async with (
+        scripted(tmp_path, policy=tmp_path / "policy.toml") as url,
+        console(browser, url) as page,
+    ):
+        await page.start(agent="rentacar", carrier="sse")
+        await page.write("こんにちは")
+        await expect(page.agent.last).to_have_text("こんにちは ですね。")
+        await page.write("もう一度")
+        await expect(page.trouble).to_be_visible()
+        assert await page.trouble.get_attribute("data-trouble") == "limit_reached"

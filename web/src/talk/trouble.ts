@@ -12,6 +12,7 @@ export type TroubleCode =
   | "not_resumable"
   | "server_gone"
   | "server_busy"
+  | "limit_reached"
   | "no_such_agent"
   | "session_over"
   | "server_fault"
@@ -36,7 +37,8 @@ const CODES: Record<string, TroubleCode> = {
   server_busy: "server_busy",
   model_not_found: "no_such_agent",
   session_expired: "session_over",
-  rate_limit_exceeded: "server_busy",
+  rate_limit_exceeded: "limit_reached",
+  insufficient_quota: "limit_reached",
   server_shutting_down: "server_gone",
   session_not_resumable: "not_resumable",
   session_not_a_call: "not_resumable",

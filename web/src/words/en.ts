@@ -168,6 +168,10 @@ export const en: Words = {
       title: "All sessions are in use",
       remedy: "Wait a moment and try again. KAIWA_MAX_SESSIONS sets how many there are.",
     },
+    limit_reached: {
+      title: "A limit of your key is reached",
+      remedy: "Come back later, or ask who runs the server for more (KAIWA_POLICY).",
+    },
     no_such_agent: { title: "There is no such agent", remedy: "Load the page again and choose from the list." },
     session_over: {
       title: "The conversation has reached its time limit",

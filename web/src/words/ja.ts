@@ -167,6 +167,10 @@ export const ja: Words = {
       title: "ただいま満席です",
       remedy: "すべてのセッションが使われています。少し待ってからもう一度お試しください。上限は KAIWA_MAX_SESSIONS で変えられます。",
     },
+    limit_reached: {
+      title: "このキーの上限に達しました",
+      remedy: "時間をおいて試すか、サーバーの管理者に相談してください（KAIWA_POLICY）。",
+    },
     no_such_agent: { title: "その相手はいません", remedy: "ページを読み込み直して、一覧から選んでください。" },
     session_over: {
       title: "会話の制限時間になりました",
