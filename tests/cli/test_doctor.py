@@ -278,6 +278,14 @@ def test_a_port_that_somebody_uses_is_a_failure() -> None:
     assert "address" in examine_port("203.0.113.7", port, "KAIWA_PORT").detail.english
 
 
+async def test_the_door_for_other_processes_is_at_an_address_of_this_machine(tmp_path: Path) -> None:
+    toml = 'port = 0\nengine = "text"\napi_key = "k"\nredis_url = "redis://127.0.0.1:1"\npeer_host = "{}"\n'
+    found = await doctor(tmp_path, toml.format("203.0.113.7"))
+    assert of(found, "port", "peers").state == "failure"
+    assert "KAIWA_PEER_HOST" in of(found, "port", "peers").remedy
+    assert of(await doctor(tmp_path, toml.format("127.0.0.1")), "port", "peers").state == "ok"
+
+
 def test_a_privileged_port_is_told_as_such() -> None:
     script = (
         "import os\n"

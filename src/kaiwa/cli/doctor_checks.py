@@ -164,6 +164,15 @@ def _of_the_house(read: Configuration) -> Iterator[Check]:
     if settings.tls_port is not None:
         look = partial(examining.examine_port, host, settings.tls_port, "KAIWA_TLS_PORT")
         yield Check("port", port, look, subject="TLS")
+    if settings.peer_host is not None:
+        look = partial(
+            examining.examine_port,
+            settings.peer_host,
+            settings.peer_port,
+            "KAIWA_PEER_PORT",
+            host_setting="KAIWA_PEER_HOST",
+        )
+        yield Check("port", port, look, subject="peers")
     calls = partial(examine_udp, settings.rtc_host or host, settings.rtc_port)
     yield Check("port", port, calls, subject="WebRTC")
     certificate = partial(examining.examine_certificate, settings)

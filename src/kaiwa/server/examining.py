@@ -31,10 +31,8 @@ _EXPIRES_SOON: Final = timedelta(days=14)
 _PRIVILEGED: Final = 1024
 
 
-def examine_port(host: str, port: int, setting: str) -> Examined:
-    """See that a TCP port can be listened on."""
-    if port == 0:
-        return well("any that is free", "空いているポートを使います")
+def examine_port(host: str, port: int, setting: str, *, host_setting: str = "KAIWA_HOST") -> Examined:
+    """See that a TCP port can be listened on; `setting` names the port, 0: any."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,11 +40,13 @@ def examine_port(host: str, port: int, setting: str) -> Examined:
             probe.bind((host.strip("[]"), port))
             probe.listen(1)
         except OSError as error:
-            return _unusable(port, setting, error)
+            return _unusable(port, setting, host_setting, error)
+    if port == 0:
+        return well("any that is free", "空いているポートを使います")
     return well(f"{port} is free", f"{port} は空いています")
 
 
-def _unusable(port: int, setting: str, error: OSError) -> Examined:
+def _unusable(port: int, setting: str, host_setting: str, error: OSError) -> Examined:
     if error.errno in (errno.EACCES, errno.EPERM) and port < _PRIVILEGED:
         return failure(
             (f"{port} is privileged", f"{port} は特権ポートです"),
@@ -66,8 +66,8 @@ def _unusable(port: int, setting: str, error: OSError) -> Examined:
     return failure(
         (f"the address cannot be used ({error.strerror or 'unknown'})", "このアドレスでは待ち受けできません"),
         (
-            "Name an address of this machine in KAIWA_HOST.",
-            "KAIWA_HOST にこのマシンのアドレスを指定してください。",
+            f"Name an address of this machine in {host_setting}.",
+            f"{host_setting} にこのマシンのアドレスを指定してください。",
         ),
     )
 
