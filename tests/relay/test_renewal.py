@@ -4,7 +4,11 @@ and its peer notices nothing: in virtual time."""
 from __future__ import annotations
 
 from tests.relay.relay_desk import HOUR_S, RelayDesk
+from tests.session.test_budget import BudgetedDesk
 
+from kaiwa.events.relay import UpstreamClosed
+from kaiwa.events.response import FailureDetail
+from kaiwa.events.usage import Usage
 from kaiwa.session.relay.unbroken import Renewal
 
 RENEWAL = Renewal(before_s=180, latest_s=10)
@@ -112,3 +116,51 @@ def test_a_session_that_does_not_tell_its_end_is_kept() -> None:
     answered(desk, "Good day.")
     desk.wait(10 * HOUR_S)
     assert not desk.sessions_before
+
+
+# --- what it costs -----------------------------------------------------------------------------
+
+
+def over(desk: BudgetedDesk) -> list[tuple[str, int, int]]:
+    """Return what was charged in the end: the answer, what it read and what it wrote."""
+    ended = [charge for charge in desk.charges if charge.over]
+    return [
+        (str(charge.of), charge.usage.input_tokens, charge.usage.output_tokens)
+        for charge in ended
+        if isinstance(charge.usage, Usage)
+    ]
+
+
+def test_both_parts_of_an_answer_that_was_broken_are_charged_once_each() -> None:
+    desk = BudgetedDesk(renewal=RENEWAL)
+    desk.update(output_modalities=["text"])
+    asked(desk, "Tell me everything")
+    desk.service.words("These words were told ")
+    desk.hear()
+    desk.hear(UpstreamClosed(code=1011))
+    answered(desk, "before the service died.")
+    assert words_of(desk)[-1] == "These words were told before the service died."
+    (broken, read, wrote), second = over(desk)
+    assert read > 0 and wrote >= 5, "by what was heard of it"
+    told = desk.service.last("response.done")["response"]
+    assert second == (told["id"], told["usage"]["input_tokens"], told["usage"]["output_tokens"])
+    assert broken != second[0]
+    desk.wait(10)
+    desk.leave()
+    assert len(over(desk)) == 2
+
+
+def test_an_answer_that_failed_and_is_given_again_is_charged_for_both() -> None:
+    desk = BudgetedDesk(renewal=RENEWAL)
+    desk.update(output_modalities=["text"])
+    asked(desk, "Tell me everything")
+    desk.service.words("These words ")
+    desk.service.end("failed", FailureDetail(type="server_error", code="server_error", message="It broke."))
+    failed = desk.service.last("response.done")["response"]
+    desk.hear()
+    answered(desk, "were told.")
+    told = desk.service.last("response.done")["response"]
+    assert failed["usage"]["total_tokens"] and told["id"] != failed["id"]
+    assert over(desk) == [
+        (one["id"], one["usage"]["input_tokens"], one["usage"]["output_tokens"]) for one in (failed, told)
+    ]
