@@ -13,13 +13,14 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
-from tests.gateway.raw_upstream import END, raw_upstream
-from tests.gateway.relaying import ANSWER, ASKED, DONE, FINISH, event, streamed, text
+from tests.gateway.raw_upstream import CUT, END, raw_upstream
+from tests.gateway.relaying import ANSWER, ASKED, DONE, FINISH, Caller, event, streamed, text
 from tests.server.running import InThisLoop, at_home, running
 
 from kaiwa.testing.service import Service, running_service
 
 KEY = "key-of-the-house"
+PATH = "/v1/chat/completions"
 
 
 @asynccontextmanager
@@ -114,7 +115,7 @@ async def test_a_running_stream_ends_by_its_own_when_the_server_ends(tmp_path: P
             answer = await web.post(url, json=ASKED, headers={"api-key": KEY})
             first = await answer.content.readany()
             server.leave.set()  # as a signal would
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (refused := await web.post(url, json=ASKED, headers={"api-key": KEY})).status != 503:
                     refused.release()
             assert (await refused.json())["error"]["code"] == "server_shutting_down"
@@ -167,3 +168,30 @@ async def test_the_log_shows_the_status_that_a_relayed_request_got(
                     assert answer.status == status
     told = [record for record in caplog.records if record.message == "request answered"]
     assert [(record.status, record.client_request_id) for record in told] == [(200, "mine"), (404, "mine")]
+
+
+async def test_log_metric_trailer_and_stream_give_one_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "kaiwa.gateway.stream")
+    cut = [*streamed(event(text("a"))), CUT]
+    async with raw_upstream(cut) as upstream:
+        entry = {"base_url": f"http://127.0.0.1:{upstream.port}/v1", "api_key": "k", "models": ["m"]}
+        async with house(tmp_path, [entry]) as server:
+            host, port = server.addresses[0].removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            caller = Caller(reader, writer)
+            await caller.ask(PATH, ASKED, {"api-key": KEY, "te": "trailers"})
+            answer = await caller.answer()
+            writer.close()
+            async with (
+                aiohttp.ClientSession(headers={"api-key": KEY}) as web,
+                web.get(f"{server.addresses[0]}/metrics") as page,
+            ):
+                metrics = await page.text()
+    (told,) = (record for record in caplog.records if record.message == "request relayed")
+    reason = answer.trailers["x-kaiwa-reason"]
+    assert (reason, told.reason) == ("upstream_cut_off", reason)
+    assert f"reason={reason} " in answer.body.decode()
+    counted = [line for line in metrics.splitlines() if line.startswith("kaiwa_streams_ended_total{")]
+    assert [f'reason="{reason}"' in line and line.endswith(" 1.0") for line in counted] == [True]

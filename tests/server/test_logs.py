@@ -82,3 +82,10 @@ def test_no_fact_draws_a_line_of_its_own(model: str) -> None:
     text = JsonFacts().format(facts)
     assert len(text.split("\n")) == 1
     assert json.loads(text)["model"] == model
+
+
+def test_a_line_of_text_begins_as_that_of_the_standard_library() -> None:
+    usual, ours = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"), TextFacts()
+    for created, millis in ((1_800_000_000.25, 250.0), (1_800_000_000.999, 999.0), (1_800_000_001.0, 0.0)):
+        one = record(created=created, msecs=millis)
+        assert ours.format(one) == usual.format(one)

@@ -122,7 +122,7 @@ class Attempt:
         self._asked = asked
         self._now = now
         self._prelude: list[bytes] = []
-        drops = not asked.wants_usage and asked.streams
+        drops = not asked.wants_usage
         dialect = "responses" if asked.operation == "responses" else "chat"
         self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
 

@@ -59,7 +59,8 @@ class Book:
 
     def reserve(self, account: str, limits: Sequence[Limit], want: Want, now: float) -> Grant | LimitReached:
         """Reserve what is left of each kind, up to `most`; nothing when that is under `least`."""
-        self._sweep(now)
+        if len(self._slots) >= self._sweep_at:
+            self._sweep(now)
         slots = self._current(account, limits, now)
         most, needed = want.most.by_kind, want.needed.by_kind
         room = dict(most)
@@ -125,8 +126,6 @@ class Book:
 
     def _sweep(self, now: float) -> None:
         """Forget windows that are over, once there are many; the live ones set the next time."""
-        if len(self._slots) < self._sweep_at:
-            return
         current = {window_of("minute", now), window_of("day", now)}
         self._slots = {name: slot for name, slot in self._slots.items() if slot.window in current}
         self._rows.clear()

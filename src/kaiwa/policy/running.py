@@ -53,16 +53,17 @@ class FreeHold:
 class CountedHold(ABC):
     """The hold of a caller with limits. `_before` was spent of earlier grants, `_spent` of this one."""
 
+    reached: Limit | None = None
+    _before = NOTHING
+    _ended = False
+
     def __init__(self, caller: Caller, granted: Amount, *, ahead: bool = True) -> None:
         self.caller = caller
         self.granted = granted
         self.changed: Callable[[], None] = _nobody_asks
-        self.reached: Limit | None = None
         self._ahead = ahead
         self._share = granted
-        self._before = NOTHING
         self._spent = Amount(requests=granted.requests)
-        self._ended = False
 
     @property
     @abstractmethod

@@ -120,7 +120,7 @@ class RelayDoor:
     @property
     def relays(self) -> bool:
         """Whether there is anybody to relay to, and new requests are taken."""
-        return bool(self._gateway.pool.members) and not self._gateway.streams.draining
+        return not self._gateway.streams.draining and not self._gateway.pool.is_empty
 
     async def admitted(self, asking: Asking) -> Asked | LimitReached:
         """Return what may be relayed, its share of the caller's limits reserved. Raises PeerError."""

@@ -5,6 +5,7 @@ The first four say which process made them, so that another one knows whom to as
 
 from __future__ import annotations
 
+import os
 import secrets
 from base64 import b64encode
 from typing import Final
@@ -17,10 +18,24 @@ MARK: Final = "".join(secrets.choice(_LETTERS) for _ in range(4))
 """This process, among others."""
 
 
+# Letters that were drawn and not given away: drawing them one by one costs as much for each as for all.
+_drawn: list[str] = []
+_MANY: Final = 64
+_LETTERS_DRAWN: Final = 20
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drawn.clear)
+
+
 def new_id(kind: str) -> str:
+    if not _drawn:
+        _draw()
     size = 16 if kind == "call" else 21
-    drawn = b64encode(secrets.token_bytes(_BYTES)).translate(_NO_OTHERS)[: size - len(MARK)]
-    return f"{kind}_{MARK}{drawn.decode()}"
+    return f"{kind}_{MARK}{_drawn.pop()[: size - len(MARK)]}"
+
+
+def _draw() -> None:
+    letters = b64encode(secrets.token_bytes(_BYTES * _MANY)).translate(_NO_OTHERS).decode()
+    _drawn.extend(letters[at : at + _LETTERS_DRAWN] for at in range(0, len(letters), _LETTERS_DRAWN))
 
 
 def new_token() -> str:

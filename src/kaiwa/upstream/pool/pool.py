@@ -64,6 +64,11 @@ class DeploymentPool:
         return (*self._members, *self._leaving)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nobody, not even to finish what was begun."""
+        return not self._members and not self._leaving
+
+    @property
     def hedging(self) -> Hedging:
         return self._hedging
 
