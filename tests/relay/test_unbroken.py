@@ -166,6 +166,30 @@ async def test_a_turn_spoken_over_the_break_is_one_turn(service: Service) -> Non
     assert len(service.sessions) == 2
 
 
+async def test_a_turn_that_was_answered_is_not_heard_again_after_a_break(service: Service) -> None:
+    loud = base64.b64encode(struct.pack("<480h", *([9000, -9000] * 240))).decode()
+    quiet = base64.b64encode(bytes(960)).decode()
+    async with talk_to(service) as peer:
+        heard = {"input": {"transcription": {"model": "whisper-1"}, "turn_detection": {"type": "server_vad"}}}
+        await peer.send("session.update", session={"type": "realtime", "audio": heard})
+        await peer.until("session.updated")
+        service.faults = Faults(reset_after="response.output_*.delta", times=0)
+        for sound in [loud] * 40 + [quiet] * 60:
+            await peer.send("input_audio_buffer.append", audio=sound)
+            await asyncio.sleep(0.002)
+        while len(service.requests) < 2:
+            await peer.until_any()
+        service.faults = Faults()
+        await peer.until("response.done")
+        await peer.say("thanks")
+        await peer.until("response.done")
+        kinds = [event["type"] for event in peer.heard]
+        assert kinds.count("input_audio_buffer.committed") == 1
+        assert told(peer) == WORDS + "You said: thanks"
+        check(peer)
+    assert len(service.sessions) == 2
+
+
 async def test_when_no_session_can_be_had_the_peer_is_told(service: Service) -> None:
     async with talk_to(service, realtime_reopen_s=0.4) as peer:
         await peer.until("session.created")

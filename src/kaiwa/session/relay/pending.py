@@ -16,6 +16,9 @@ COMMIT: Final = "input_audio_buffer.commit"
 # While nobody speaks, what came before the onset of the next turn; else a turn of half a minute.
 QUIET_BYTES: Final = 96 * 1024
 SPEECH_BYTES: Final = 2 * 1024 * 1024
+# What may be under way when a service takes a turn that it ended itself. The silence that it waited for is
+# longer: nothing of the turn is in this, and would be heard as another one.
+UNDER_WAY_MS: Final = 150
 # A service answers each; of one that does not, the oldest go.
 MOST_WISHES: Final = 256
 _SMALL_BYTES: Final = 512
@@ -39,6 +42,8 @@ class Pending:
         self._frames: deque[PassedFrame] = deque()
         self._sound_bytes = 0
         self.keeps_bytes = QUIET_BYTES
+        self.bytes_per_ms = 64.0
+        """Of the caller's sound, as base64."""
         self.wishes = 0
         """How many wishes are not answered yet."""
 
@@ -89,8 +94,9 @@ class Pending:
         """A turn is over: its sound is the service's now, up to the commit where one was sent."""
         commits = [frame for frame in self._frames if frame.type == COMMIT]
         if not commits:
-            self.keeps_bytes = QUIET_BYTES
+            self.keeps_bytes = int(UNDER_WAY_MS * self.bytes_per_ms)
             self._bound()
+            self.keeps_bytes = QUIET_BYTES
             return
         kept: deque[PassedFrame] = deque()
         before = True

@@ -42,6 +42,11 @@ def sound_ms(said: UpstreamSaid, session: Settings) -> float:
     return sound_letters(said) / letters_per_ms(format)
 
 
+def heard_letters_per_ms(session: Settings) -> float:
+    """Return how many letters of base64 a millisecond of the caller's sound has."""
+    return letters_per_ms(part_of(part_of(part_of(session, "audio"), "input"), "format").get("type"))
+
+
 def sound_letters(frame: PassedFrame) -> int:
     """Return how long the base64 in a delta is."""
     if frame.body is not None:

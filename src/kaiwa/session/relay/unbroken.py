@@ -22,7 +22,13 @@ from kaiwa.session.relay import pending, splice, transcript
 from kaiwa.session.relay.aliases import Aliases, body_of, part_of
 from kaiwa.session.relay.hidden import HiddenItems
 from kaiwa.session.relay.pending import Pending
-from kaiwa.session.relay.session_facts import answers_turns, detection_of, settings_again, sound_ms
+from kaiwa.session.relay.session_facts import (
+    answers_turns,
+    detection_of,
+    heard_letters_per_ms,
+    settings_again,
+    sound_ms,
+)
 from kaiwa.session.relay.splice import SOUND, Answer, Splice, closing
 from kaiwa.session.relay.transcript import Transcript, spoken_item
 
@@ -405,6 +411,7 @@ class UnbrokenSession:
 
     def _remember(self, session: Mapping[str, Any]) -> None:
         self._effective = session
+        self._pending.bytes_per_ms = heard_letters_per_ms(session)
         self._bound_sound()
 
     def _bound_sound(self) -> None:
