@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from playwright.async_api import expect
 from tests.browser.conftest import Launch
@@ -41,6 +42,9 @@ async def test_the_page_talks_and_types_on_the_servers_own_port(
         await expect(page.caller.last).to_have_text("東京でレンタカーを借りたいです。", timeout=20_000)
         await page.until_loud(began)
         assert all("/chat/" in asked for asked in page.asked)
+        async with aiohttp.request("GET", url) as answer:
+            told_once = [answer.headers.getall(name) for name in ("date", "server")]
+        assert [len(values) for values in told_once] == [1, 1]
 
 
 @pytest.mark.clients

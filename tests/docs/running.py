@@ -60,6 +60,12 @@ class Place:
         self.environment |= {"SERVER": self.server, "END": "完了" if "signalR" in text else ""}
         return await self._run(["node", str(program)])
 
+    async def program(self, text: str) -> str:
+        """Run a whole Python program and return what it prints."""
+        program = self.folder / "page.py"
+        program.write_text(self.adapted(text), "utf-8")
+        return await self._run([sys.executable, str(program)])
+
     async def python(self, text: str) -> None:
         """Run code that awaits at its top, as a notebook or `python -m asyncio` does."""
         code = compile(self.adapted(text), "page", "exec", flags=0x2000)  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT

@@ -62,6 +62,8 @@ def kind_of(block: Block) -> str:
     if block.first in SHOWN:
         return "installation"
     if block.language == "python":
+        if "asyncio.run(" in block.text:
+            return "program"
         return "talking python" if _awaits_at_its_top(block.text) else "python"
     if block.language in ("js", "json", "toml"):
         return block.language
@@ -135,6 +137,11 @@ async def test_python_that_talks_to_a_server_does(
 ) -> None:
     await Place(tmp_path, served).python(block.text)
     assert len(capsys.readouterr().out) > 3, "it prints what it was told"
+
+
+@blocks("program")
+async def test_programs_of_the_pages_run_as_they_are(block: Block, served: str, tmp_path: Path) -> None:
+    assert len(await Place(tmp_path, served).program(block.text)) > 3, "it prints what it was told"
 
 
 @pytest.mark.clients

@@ -40,6 +40,8 @@ _HOP: Final = frozenset(
     ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization")
 )
 _SOCKETS: Final = frozenset(("host", "content-length", *_HOP))
+# Of the answer: this server tells them itself.
+_TOLD_HERE: Final = frozenset(("date", "server", *_HOP))
 _SAID_ONCE: Final = "sec-websocket-"
 _NOT_SET_UP: Final = (
     "The Chainlit page is not set up here. Run `kaiwa chainlit install`, in a clone "
@@ -219,7 +221,9 @@ class _Passed(StreamingResponse):
         super().__init__(answer.content.iter_any(), answer.status)
         self._answer = answer
         self.raw_headers = [
-            (name.lower(), value) for name, value in answer.raw_headers if name.lower().decode() not in _HOP
+            (name.lower(), value)
+            for name, value in answer.raw_headers
+            if name.lower().decode() not in _TOLD_HERE
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
