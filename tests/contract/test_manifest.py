@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contract import proof_page
 from tests.contract.manifest import REALTIME, SIGNALR, Proofs, Requirement, complaints, requirements
 
 
@@ -53,3 +54,9 @@ def test_a_run_is_held_only_against_the_protocol_it_proves() -> None:
     proofs.note(["S-99"], "b", planted=False, passed=True)
     assert complaints(listed(awaits="WebRTC"), proofs, prefix="K-") == []
     assert complaints({}, proofs, prefix="S-") == ["S-99 is not in requirements.toml"]
+
+
+def test_the_page_of_a_hubs_rules_shows_each_with_the_tests_that_prove_it() -> None:
+    told = proof_page.PAGE.read_text(encoding="utf-8")
+    assert set(proof_page.proofs(SIGNALR.prefix)) == set(SIGNALR.requirements())
+    assert proof_page.rendered(told) == told, "run: python -m tests.contract.proof_page --write"

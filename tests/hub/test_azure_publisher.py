@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from tests.contract.manifest import rule
 from tests.hub.azure_house import KEY, Service, open_service
-from tests.hub.house import serving
+from tests.hub.bending import Bend, other_status
+from tests.hub.house import bent, serving
 
 from kaiwa.errors import UpstreamError
 from kaiwa.hub import HubException
@@ -95,20 +97,28 @@ class Moody:
 
 
 @asynccontextmanager
-async def moody(*statuses: int, after: str | None = "0") -> AsyncIterator[tuple[Moody, AzureSignalR]]:
+async def moody(
+    *statuses: int, after: str | None = "0", bend: Bend | None = None
+) -> AsyncIterator[tuple[Moody, AzureSignalR]]:
     service = Moody(*statuses, after=after)
-    async with serving(service) as port:
+    async with serving(bent(service, bend or Bend())) as port:
         text = f"Endpoint=http://127.0.0.1;Port={port};AccessKey={KEY};Version=1.0;"
         azure = AzureSignalR(read_connection_string(text), "chat")
         async with azure.running():
             yield service, azure
 
 
-async def test_a_busy_service_is_asked_again_and_nothing_overtakes() -> None:
-    async with moody(503, 202, 429, 408, 202) as (service, azure):
+@rule("S-60", broken_by=other_status(408, 400))
+@rule("S-60", broken_by=other_status(429, 400))
+@rule("S-60", broken_by=other_status(503, 400))
+async def test_a_busy_service_is_asked_again_and_nothing_overtakes(planted: Bend | None) -> None:
+    async with moody(503, 202, 429, 408, 202, bend=planted) as (service, azure):
         sent = [azure.clients.all.send("token", str(number)) for number in range(4)]
-        for one in sent:
-            await one
+        try:
+            for one in sent:
+                await one
+        except UpstreamError:
+            raise AssertionError("a message was given up") from None
         assert [body.decode()[-4] for body in service.taken] == ["0", "1", "2", "3"]
         assert (azure.retried, service.most, len(service.tokens)) == (3, 1, 1)
 

@@ -183,8 +183,9 @@ async def test_every_call_answers_as_the_service_does(azure: Opens) -> None:
         assert await client.socket.record() == {"type": 7, "error": "bye"}
 
 
-async def test_users_that_were_put_into_a_group_offline_are_in_it_when_they_come() -> None:
-    async with open_service() as service:
+@rule("S-56", broken_by=other_status(200, 500))
+async def test_users_that_were_put_into_a_group_offline_are_in_it_when_they_come(azure: Opens) -> None:
+    async with azure() as service:
         assert (await service.call("PUT", "/users/u/groups/later", query={"ttl": 60})).status == 200
         assert (await service.call("PUT", "/users/u/groups/over", query={"ttl": 0})).status == 200
         async with service.client(user="u") as client:
@@ -193,9 +194,10 @@ async def test_users_that_were_put_into_a_group_offline_are_in_it_when_they_come
             assert await client.told() == ("said", [1])
 
 
-async def test_a_transaction_does_everything_for_whom_its_filter_takes() -> None:
+@rule("S-56", broken_by=other_status(202, 200))
+async def test_a_transaction_does_everything_for_whom_its_filter_takes(azure: Opens) -> None:
     async with (
-        open_service() as service,
+        azure() as service,
         service.client(user="a-1") as one,
         service.client(user="b-1") as two,
     ):
@@ -239,8 +241,9 @@ async def test_a_long_group_is_listed_page_by_page_without_a_gap() -> None:
             await one.__aexit__(None, None, None)
 
 
-async def test_a_generated_token_lets_its_user_in() -> None:
-    async with open_service() as service:
+@rule("S-56", broken_by=other_status(200, 500))
+async def test_a_generated_token_lets_its_user_in(azure: Opens) -> None:
+    async with azure() as service:
         told = await service.call("POST", "/:generateToken", query={"userId": "花子", "minutesToExpire": 5})
         claims = jwt.decode(told.json["token"], options={"verify_signature": False})
         assert (claims["asrs.s.uid"], claims["exp"] - claims["iat"]) == ("花子", 300)
