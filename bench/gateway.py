@@ -3,6 +3,8 @@
 The fake, the load and each relay are processes of their own. What counts is the CPU time of a relay's
 processes, the time to the first words that it adds to those of the fake alone, the memory of a stream, and
 what it makes of each fault. Ratios within one run are sound on a busy machine, times are not.
+
+`python -m bench.gateway PART ...` measures some of it, shows that and keeps nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -28,6 +31,10 @@ from bench.gateway_upstream import Wish, serve
 P = ParamSpec("P")
 R = TypeVar("R")
 RELAYS: Final = ("nginx", "litellm", "kaiwa")
+# What copying bytes alone costs in this language: the floor of a relay that does more.
+BARE: Final = "bare"
+# LiteLLM works on behind an answer and would be in the way of whoever is asked next: it has its own turns.
+IN_TURNS: Final = ("nginx", BARE, "kaiwa")
 DEPLOYMENTS: Final = 2
 FIRST_CHUNKS: Final = 200
 ROUNDS: Final = 2
@@ -39,6 +46,8 @@ SOAK_SETTING: Final = "KAIWA_BENCH_SOAK_S"
 SOAK_S: Final = 45.0
 # A pool as of a house that means it: 429 of one leaves others.
 SOAK_DEPLOYMENTS: Final = 6
+# Chunks for each CPU-second that a soak alone reckons with: 125 streams.
+SOAK_RATE: Final = 25_000
 HALF: Final = 0.5
 # What a relay waits for while faults are tried: less than a client does.
 SHORT: Final = Patience(service_s=3, heartbeat_s=1)
@@ -50,11 +59,13 @@ class Level(NamedTuple):
     wish: Wish
 
 
+PACED: Final = "paced_128"
+PARTS: Final = ("firsts", "chunks", "memory", "faults", "soak")
 LEVELS: Final = (
     Level("streams_1", 1, Wish()),
     Level("streams_32", 32, Wish()),
     Level("streams_128", 128, Wish()),
-    Level("paced_128", 128, Wish(pace_ms=10)),
+    Level(PACED, 128, Wish(pace_ms=10)),
 )
 Verdicts = dict[str, dict[str, Verdict]]
 
@@ -63,23 +74,35 @@ def measure() -> list[Figure]:
     return asyncio.run(_measure())
 
 
-async def _measure() -> list[Figure]:
-    load = load_now()
-    async with fake_azure(DEPLOYMENTS) as ports, running(RELAYS, ports, Patience()) as doors:
-        direct = Door(ports[0], "", os.getpid())
-        firsts = await _apart(first_chunks, {"direct": direct, **doors}, FIRST_CHUNKS)
-        carried = await _carried(doors)
-    memory = await _held()
-    verdicts = await _verdicts()
-    paced = carried["paced_128", "kaiwa"]
-    soaked = await _soaked(paced.chunks / paced.cpu_s)
-    return [
-        *_first_figures(firsts),
-        *_chunk_figures(carried, load),
-        *_memory_figures(memory),
-        *_fault_figures(verdicts),
-        *_soak_figures(soaked),
-    ]
+async def _measure(parts: Collection[str] = PARTS) -> list[Figure]:
+    figures: list[Figure] = []
+    rate = SOAK_RATE
+    if "firsts" in parts or "chunks" in parts:
+        load = load_now()
+        async with fake_azure(DEPLOYMENTS) as ports, running((*RELAYS, BARE), ports, Patience()) as doors:
+            if "firsts" in parts:
+                figures += _first_figures(await _firsts(Door(ports[0], "", os.getpid()), doors))
+            if "chunks" in parts:
+                carried = await _carried(doors)
+                figures += _chunk_figures(carried, load)
+                rate = _rate(carried[PACED, "kaiwa"])
+    if "memory" in parts:
+        figures += _memory_figures(await _held())
+    if "faults" in parts:
+        figures += _fault_figures(await _verdicts())
+    if "soak" in parts:
+        figures += _soak_figures(await _soaked(rate))
+    return figures
+
+
+async def _firsts(direct: Door, doors: dict[str, Door]) -> dict[str, tuple[list[float], list[float]]]:
+    """Return for each relay the seconds to the first words, and those without any relay in the same turns."""
+    taken: dict[str, tuple[list[float], list[float]]] = {}
+    for names in (IN_TURNS, ("litellm",)):
+        asked = {"direct": direct, **{name: doors[name] for name in names}}
+        made = await _apart(first_chunks, asked, FIRST_CHUNKS)
+        taken |= {name: (made[name], made["direct"]) for name in names}
+    return taken
 
 
 async def _carried(doors: dict[str, Door]) -> dict[tuple[str, str], Carried]:
@@ -91,6 +114,8 @@ async def _carried(doors: dict[str, Door]) -> dict[tuple[str, str], Carried]:
             for name, door in doors.items():
                 if name == "litellm" and number:
                     continue  # far away, and slow to get rid of what it was asked
+                if name == BARE and level.name != PACED:
+                    continue
                 made = await _apart(carry, door, level.streams, level.wish, WARM_S, MEASURED_S)
                 known = best.get((level.name, name))
                 if known is None or _rate(made) > _rate(known):
@@ -126,33 +151,39 @@ def _rate(carried: Carried) -> float:
     return carried.chunks / max(carried.cpu_s, 0.01)
 
 
-def _first_figures(firsts: dict[str, list[float]]) -> list[Figure]:
+def _first_figures(firsts: dict[str, tuple[list[float], list[float]]]) -> list[Figure]:
     figures: list[Figure] = []
     added: dict[tuple[str, float], float] = {}
     for share, label in ((0.5, "p50"), (0.95, "p95")):
-        alone = quantile(firsts["direct"], share) * 1000
+        alone = quantile(firsts["kaiwa"][1], share) * 1000
         figures.append(Figure(f"gateway.direct.first_chunk_ms.{label}", round(alone, 3), "ms"))
-        for name in RELAYS:
-            added[name, share] = quantile(firsts[name], share) * 1000 - alone
-            note = f"n={len(firsts[name])}, beyond direct"
+        for name, (relayed, direct) in firsts.items():
+            added[name, share] = (quantile(relayed, share) - quantile(direct, share)) * 1000
+            note = f"n={len(relayed)}, beyond direct"
             figures.append(
                 Figure(f"gateway.{name}.added_ms.{label}", round(added[name, share], 3), "ms", note=note)
             )
-    ratio = added["kaiwa", 0.5] / max(added["nginx", 0.5], 0.001)
-    return [*figures, Figure("gateway.added_to_nginx", round(ratio, 2), "×", aim=2, note="medians")]
+    nginx = max(added["nginx", 0.5], 0.001)
+    return [
+        *figures,
+        Figure("gateway.bare_added_to_nginx", round(added[BARE, 0.5] / nginx, 2), "×", note="medians"),
+        Figure("gateway.added_to_nginx", round(added["kaiwa", 0.5] / nginx, 2), "×", aim=2, note="medians"),
+    ]
 
 
 def _chunk_figures(carried: dict[tuple[str, str], Carried], load: float) -> list[Figure]:
     figures: list[Figure] = []
     for level in LEVELS:
-        for name in RELAYS:
-            made = carried[level.name, name]
+        for name in (*RELAYS, BARE):
+            made = carried.get((level.name, name))
+            if made is None:
+                continue
             note = f"{made.chunks / made.wall_s:,.0f} a second at {made.cpu_s / made.wall_s:.0%} of a core"
             note += f", {made.lost} lost" if made.lost else ""
             rate = round(_rate(made))
             figures.append(Figure(f"gateway.{name}.{level.name}.chunks_per_cpu_s", rate, "chunks", note=note))
         kaiwa = _rate(carried[level.name, "kaiwa"])
-        paced = level.name == "paced_128"
+        paced = level.name == PACED
         for peer, least in (("nginx", 0.6), ("litellm", 25)):
             ratio = kaiwa / _rate(carried[level.name, peer])
             figures.append(
@@ -242,3 +273,8 @@ async def fake_azure(deployments: int) -> AsyncGenerator[Sequence[int]]:
 
 def _serve(ready: Connection, deployments: int) -> None:
     uvloop.run(serve(ready, deployments))
+
+
+if __name__ == "__main__":
+    for one in asyncio.run(_measure(sys.argv[1:])):
+        print(f"{one.name:48} {one.value:>12,.6g} {one.unit:8} {one.promise:8} {one.note}")

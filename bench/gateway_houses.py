@@ -1,7 +1,8 @@
-"""The relays that are measured: nobody, nginx, LiteLLM and kaiwa, each between the same two deployments.
+"""The relays that are measured: nobody, nginx, LiteLLM, kaiwa and one that only copies bytes.
 
-Knows how each is set up and started, with what its makers offer for the same work: two deployments for one
-model, other attempts where it has them, time-outs, one worker. Knows nothing of what is measured.
+Each stands between the same two deployments. Knows how each is set up and started, with what its makers offer
+for the same work: two deployments for one model, other attempts where it has them, time-outs, one worker.
+Knows nothing of what is measured.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ async def _started(
 ) -> tuple[asyncio.subprocess.Process | None, Door]:
     if name == "direct":
         return None, Door(ports[0], SERVICE_KEY, os.getpid())
-    set_up = {"nginx": _nginx, "litellm": _litellm, "kaiwa": _kaiwa}[name]
+    set_up = {"nginx": _nginx, "litellm": _litellm, "kaiwa": _kaiwa, "bare": _bare}[name]
     port = free_port()
     command, key, environment = set_up(folder, port, ports, patience)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NO_ENVIRONMENT)}
@@ -144,6 +145,11 @@ http {{
 }}
 """)
     return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf")], "any", {}
+
+
+def _bare(folder: Path, port: int, ports: Sequence[int], patience: Patience) -> _SetUp:
+    command = [sys.executable, "-m", "bench.gateway_bare", str(port), *map(str, ports)]
+    return command, "any", {"PYTHONPATH": str(PEERS.parent)}
 
 
 def _litellm(folder: Path, port: int, ports: Sequence[int], patience: Patience) -> _SetUp:
