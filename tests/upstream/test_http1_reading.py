@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaiwa.errors import UpstreamError
-from kaiwa.upstream.http1.bodies import ChunkedBody, SizedBody
+from kaiwa.upstream.http1.bodies import SIZE_LINES, ChunkedBody, SizedBody
 from kaiwa.upstream.http1.heads import Origin, Request, parse_head
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -108,3 +108,9 @@ def test_a_request_cannot_be_made_into_two():
     for path, value in (("/a\r\nx: 1", ""), ("/a", "b\r\nx: 1"), ("/a", "b\nc"), ("/a", "b\rc")):
         with pytest.raises(AssertionError):
             Request(origin, path, "h", [("x", value)]).encoded()
+
+
+def test_a_whole_chunk_is_known_by_its_length_and_first_line():
+    framed = {len(b"%x\r\n" % size) + size + 2: b"%x\r\n" % size for size in range(1, 4096)}
+    for length in range(-1, 5000):
+        assert SIZE_LINES[length] == framed.get(length, b"")
