@@ -39,7 +39,7 @@ GA = "/v1/realtime?model=gpt-realtime"
 AZURE = "/openai/v1/realtime?model=dep"
 PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=dep"
 OCTOBER = "/openai/realtime?api-version=2024-10-01-preview&deployment=dep"
-PATIENCE_S = 2.0
+PATIENCE_S = 10.0
 # What a breakage took away need not be waited for as long.
 BROKEN_PATIENCE_S = 0.4
 
@@ -211,11 +211,13 @@ class House:
     async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
         return await self.request("POST", path, body, **options)
 
-    async def empty_within(self, seconds: float) -> None:
+    async def empty(self) -> None:
         """Wait until nobody is inside any more."""
-        until = asyncio.get_running_loop().time() + seconds
+        until = asyncio.get_running_loop().time() + self.patience_s
         while (await self.request("GET", "/healthz")).body["sessions"]:
-            assert asyncio.get_running_loop().time() < until, f"somebody is still inside after {seconds} s"
+            assert asyncio.get_running_loop().time() < until, (
+                f"somebody is still inside after {self.patience_s} s"
+            )
             await asyncio.sleep(0.01)
 
 

@@ -25,7 +25,8 @@ SDP = {"Content-Type": "application/sdp"}
 # What aiortc's own jitter buffer adds before sound is heard.
 BUFFER_S = 0.1
 _LOUD = 300.0
-_CALL_PATIENCE_S = 4.0
+_PIECE_S = 0.02
+_CALL_PATIENCE_S = 15.0
 
 
 class Phone:
@@ -97,6 +98,12 @@ class Phone:
         if getattr(self._planted, "deaf", False):
             return []
         return [when + lag for when, piece in self.peer.heard if _loud(piece)]
+
+    def heard_after(self, when: float) -> float:
+        """Return how long it sounded from then on, in the time of the sound: a busy machine does not stretch it."""
+        lag = getattr(self._planted, "sound_lag_s", 0.0)
+        loud = [_loud(piece) for at, piece in self.peer.heard if at + lag > when]
+        return (len(loud) - loud[::-1].index(True)) * _PIECE_S if any(loud) else 0.0
 
     async def sound(self) -> float:
         """Wait until something is heard and return when."""

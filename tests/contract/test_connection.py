@@ -411,23 +411,23 @@ async def test_whoever_leaves_in_whatever_way_is_let_go_of_at_once(house: House)
         await caller.hear()
         assert (await house.request("GET", "/healthz")).body["sessions"] == 1
         await caller.socket.close(1000)
-        await house.empty_within(1)
+        await house.empty()
     async with house.call() as caller:
         await caller.hear()
         await caller.socket.close(1000, "OK")
-        await house.empty_within(1)
+        await house.empty()
     async with house.call() as caller:
         await caller.hear()
         caller.socket.protocol.send_close(None, "")
         caller.socket.send_data()
-        await house.empty_within(1)
+        await house.empty()
     async with house.call() as caller:
         await caller.hear()
         await caller.say("long")
         await caller.send({"type": "response.create"})
         await caller.until("response.created")
         reset(caller)
-        await house.empty_within(1)
+        await house.empty()
 
 
 def seldom(server: Any) -> None:
@@ -444,7 +444,7 @@ async def test_a_peer_is_pinged_often_and_may_ping(opening: Opener) -> None:
         assert 0 < house.server.config.ws_ping_interval <= 30
         async with house.call() as caller:
             await caller.hear()
-            await asyncio.wait_for(await caller.socket.ping(), 2)
+            await asyncio.wait_for(await caller.socket.ping(), house.patience_s)
 
 
 @rule("K-27", broken_by=serving(patient))
@@ -455,7 +455,7 @@ async def test_a_peer_that_misses_its_pongs_is_dropped(opening: Opener, planted:
         async with house.call() as caller:
             await caller.hear()
             caller.socket.transport.pause_reading()
-            await house.empty_within(2)
+            await house.empty()
             caller.socket.transport.abort()
 
 

@@ -40,7 +40,7 @@ class Desk:
             self.engine.ask(command)
 
     async def next(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await anext(self._events)
 
     async def until(self, kind: type) -> list[Any]:
@@ -51,7 +51,7 @@ class Desk:
 
     async def silent(self) -> bool:
         """Say whether nothing more comes, once everything the engine started has ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while running := list(self.engine._tasks):
                 await asyncio.wait(running)
         return self.engine._events.empty()
@@ -205,7 +205,7 @@ async def test_a_stopped_response_says_nothing_more(opened: Any) -> None:
     chat = ScriptedChatModel(before=asyncio.Event().wait)
     async with opened(chat) as desk:
         desk.ask(TURN, asked())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not chat.requests:  # noqa: ASYNC110 the model is a value, not a signal
                 await asyncio.sleep(0)
         desk.ask(engine.Stop(response_id="resp_1"))

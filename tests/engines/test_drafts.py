@@ -67,7 +67,7 @@ class Desk:
             await self.rest()
 
     async def rest(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while running := list(self.engine._tasks):
                 await asyncio.wait(running)
         self.told += [event for event in self.events() if isinstance(event, engine.TranscriptDelta)]
@@ -79,7 +79,7 @@ class Desk:
     async def commit(self, end_ms: int, wanted: engine.Transcribe = WANTED) -> engine.TranscriptDone:
         self.engine.ask(engine.Commit(item_id=wanted.item_id, start_ms=0, end_ms=end_ms))
         self.engine.ask(wanted)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for event in self.engine.events():
                 if isinstance(event, engine.TranscriptDone):
                     return event
@@ -172,7 +172,7 @@ async def test_no_draft_begins_while_others_want_the_recogniser(opened: Any, lan
         await desk.hear(3)
         assert not recognizer.asked
         others.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while lanes.recognition.busy:  # noqa: ASYNC110 another thread's work, no signal
                 await asyncio.sleep(0)
         await desk.hear(1)

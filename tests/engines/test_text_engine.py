@@ -40,7 +40,7 @@ class FakeChat:
 
 async def _heard(text: TextEngine, count: int) -> list[engine.EngineEvent]:
     events = text.events()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         return [await anext(events) for _ in range(count)]
 
 
@@ -75,7 +75,7 @@ async def test_stopping_an_answer_closes_the_model_s_stream() -> None:
     text.ask(engine.Generate(response_id="resp_1", history=(HELLO,)))
     await _heard(text, 1)
     text.ask(engine.Stop(response_id="resp_1"))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await chat.closed.wait()
     await text.close()
 

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.testing.conformance import check_server_event, check_transcript
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 BREATH_S = 0.003
 SENTINEL = "sentinel_of_the_fuzzer"
 PATHS: dict[Dialect, str] = {

@@ -55,7 +55,7 @@ class RawUpstream:
 
     async def request(self, number: int = 0) -> Asked:
         """Return the request with this number, when it has come."""
-        async with asyncio.timeout(5), self.came:
+        async with asyncio.timeout(20), self.came:
             await self.came.wait_for(lambda: len(self.asked) > number)
         return self.asked[number]
 

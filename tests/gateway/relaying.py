@@ -155,7 +155,7 @@ class Relay:
 
     async def ended(self, count: int = 1) -> dict[str, int]:
         """Return the counts of reasons, once so many streams have ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while sum(self.gateway.streams.ended.values()) < count:
                 self.gateway.streams._changed.clear()
                 await self.gateway.streams._changed.wait()

@@ -30,7 +30,7 @@ def words(chunks: list[Chunk]) -> str:
 
 
 async def read(house: Relay, body: dict[str, Any] = BODY) -> list[Chunk]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [chunk async for chunk in completions(house).stream(body)]
 
 
@@ -69,9 +69,9 @@ async def test_what_goes_wrong_is_told_in_our_words(script: list[Any], code: str
 async def test_who_stops_listening_ends_the_request_at_once() -> None:
     never = asyncio.Event()
     async with relay([[*streamed(event(text("長"))), never, *streamed(event(FINISH), DONE), END]]) as house:
-        async with asyncio.timeout(5), aclosing(completions(house).stream(BODY)) as chunks:
+        async with asyncio.timeout(20), aclosing(completions(house).stream(BODY)) as chunks:
             assert words([await anext(chunks)]) == "長"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await (await house.upstreams[0].request()).gone.wait()
         assert house.gateway.pool.leases == 0
 

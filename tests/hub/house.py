@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from kaiwa.hub import Backplane, Hub, HubException, HubOptions, HubWebSocket
 
 T = TypeVar("T")
-PATIENCE_S = 3.0
+PATIENCE_S = 15.0
 BROKEN_PATIENCE_S = 0.8
 """What a planted bend took away need not be waited for as long."""
 HELLO = b'{"protocol":"json","version":1}\x1e'
@@ -59,7 +59,7 @@ async def soon(awaited: Awaitable[T], why: str, patience_s: float = PATIENCE_S) 
         raise AssertionError(f"not within {patience_s} s: {why}") from None
 
 
-async def until(condition: Any, why: str, patience_s: float = 2.0) -> None:
+async def until(condition: Any, why: str, patience_s: float = PATIENCE_S) -> None:
     async def met() -> None:
         while not condition():  # noqa: ASYNC110 - of parts that have no event to tell it
             await asyncio.sleep(0.01)

@@ -96,11 +96,11 @@ async def test_what_waits_for_one_who_does_not_read_is_bounded(house: Opens) -> 
 
 @on_uvloop
 async def test_no_ping_comes_while_messages_do(house: Opens) -> None:
-    async with house(keep_alive_s=0.5) as home, home.socket() as raw:
+    async with house(keep_alive_s=1.0) as home, home.socket() as raw:
         socket = await raw.hello()
         await until(lambda: home.hub.seen, "the client is in")
         began, frames = home.hub._board.now(), []
-        while home.hub._board.now() < began + 1.5:
+        while home.hub._board.now() < began + 1.3:
             home.hub.clients.all.send("told", 1)
             frames.append(await socket.frame())
             await asyncio.sleep(0.05)

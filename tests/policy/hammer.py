@@ -17,6 +17,7 @@ from kaiwa.policy.holds import LimitReached
 from kaiwa.policy.redis import RedisLedger
 
 PIECE = 7
+LEASE_S = 1.5
 
 
 async def stream(ledger: RedisLedger, who: Caller, pieces: int) -> int:
@@ -39,7 +40,7 @@ async def stream(ledger: RedisLedger, who: Caller, pieces: int) -> int:
 
 async def main(url: str, most: int, pieces: int, end: str) -> None:
     who = Caller(id="everybody", limits=(Limit(kind="tokens", per="day", most=most),))
-    ledger = RedisLedger(url, lease_s=0.6, away="closed")
+    ledger = RedisLedger(url, lease_s=LEASE_S, away="closed")
     async with ledger.running():
         if end == "die":
             hold = await ledger.reserve(who, Want(most=Amount(tokens=most)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 from tests.policy.hammer import PIECE
 from tests.policy.test_book import NOON, Clock, caller
 from tests.redis_server import RedisProcess, _redis_of_module, redis_process, redis_url  # noqa: F401
@@ -42,6 +43,15 @@ async def until_left(ledger: RedisLedger, who: Caller, *expected: int) -> None:
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"{found} is left, not {expected}") from None
+
+
+async def lease(url: str) -> tuple[float, int]:
+    """Return when the lease of the only hold ends, and how many of its tokens are known to be spent."""
+    async with Redis.from_url(url, decode_responses=True) as books:
+        [leases] = [name async for name in books.scan_iter("*:leases")]
+        [(hold, ends)] = await books.zrange(leases, 0, -1, withscores=True)
+        grant = await books.hget(leases.replace(":leases", ":grants"), hold)
+        return ends, int(grant.split(",")[6])
 
 
 @asynccontextmanager
@@ -120,7 +130,10 @@ async def test_what_a_killed_process_had_reserved_returns(redis_url: str) -> Non
         assert await process.stdout.readline() == b"holding\n"
     who = Caller(id="everybody", limits=(Limit(kind="tokens", per="day", most=500),))
     async with ledgers(redis_url) as (ledger, _):
-        await asyncio.sleep(0.8)  # longer than the lease: while the process lives it is renewed
+        first, _ = await lease(redis_url)
+        async with asyncio.timeout(WAIT_S):
+            while (await lease(redis_url))[0] == first:  # noqa: ASYNC110 - it is renewed while the process lives
+                await asyncio.sleep(0.02)
         assert isinstance(await ledger.reserve(who, Want(most=Amount(tokens=1))), LimitReached)
         process.kill()
         await process.wait()
@@ -129,10 +142,12 @@ async def test_what_a_killed_process_had_reserved_returns(redis_url: str) -> Non
 
 async def test_a_hold_that_is_forgotten_returns_but_for_what_it_spent(redis_url: str) -> None:  # noqa: F811
     who = caller(("tokens", "day", 500))
-    async with ledgers(redis_url, lease_s=0.3) as (first, _):
+    async with ledgers(redis_url, lease_s=1.5) as (first, _):
         hold = await reserved(first, who, tokens=400)
         hold.spend(Amount(tokens=30))
-        await asyncio.sleep(0.15)  # a renewal tells what was spent
+        async with asyncio.timeout(WAIT_S):
+            while (await lease(redis_url))[1] != 30:  # noqa: ASYNC110 - a renewal tells it
+                await asyncio.sleep(0.02)
         del hold
         gc.collect()
         await until_left(first, who, 470)

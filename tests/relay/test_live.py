@@ -267,7 +267,7 @@ async def test_the_name_of_a_deployment_is_a_model_here_too(service: Service) ->
 async def test_a_transcription_is_relayed_as_one(service: Service) -> None:
     path = "/v1/realtime?intent=transcription"
     async with relaying(settings_for(service)) as address, peer_of(address, path) as peer:
-        await asyncio.wait_for(peer.socket.recv(), 5)
+        await asyncio.wait_for(peer.socket.recv(), 20)
     assert ("intent", "transcription") in service.requests[-1].query
 
 

@@ -49,7 +49,7 @@ async def test_a_call_that_matters_ends_after_its_conversation_and_is_recorded(
         now=asyncio.get_running_loop().time(),
     )
     talk = asyncio.create_task(converse(session, transport, ScriptedEngine(reply), box))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await transport.say(said("book it"))
         await transport.say(ResponseRequested())
         while not isinstance(await transport.hear(), server.ResponseDone):

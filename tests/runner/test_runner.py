@@ -58,7 +58,7 @@ class Conversation:
         await self.transport.say(ResponseRequested())
 
     async def until(self, kind: type) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 self.heard.append(await self.transport.hear())
                 if isinstance(self.heard[-1], kind):
@@ -69,7 +69,7 @@ class Conversation:
         return (await self.until(server.TextDone)).text
 
     async def end(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self.ending
 
     async def leave(self) -> str:

@@ -23,7 +23,7 @@ SDP = {"content-type": "application/sdp"}
 
 
 async def read_all(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return await reader.read()
 
 

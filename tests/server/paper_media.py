@@ -16,7 +16,7 @@ from kaiwa.transports.websocket import Codec
 
 OFFER = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
 ANSWER = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nm=audio 1 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 
 
 class PaperCall:

@@ -227,7 +227,7 @@ async def test_a_full_house_says_so_and_places_come_free_when_somebody_leaves(de
     asked: Any = {"model": "tts-1", "voice": "alloy", "input": "Hi.", "response_format": "pcm"}
     halting = Halting()
     desk.synthesizer.speak = halting.speak  # type: ignore[method-assign]
-    async with asyncio.timeout(8), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(20), aiohttp.ClientSession() as http:
         one = await http.post(
             f"{desk.address}/v1/audio/speech", json=asked, headers={"authorization": f"Bearer {KEY}"}
         )

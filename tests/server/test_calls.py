@@ -71,7 +71,7 @@ class Desk:
 
 
 async def heard(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (frame := json.loads(await socket.recv()))["type"] != kind:
             pass
     return frame
@@ -79,7 +79,7 @@ async def heard(socket: ClientConnection, kind: str) -> dict[str, Any]:
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 await socket.recv()
     except ConnectionClosed:
@@ -315,7 +315,7 @@ async def test_a_browser_that_goes_ends_the_call_for_its_observers(desk: Desk) -
         await heard(socket, "session.created")
         desk.call.transport.leave()
         assert (await closed(socket))[0] == 1000
-    await asyncio.wait_for(desk.call.ended.wait(), 5)
+    await asyncio.wait_for(desk.call.ended.wait(), 20)
 
 
 async def test_an_old_session_ends_its_call(tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ async def test_an_old_session_ends_its_call(tmp_path: Path) -> None:
         async with desk.beside(call_id) as socket:
             assert (await heard(socket, "error"))["error"]["code"] == "session_expired"
             assert (await closed(socket))[0] == 1001
-        await asyncio.wait_for(desk.call.ended.wait(), 5)
+        await asyncio.wait_for(desk.call.ended.wait(), 20)
 
 
 @pytest.mark.parametrize("act", ["accept", "reject", "refer"])

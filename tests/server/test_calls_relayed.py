@@ -151,7 +151,7 @@ async def test_a_stock_peer_hears_the_service_and_is_heard(service: Service, tmp
         await peer.accept(answer)
 
         async def until(kind: str) -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while json.loads(await peer.frames.get())["type"] != kind:
                     pass
 
@@ -174,7 +174,7 @@ async def test_a_relayed_call_ends_with_the_service(service: Service, tmp_path: 
         service.faults = Faults(close_after="response.created", close_code=1011)
         desk.call.ask("hello")
         await desk.call.until("error")
-        await asyncio.wait_for(desk.call.ended.wait(), 5)
+        await asyncio.wait_for(desk.call.ended.wait(), 20)
 
 
 async def test_the_agents_tools_run_in_a_relayed_call(service: Service, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ class Observer:
         await self.send("response.create")
 
     async def until(self, fits: Any) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not fits(frame := await self._socket.receive_json()):
                 pass
         return frame

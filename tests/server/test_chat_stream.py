@@ -63,7 +63,7 @@ class House:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something holds that follows from what engines are asked."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not true():
                 self.news.clear()
                 await self.news.wait()
@@ -164,7 +164,7 @@ async def test_a_broken_typed_stream_is_taken_up_behind_the_last_event_with_one_
         (engine,) = desk.engines
         rid = next(command for command in engine.asked if isinstance(command, Generate)).response_id
         engine.say(TextDelta(response_id=rid, text="一"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert "一" in events_in(await answer.content.readuntil(b"\n\n"))[0][2]
         answer.close()
         engine.say(TextDelta(response_id=rid, text="二"), GenerationEnded(response_id=rid))

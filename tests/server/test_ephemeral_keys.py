@@ -39,7 +39,7 @@ class Visitor:
 
     async def first_event(self, key: str, query: str = "") -> dict[str, Any]:
         url = f"{self.address.replace('http', 'ws')}/v1/realtime{query}"
-        async with asyncio.timeout(5), connect(url, additional_headers={"api-key": key}) as socket:
+        async with asyncio.timeout(20), connect(url, additional_headers={"api-key": key}) as socket:
             return json.loads(await socket.recv())
 
 

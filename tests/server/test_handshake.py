@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kaiwa.server.handshake import MAX_HEAD_BYTES, BoundedHandshake
 
-PATIENCE_S = 5
+PATIENCE_S = 20
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 

@@ -86,7 +86,7 @@ async def scrape(server: InThisLoop) -> Scraped:
 
 async def scraped_when(server: InThisLoop, true: Callable[[Scraped], bool]) -> Scraped:
     """Scrape until what a client saw has been written down too."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true(scraped := await scrape(server)):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     return scraped
@@ -324,13 +324,13 @@ def test_the_ends_that_the_house_knows_have_their_words() -> None:
 async def test_a_loop_that_is_held_up_is_seen_and_streams_only_while_they_run() -> None:
     registry, running_now = CollectorRegistry(), 0
     with Lateness(registry, lambda: running_now).watched():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not _sum(registry, "kaiwa_event_loop_lateness_seconds") >= 0.1:
                 time.sleep(0.25)  # noqa: ASYNC251 - this is what is to be seen
                 await asyncio.sleep(0)
         assert registry.get_sample_value(CHUNKS) == 0
         running_now = 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while registry.get_sample_value(CHUNKS) == 0:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
 
@@ -355,7 +355,7 @@ async def test_a_house_is_ready_until_it_drains(tmp_path: Path) -> None:
         stream = asyncio.create_task(relay(server))
         await upstream.request()
         draining = asyncio.create_task(server.config.app.state.drain())  # type: ignore[union-attr]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await ready(http))[0] == 200:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
         assert await ready(http) == (503, {"status": "not_ready", "reason": "draining"})

@@ -25,7 +25,7 @@ def trusting(authority: Path) -> ssl.SSLContext:
 
 
 async def first_event(url: str, context: ssl.SSLContext | None = None) -> str:
-    async with asyncio.timeout(5), connect(url, ssl=context) as socket:
+    async with asyncio.timeout(20), connect(url, ssl=context) as socket:
         return json.loads(await socket.recv())["type"]
 
 

@@ -314,7 +314,7 @@ async def test_calls_of_a_hub_are_spans_and_unknown_names_are_not_told() -> None
         here = (await client.invoke("where"))["result"]
         await client.invoke("breaks")
         await client.invoke("a-name-of-the-client")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(sink.spans) < 3:  # noqa: ASYNC110 - the client hears of an end before it is written down
                 await asyncio.sleep(0.005)
     assert [(span.name, span.kind, span.error) for span in sink.spans] == [

@@ -157,7 +157,7 @@ async def test_a_client_that_is_silent_where_it_spoke_is_told_after_the_rules_pa
 ) -> None:
     async with replaying(load_cassette(typed[0]), IMPATIENT) as replay:
         async with connect(replay.url.replace("http", "ws", 1) + PATH) as socket:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 with pytest.raises(ConnectionClosed):
                     while True:
                         await socket.recv()

@@ -45,7 +45,7 @@ async def received(service: Service, faults: str) -> bytes:
     """Return all bytes of the answer until the connection is closed."""
     reader, writer = await asking(service, faults)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await reader.read(-1)
     finally:
         writer.close()
@@ -114,7 +114,7 @@ async def test_a_stream_stalls_until_its_client_leaves(service: Service) -> None
         async with asyncio.timeout(0.3):
             await received(service, "freeze_after=delta.1")
     record = service.chat.streams[-1]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await record.ended.wait()
     assert (record.end, record.pieces) == ("left", 1)
 
@@ -184,7 +184,7 @@ async def read_one_by_one(service: Service, faults: str) -> list[bytes]:
     reader, writer = await asking(service, faults)
     parts: list[bytes] = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while part := await reader.read(65536):
                 parts.append(part)
     finally:

@@ -55,12 +55,12 @@ async def talk(engine: ScriptedEngine, agent: Agent | None = None) -> AsyncItera
             yield transport
         finally:
             transport.leave()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await running
 
 
 async def pieces(turn: Turn, after: int = 0) -> list[Piece]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [piece async for _, piece in turn.read(after)]
 
 
@@ -168,12 +168,12 @@ async def test_a_cancelled_answer_ends_and_the_next_question_is_answered() -> No
     engine = ScriptedEngine(never_ends)
     async with talk(engine) as transport:
         first = transport.ask(question("話して"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await anext(first.read()))[1] == TextPiece(text="長")
         second = transport.ask(question("次"))
         transport.cancel(first)
         assert (await pieces(first))[-1] == FinishPiece(reason="cancelled")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await anext(second.read()))[1] == TextPiece(text="長")
 
 
@@ -240,7 +240,7 @@ async def test_a_late_reader_gets_what_it_missed_once_and_then_goes_on_live() ->
     engine = ScriptedEngine(reply)
     async with talk(engine) as transport:
         turn = transport.ask(question("数えて"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             rid = await asked
             early = turn.read()
             engine.say(TextDelta(response_id=rid, text="一"), TextDelta(response_id=rid, text="二"))

@@ -33,7 +33,7 @@ def counted():
 
 @pytest.fixture(autouse=True)
 async def in_time():
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         yield
 
 

@@ -24,7 +24,7 @@ def answered(*texts: str) -> Turn:
 
 
 async def everything(stream: AsyncIterator[bytes]) -> list[bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [written async for written in stream]
 
 

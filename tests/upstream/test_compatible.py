@@ -181,7 +181,7 @@ async def test_closing_the_answer_closes_the_request() -> None:
     async with serving(script), model_at(openai_compatible(f"{script.url}/v1", "m")) as model:
         async with aclosing(model.generate(asking())) as pieces:  # type: ignore[type-var]
             assert await anext(pieces) == ChatText(text="長い")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await script.client_left.wait()
 
 
@@ -196,7 +196,7 @@ async def test_cancelling_while_waiting_closes_the_request() -> None:
     async with (
         serving(script),
         model_at(openai_compatible(f"{script.url}/v1", "m")) as model,
-        asyncio.timeout(5),
+        asyncio.timeout(20),
     ):
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(listen(model))
