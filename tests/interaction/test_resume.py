@@ -81,6 +81,7 @@ class Talk:
         self.heard: list[dict[str, Any]] = []
         self.socket: ClientConnection | None = None
         self.token = ""
+        self.patience_s = PATIENCE_S
 
     async def begin(self, **query: str) -> None:
         await self._connect({"model": "desk", "resume": "on"} | query)
@@ -130,7 +131,7 @@ class Talk:
 
     async def hear(self) -> dict[str, Any]:
         assert self.socket is not None
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(self.patience_s):
             frame = json.loads(await self.socket.recv())
         self.heard.append(frame)
         return frame
