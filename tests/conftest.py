@@ -1,4 +1,4 @@
-"""What every test shares: a guard against tasks that outlive their test."""
+"""What every test shares: a guard against tasks that outlive their test, and patience with the machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import inspect
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, and that is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

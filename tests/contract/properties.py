@@ -11,5 +11,5 @@ any_input = settings(
     report_multiple_bugs=False,
     phases=(Phase.explicit, Phase.generate),
     # The planted breakages of these tests keep no state, so that examples may share one.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -40,14 +40,11 @@ def azure(planted: Bend | None) -> Opens:
 
 
 @rule("S-52", "S-60", broken_by=other_status(202, 500))
-async def test_a_connection_string_is_all_that_a_publisher_needs(
-    azure: Opens, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kaiwa.hub.azure.requests.FIRST_PAUSE_S", 0.001)
+async def test_a_connection_string_is_all_that_a_publisher_needs(azure: Opens) -> None:
     async with azure() as service, service.client() as client:
         host, _, port = service.url.rpartition(":")
         text = f" endpoint={host};PORT={port};accesskey={KEY};version=1.9; "
-        publisher = AzureSignalR(read_connection_string(text), "Chat")
+        publisher = AzureSignalR(read_connection_string(text), "Chat", first_pause_s=0.001)
         async with publisher.running():
             try:
                 for word in ("一", "二", "三"):

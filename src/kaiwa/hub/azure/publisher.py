@@ -19,7 +19,7 @@ import msgspec
 
 from kaiwa.errors import UpstreamError
 from kaiwa.hub.azure.connection_string import Endpoint
-from kaiwa.hub.azure.requests import Answered, ServiceRequests
+from kaiwa.hub.azure.requests import FIRST_PAUSE_S, Answered, ServiceRequests
 from kaiwa.hub.azure.tokens import client_claims, client_url, hub_named, signed
 from kaiwa.hub.backplane import Answer, GroupCommand, Handed
 from kaiwa.hub.clients import Clients, Groups
@@ -45,12 +45,14 @@ class Counted:
 class AzureSignalR:
     """Fits `kaiwa.hub.clients.Sender`. Works inside `running`."""
 
-    def __init__(self, endpoint: Endpoint, hub: str, application: str = "") -> None:
+    def __init__(
+        self, endpoint: Endpoint, hub: str, application: str = "", *, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
         self._endpoint = endpoint
         self._hub = hub_named(hub, application)
         self._lanes: dict[Audience, _Lane] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._requests = ServiceRequests(endpoint)
+        self._requests = ServiceRequests(endpoint, first_pause_s=first_pause_s)
         self.counted = Counted()
 
     @property

@@ -46,8 +46,9 @@ class Answered:
 class ServiceRequests:
     """Requests to one service. Use inside `running`, or call `close` at the end."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, first_pause_s: float = FIRST_PAUSE_S) -> None:
         self._endpoint = endpoint
+        self._first_pause_s = first_pause_s
         self._http: aiohttp.ClientSession | None = None
         self._tokens: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._entra = None if endpoint.entra is None else entra_token(endpoint.entra)
@@ -77,7 +78,7 @@ class ServiceRequests:
             if attempt == TRIES:
                 raise _unreachable(cause)
             self.retried += 1
-            await asyncio.sleep(_pause_s(attempt, after_s))
+            await asyncio.sleep(self._pause_s(attempt, after_s))
         raise AssertionError("the last try returns or raises")
 
     async def close(self) -> None:
@@ -100,6 +101,12 @@ class ServiceRequests:
             content = await answer.read()
             code = answer.headers.get("x-ms-error-code", "")
             return Answered(answer.status, code, content), _seconds(answer.headers.get("retry-after"))
+
+    def _pause_s(self, attempt: int, after_s: float | None) -> float:
+        """Return how long to wait: what the service asks for, or twice as long each time with some chance."""
+        if after_s is not None:
+            return min(after_s, LONGEST_PAUSE_S)
+        return min(self._first_pause_s * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1)
 
     async def _headers(self, path: str) -> dict[str, str]:
         if self._entra is not None:
@@ -140,13 +147,6 @@ def _source(entra: Entra) -> TokenSource:
     else:
         return default_source()
     return cast(TokenSource, made)
-
-
-def _pause_s(attempt: int, after_s: float | None) -> float:
-    """Return how long to wait: what the service asks for, or twice as long each time with some chance."""
-    if after_s is not None:
-        return min(after_s, LONGEST_PAUSE_S)
-    return min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1)
 
 
 def _seconds(said: str | None) -> float | None:
