@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from tests.server.running import at_home, running
 
 from kaiwa.cli.call import CallOptions, Watching, one_call
 from kaiwa.errors import ConfigError
@@ -22,6 +23,7 @@ from kaiwa.testing.callers.judging import failed
 from kaiwa.testing.callers.report import as_junit
 from kaiwa.testing.callers.scenario import Line, Scenario, read_scenario
 from kaiwa.testing.callers.wire import SimulatedWire
+from kaiwa.testing.faults.house import TestHouse
 from kaiwa.testing.service import Faults, Rule, Say, Script, Service, running_service
 from kaiwa.upstream.chat import ChatCompletions
 from kaiwa.upstream.endpoint import openai_compatible
@@ -158,6 +160,19 @@ LONG = Script(
         Rule(pattern=".*", answers=(Say(text="Yes."),)),
     ),
 )
+
+
+async def test_a_caller_whose_connection_breaks_comes_back_to_its_conversation(tmp_path: Path) -> None:
+    text = TYPED.replace("[tools]", "[caller]\ncomes_back = true\n[tools]")
+    scenario = scenario_of(text)
+    settings = at_home(tmp_path, test_mode=True)
+    async with running(settings, disturber=TestHouse()) as server:
+        address = server.addresses[0].replace("http", "ws")
+        url = f"{address}/v1/realtime?model=gpt-realtime&kaiwa_fault=network-cut;after=response.done"
+        async with asyncio.timeout(30):
+            done = await ScenarioCaller(scenario, url, {}).run()
+    assert found(judge(scenario, done, None)) == {}
+    assert done.connections == 2 and len(done.returns_ms) == 1
 
 
 async def test_a_spoken_scenario_cuts_in_and_the_silence_after_it_is_measured() -> None:

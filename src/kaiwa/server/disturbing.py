@@ -83,7 +83,7 @@ def _disturbed_dials(follow: Follow | None, disturber: Disturber) -> Follow:
 
 class _DisturbedDial:
     def __init__(self, dialling: Dialling | None, disturber: Disturber) -> None:
-        traced = {} if dialling is None else dialling.headers
+        traced: Mapping[str, str] = {} if dialling is None else dialling.headers
         self._dialling = dialling
         self.headers: Mapping[str, str] = {**traced, **disturber.upstream_headers("realtime")}
 

@@ -10,17 +10,36 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from kaiwa.testing.call import Call, ToolUse, Turn
 from kaiwa.testing.loudspeaker import Heard
 
 Event = dict[str, Any]
 Observer = Callable[[float, Event], None]
+
+
+class Connection(Protocol):
+    """A WebSocket, or what looks like one. Ended without a goodbye, it raises ConnectionClosedError."""
+
+    @property
+    def close_code(self) -> int | None: ...
+
+    @property
+    def close_reason(self) -> str | None: ...
+
+    async def send(self, message: str, /) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+Return = Callable[[str], Awaitable[Connection | None]]
+"""Dials again after the event with this id was the last that came; None: there is no way back."""
 
 
 class CallClock:
@@ -59,14 +78,18 @@ class VoiceClient:
 
     def __init__(
         self,
-        socket: ClientConnection,
+        socket: Connection,
         speaker: Speaker,
         clock: CallClock,
         observer: Observer | None = None,
         call: Call | None = None,
+        come_back: Return | None = None,
     ) -> None:
-        """`call`: the record of an earlier connection that this one goes on with."""
+        """`call`: the record of an earlier connection that this one goes on with. `come_back`: what to do
+        when the connection breaks; None: the call is over then."""
         self._socket = socket
+        self._come_back = come_back
+        self._last_event_id = ""
         self._speaker = speaker
         self._clock = clock
         self._observer = observer
@@ -81,6 +104,8 @@ class VoiceClient:
         self.reply_started_s: float | None = None
         self.configured = False
         self.closed = False
+        self.returns: list[tuple[float, float]] = []
+        """When the connection broke, and when it was there again."""
 
     @property
     def thinking(self) -> bool:
@@ -95,10 +120,21 @@ class VoiceClient:
         """Send one event; a closed socket is noticed by `listen`."""
         if event["type"] != "input_audio_buffer.append":
             self.call.events.append((self._clock.now(), "sent", event))
+        socket = self._socket
         try:
-            await self._socket.send(json.dumps(event))
+            await socket.send(json.dumps(event))
         except ConnectionClosed:
-            self.closed = True
+            if self._come_back is None:
+                self.closed = True
+            elif event["type"] != "input_audio_buffer.append":  # sound that was under way is lost
+                await self._send_again(event, socket)
+
+    async def _send_again(self, event: Event, broken: Connection) -> None:
+        while self._socket is broken and not self.closed:
+            self.changed.clear()
+            await self.changed.wait()
+        if not self.closed:
+            await self._socket.send(json.dumps(event))
 
     async def send_audio(self, pcm: bytes) -> None:
         await self.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
@@ -113,13 +149,31 @@ class VoiceClient:
         self.changed.set()
 
     async def _events(self) -> AsyncIterator[tuple[Event, float]]:
-        try:
-            async for frame in self._socket:
-                now = self._clock.now()
-                yield json.loads(frame), now
-        except ConnectionClosed:
-            pass
+        there = True
+        while there:
+            try:
+                async for frame in self._socket:
+                    now = self._clock.now()
+                    event: Event = json.loads(frame)
+                    self._last_event_id = event.get("event_id", "")
+                    yield event, now
+                there = False
+            except ConnectionClosedError:
+                there = await self._is_back()
         self.call.ended = f"{self._socket.close_code} {self._socket.close_reason or ''}".strip()
+
+    async def _is_back(self) -> bool:
+        """After a break: dial again, if that is wanted; say whether the call goes on."""
+        if self._come_back is None:
+            return False
+        broke_s = self._clock.now()
+        socket = await self._come_back(self._last_event_id)
+        if socket is None:
+            return False
+        self._socket = socket
+        self.returns.append((broke_s, self._clock.now()))
+        self.changed.set()
+        return True
 
     def _take(self, event: Event, now: float) -> list[Event]:
         self.last_event_s = now

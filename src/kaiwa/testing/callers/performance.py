@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from websockets.asyncio.client import connect
+from msgspec.structs import replace
 
 from kaiwa.errors import UpstreamError
 from kaiwa.testing.call import RATE_HZ, Call, Turn, speech_span
+from kaiwa.testing.callers.dialling import Dialling
 from kaiwa.testing.callers.scenario import Scenario, Step
 from kaiwa.testing.callers.sounds import Sounds
 from kaiwa.testing.callers.wire import SimulatedWire
+from kaiwa.testing.faults.network import BadLine
 from kaiwa.testing.handset import Handset
 from kaiwa.testing.voice_client import CallClock, Observer, VoiceClient
 
-_CLOSE_TIMEOUT_S: Final = 1.0
 _NOT_IN_TIME: Final = "the agent did not finish its answer in time"
 _LEFT: Final = "the server closed the connection"
 
@@ -38,6 +39,8 @@ class Performance:
     silences_ms: list[float] = field(default_factory=list[float])
     """From the first sample of each interruption to the agent's silence."""
     interruptions: int = 0
+    returns_ms: list[float] = field(default_factory=list[float])
+    """How long it took to be back each time the connection broke."""
     aborted: str = ""
     """Why the caller itself could not go on; empty: it could."""
 
@@ -73,7 +76,9 @@ class ScenarioCaller:
         self._improviser = improviser
         self._clock = CallClock(pace)
         wire_seed = scenario.seed if seed is None else seed
-        self._wire = SimulatedWire(scenario.line, folder=scenario.folder, seed=wire_seed)
+        self._packets = packets_of(scenario, wire_seed)
+        line = scenario.line if self._packets is None else replace(scenario.line, loss=0.0, late_ms=0)
+        self._wire = SimulatedWire(line, folder=scenario.folder, seed=wire_seed)
         self._handset = Handset(self._clock, wire=self._wire)
         self._done = Performance()
         self._owed: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -96,18 +101,16 @@ class ScenarioCaller:
 
     async def _one_connection(self, steps: list[tuple[int, Step]]) -> bool:
         """Dial, do what steps there are until one ends the connection; True when the caller dials again."""
-        async with connect(
-            self._url,
-            additional_headers=self._headers,
-            max_size=None,
-            compression=None,
-            close_timeout=_CLOSE_TIMEOUT_S,
-        ) as socket:
+        resumes = self._scenario.caller.comes_back
+        line = Dialling(self._url, self._headers, resumes=resumes, packets=self._packets)
+        async with line.dialled() as socket:
             self._done.connections += 1
             call = self._done.call
             self._earlier_turns = len(call.turns)
             self._handset.microphone.skip_to(self._clock.now())
-            client = VoiceClient(socket, self._handset.loudspeaker, self._clock, self._noting(), call)
+            client = VoiceClient(
+                socket, self._handset.loudspeaker, self._clock, self._noting(), call, line.come_back
+            )
             async with asyncio.TaskGroup() as group:
                 group.create_task(client.listen())
                 busy = [group.create_task(self._settle(client))]
@@ -116,7 +119,9 @@ class ScenarioCaller:
                 again = await self._ready(client) and await self._perform(client, steps)
                 for task in busy:
                     task.cancel()
-                await socket.close()
+                await line.hang_up()
+        self._done.returns_ms += [round((back - broke) * 1000, 1) for broke, back in client.returns]
+        self._done.connections += len(client.returns)
         return again
 
     # --- steps ---------------------------------------------------------------------------------
@@ -285,6 +290,13 @@ class ScenarioCaller:
             await client.send({"type": "conversation.item.create", "item": item})
             if self._owed.empty():
                 await client.send({"type": "response.create"})
+
+
+def packets_of(scenario: Scenario, seed: int) -> BadLine | None:
+    """Return what the line does to the packets of a call; None: there are none."""
+    if scenario.caller.transport != "webrtc":
+        return None
+    return BadLine(loss=scenario.line.loss, jitter_ms=scenario.line.late_ms, seed=seed)
 
 
 def session_of(scenario: Scenario) -> dict[str, Any]:

@@ -132,7 +132,9 @@ class Wanted(_Part, frozen=True, kw_only=True):
 
 
 class Manners(_Part, frozen=True, kw_only=True):
-    """How the caller behaves; durations in call time."""
+    """How the caller behaves; durations in call time. `comes_back`: when the connection breaks it dials again
+    and goes on with the same conversation (`resume`); of kaiwa's servers only. `transport` webrtc: a call;
+    what the line does to sound it does to packets, from the beginning to the end."""
 
     lead_in_ms: int = 400
     pause_ms: int = 500
@@ -140,6 +142,8 @@ class Manners(_Part, frozen=True, kw_only=True):
     reply_timeout_s: float = 20.0
     tool_patience_s: float = 8.0
     turn_detection: Literal["semantic_vad", "server_vad", "none"] = "semantic_vad"
+    comes_back: bool = False
+    transport: Literal["websocket", "webrtc"] = "websocket"
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
