@@ -29,6 +29,7 @@ PARTS = (
     "signalr",
     "gateway",
     "endurance",
+    "callers",
     "cassette",
 )
 
