@@ -145,10 +145,10 @@ async def test_another_deployment_is_asked_before_the_first_token(direct: Way, f
 
 
 async def test_silence_before_the_first_token_has_another_deployment_asked(direct: Way):
-    limits = Limits(first_byte_s=0.05)
+    limits = Limits(first_byte_s=0.3)  # it holds for the second one too
     async with relay([[NEVER()]], [ANSWER], direct=direct, limits=limits) as running:
         assert (await running.post()).body == HELLO + DONE
-    rules = Rules(first_token_s=0.05)
+    rules = Rules(first_token_s=0.3)
     async with relay([streamed(event(ROLE), NEVER())], [ANSWER], direct=direct, rules=rules) as running:
         assert (await running.post()).body == HELLO + DONE
 
@@ -233,7 +233,7 @@ async def test_heartbeats_are_sent_while_a_first_token_is_waited_for(direct: Way
 
 
 async def test_heartbeats_do_not_hide_a_service_that_fell_silent(direct: Way):
-    rules, limits = Rules(heartbeat_s=0.02), Limits(idle_s=0.1)
+    rules, limits = Rules(heartbeat_s=0.02), Limits(idle_s=0.5)
     script = streamed(event(text("a")), NEVER())
     async with relay([script], direct=direct, rules=rules, limits=limits) as running:
         answer = await running.post()

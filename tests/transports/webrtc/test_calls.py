@@ -78,7 +78,7 @@ async def test_calls_at_the_same_time_hear_each_their_own() -> None:
         await asyncio.gather(*(server.call.hang_up() for server in servers))
 
 
-async def test_a_barge_in_is_silence_within_a_frame_or_two() -> None:
+async def test_a_barge_in_is_silence_and_not_the_rest_of_the_answer() -> None:
     async with asyncio.timeout(3 * WITHIN_S), media_service() as media, aiortc_peer() as peer:
         server = await connected(media, peer)
         await server.say(1000.0, seconds=20)
@@ -88,8 +88,10 @@ async def test_a_barge_in_is_silence_within_a_frame_or_two() -> None:
         await server.call.transport.send(OutputAudioCleared(event_id="e", response_id="resp_1"))
         while np.abs(await peer.hears(STEP)).max() > 200:
             pass
-        # aiortc holds four packets back before it plays (80 ms), and our queue may be in the middle of one.
-        assert peer.heard[-1][0] - cut_at < 0.25
+        # aiortc holds four packets back before it plays (80 ms), and our queue may be in the middle of one: of the
+        # 20 s that were said about 0.1 s are still heard. A busy machine hears late what had left before.
+        after = [piece for when, piece in peer.heard if when > cut_at and np.abs(piece).max() > 200]
+        assert sum(len(piece) for piece in after) < RATE_HZ
         assert json.loads(await peer.frames.get())["type"] == "output_audio_buffer.cleared"
         await server.say(700.0, seconds=1)
         await peer.hears(RATE_HZ // 4)
