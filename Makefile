@@ -39,6 +39,7 @@ test-clients: ## Let the other official clients call: frameworks, browsers, whol
 	@$(BIN)/python -m pytest --clients $(ARGS)
 	@$(BIN)/python -m tests.clients.outcomes
 	@$(BIN)/python -m tests.interaction.outcomes
+	@$(BIN)/python -m tests.docs.features
 
 check: ## Lint, formatting, types, the rooms' import rules, dependencies, and the documentation
 	@scripts/setup.sh dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from kaiwa.errors import ToolError
 from kaiwa.tools.agent import Agent
@@ -25,14 +26,14 @@ RECORD = Record()
 
 
 @tool
-def measure(room: str) -> str:
+def measure(room: Literal["kitchen", "attic"]) -> str:
     """Measure the temperature of a room."""
     RECORD.runs.append(("measure", room))
     return f"21 degrees in the {room}"
 
 
 @tool(background=True, timeout_s=20)
-async def survey(house: str) -> str:
+async def survey(house: Literal["villa", "cottage"]) -> str:
     """Measure a whole house, which takes long."""
     RECORD.runs.append(("survey", house))
     RECORD.begun.set()
@@ -41,7 +42,7 @@ async def survey(house: str) -> str:
 
 
 @tool
-def open_window(room: str) -> str:
+def open_window(room: Literal["kitchen", "attic"]) -> str:
     """Open a window."""
     RECORD.runs.append(("open_window", room))
     raise ToolError("The window is stuck.")

@@ -4,34 +4,52 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.interaction import outcomes
+from tests.interaction import doors, houses, outcomes
 from tests.interaction.agent import RECORD
-from tests.interaction.doors import DOORS, EVERY_DAY
-from tests.interaction.houses import HOUSES
+from tests.interaction.gaps import gap
 
 _WELL = pytest.StashKey[dict[outcomes.Went, bool]]()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=() if name in EVERY_DAY else pytest.mark.clients, id=name) for name in DOORS
-    ]
-)
+def _named(names: Any, every_day: tuple[str, ...]) -> list[Any]:
+    later = pytest.mark.clients
+    return [pytest.param(name, marks=() if name in every_day else later, id=name) for name in names]
+
+
+@pytest.fixture(params=_named(doors.DOORS, doors.EVERY_DAY))
 def door(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=HOUSES)
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+@pytest.fixture(params=_named(houses.HOUSES, houses.EVERY_DAY))
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[houses.House]:
     RECORD.clear()
-    async with HOUSES[request.param](tmp_path) as address:
-        yield address
+    async with houses.HOUSES[request.param](tmp_path) as house:
+        yield house
+
+
+def _played(item: pytest.Item) -> outcomes.Went | None:
+    """Return which cell of the table a test is."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    if params.get("house") not in houses.HOUSES or params.get("door") not in doors.DOORS:
+        return None
+    body: str = item.originalname.removeprefix("test_").replace("_", " ")  # type: ignore[attr-defined]
+    return body, params["house"], params["door"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_WELL] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `gaps` says cannot be; docs/doors.md shows it with its reason."""
+    impossible = {item for item in items if (cell := _played(item)) is not None and gap(*cell) is not None}
+    if impossible:
+        config.hook.pytest_deselected(items=list(impossible))
+        items[:] = [item for item in items if item not in impossible]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,10 +57,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    if "door" in params and report.when == "call":
-        body = item.originalname.removeprefix("test_").replace("_", " ")  # type: ignore[attr-defined]
-        item.config.stash[_WELL][body, params["house"], params["door"]] = report.passed
+    if report.when == "call" and (cell := _played(item)) is not None:
+        item.config.stash[_WELL][cell] = report.passed
     return report
 
 

@@ -2,73 +2,82 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Protocol
 
-import aiohttp
-from tests.interaction.peers import Peer, soon
-from tests.interaction.realtime_peer import RealtimePeer, hearing
+from tests.interaction.houses import House
+from tests.interaction.peers import Peer
+from tests.interaction.realtime_peer import hearing
 from tests.interaction.text_peers import hub, streams
-from tests.transports.webrtc.aiortc_peer import aiortc_peer
-from websockets.asyncio.client import connect
+from tests.interaction.wires import Wire, call_wire, memory_wire, socket_wire
 
 from kaiwa.protocol.realtime.dialects import Dialect
 
-Door = Callable[[str], AbstractAsyncContextManager[Peer]]
-"""Given the address of a house, let a peer in."""
+
+class Door(Protocol):
+    def __call__(self, house: House, *, returning: bool = False) -> AbstractAsyncContextManager[Peer]:
+        """Let a peer into a house; `returning`: one that wants to be able to come back."""
+        ...
 
 
 @asynccontextmanager
-async def websocket(address: str, *, path: str, dialect: Dialect) -> AsyncIterator[Peer]:
-    url = address.replace("http", "ws") + path
-    async with connect(url, compression=None, max_size=None, proxy=None) as socket:
+async def websocket(
+    house: House, *, path: str, query: dict[str, str], dialect: Dialect, returning: bool = False
+) -> AsyncIterator[Peer]:
+    wish = query | ({"resume": "on"} if returning else {})
+    async with AsyncExitStack() as wires:
 
-        async def frames() -> AsyncIterator[str]:
-            async for frame in socket:
-                yield str(frame)
+        async def redial(token: str, last_event_id: str) -> Wire:
+            back = query | {"resume": token, "last_event_id": last_event_id}
+            return await wires.enter_async_context(socket_wire(house.address, path, back))
 
-        async with hearing(RealtimePeer(socket.send, dialect), frames()) as peer:
+        wire = await wires.enter_async_context(socket_wire(house.address, path, wish))
+        async with hearing(wire, dialect, redial) as peer:
             yield peer
 
 
 @asynccontextmanager
-async def webrtc(address: str) -> AsyncIterator[Peer]:
-    async with aiortc_peer() as caller, aiohttp.ClientSession(address) as http:
-        offer, sdp = await caller.offer(), {"content-type": "application/sdp"}
-        async with http.post("/v1/realtime/calls?model=gpt-realtime", data=offer, headers=sdp) as answer:
-            assert answer.status == 201, await answer.text()
-            await caller.accept(await answer.text())
-        await soon(caller.opened.wait(), "the data channel opens")
+async def webrtc(house: House, *, returning: bool = False) -> AsyncIterator[Peer]:
+    """A call; whoever lost it comes back by a WebSocket."""
+    wish = {"model": "gpt-realtime"} | ({"resume": "on"} if returning else {})
+    async with AsyncExitStack() as wires:
 
-        async def say(text: str) -> None:
-            assert caller.channel is not None, "it was asked for"
-            caller.channel.send(text)
+        async def redial(token: str, last_event_id: str) -> Wire:
+            back = {"resume": token, "last_event_id": last_event_id}
+            return await wires.enter_async_context(socket_wire(house.address, "/v1/realtime", back))
 
-        async def frames() -> AsyncIterator[str]:
-            while True:
-                frame = await caller.frames.get()
-                # What plays the sound tells of it by events that only calls have.
-                if not json.loads(frame)["type"].startswith("output_audio_buffer."):
-                    yield frame
-
-        async with hearing(RealtimePeer(say, "ga", caller.tone), frames()) as peer:
+        wire = await wires.enter_async_context(call_wire(house.address, wish))
+        async with hearing(wire, "ga", redial) as peer:
             yield peer
 
 
-EVERY_DAY = ("websocket", "preview", "sse-typed", "signalr-messagepack")
-"""Those of `make test`. The others are another's twin, or take a second for a call: `make test-clients` has them."""
-VOICES = ("websocket", "preview", "webrtc")
-"""Those that carry sound; `azure` is the first under another name."""
-_PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
+@asynccontextmanager
+async def memory(house: House, *, returning: bool = False) -> AsyncIterator[Peer]:
+    assert not returning, "nothing lies between that could break"
+
+    async def redial(token: str, last_event_id: str) -> Wire:
+        raise AssertionError(f"nobody left: {token} {last_event_id}")
+
+    async with memory_wire(house, "ga") as wire, hearing(wire, "ga", redial) as peer:
+        yield peer
+
+
+_MODEL = {"model": "gpt-realtime"}
+_PREVIEW = {"api-version": "2025-04-01-preview", "deployment": "gpt-realtime"}
 DOORS: dict[str, Door] = {
-    "websocket": partial(websocket, path="/v1/realtime?model=gpt-realtime", dialect="ga"),
-    "azure": partial(websocket, path="/openai/v1/realtime?model=gpt-realtime", dialect="ga"),
-    "preview": partial(websocket, path=_PREVIEW, dialect="preview"),
+    "memory": memory,
+    "websocket": partial(websocket, path="/v1/realtime", query=_MODEL, dialect="ga"),
+    "azure": partial(websocket, path="/openai/v1/realtime", query=_MODEL, dialect="ga"),
+    "preview": partial(websocket, path="/openai/realtime", query=_PREVIEW, dialect="preview"),
     "webrtc": webrtc,
     "sse-typed": partial(streams, typed=True),
     "sse-plain": partial(streams, typed=False),
     "signalr-json": partial(hub, protocol="json"),
     "signalr-messagepack": partial(hub, protocol="messagepack"),
 }
+EVERY_DAY = ("memory", "websocket", "preview", "sse-typed", "signalr-messagepack")
+"""Those of `make test`. The others are another's twin, or take a second for a call: `make test-clients` has them."""
+VOICES = ("memory", "websocket", "azure", "preview", "webrtc")
+TEXTS = ("sse-typed", "sse-plain", "signalr-json", "signalr-messagepack")

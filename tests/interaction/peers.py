@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 End = Literal["stop", "cancelled", "error"]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as its reader has it: all its words, and how it ended."""
+    """An answer as its reader has it: all its words, one blank between them, and how it ended."""
 
     text: str
     end: End = "stop"
@@ -22,11 +22,15 @@ class Reply:
 
 @dataclass(eq=False)
 class Question:
-    """One that was asked. `text` grows with the answer; `tokens` of input and output, where the door tells them."""
+    """One that was asked. `text` grows with the answer; `tokens` of input and output, where the door tells them.
+
+    `cut_off`: the answer was whole, and its sound was stopped before all of it was heard.
+    """
 
     text: str = ""
     tokens: tuple[int, int] = (0, 0)
     end: End | None = None
+    cut_off: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -44,7 +48,7 @@ class Question:
     async def reply(self) -> Reply:
         await soon(self.over.wait(), f"the end of an answer that began with {self.text[:40]!r}")
         assert self.end is not None, "an answer that is over has an end"
-        return Reply(self.text, self.end)
+        return Reply(" ".join(self.text.split()), self.end)
 
     async def first_words(self) -> None:
         await soon(self.begun.wait(), "the first words of an answer")
@@ -60,6 +64,14 @@ class Peer(Protocol):
 
     async def stop(self, question: Question) -> None:
         """Want no more of an answer."""
+        ...
+
+    async def drop(self) -> None:
+        """Lose the connection, with no goodbye."""
+        ...
+
+    async def come_back(self) -> None:
+        """Connect again and go on behind what came last."""
         ...
 
 

@@ -5,50 +5,80 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+from tests.interaction.houses import House
 from tests.interaction.peers import End, Question, soon
-from websockets.asyncio.client import ClientConnection as WebSocket
 from websockets.asyncio.client import connect
 
 from kaiwa.protocol.signalr.client import ClientConnection
 from kaiwa.protocol.signalr.messages import Protocol, StreamItem
-from kaiwa.upstream.sse import EventStreamParser
 
 CONVERSATION = "the-same-tab"
 HUB_MARKS: dict[str, End] = {"\n\n✅ 完了": "stop", "\n\n⏹ 中断しました": "cancelled", "\n\n⚠️ ": "error"}
 
 
+async def _events(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str]]:
+    """Yield the number and the data of every whole event. Comments have neither."""
+    rest = b""
+    async for piece in content.iter_any():
+        *whole, rest = (rest + piece).split(b"\n\n")
+        for event in whole:
+            lines = [line.partition(": ") for line in event.decode().split("\n")]
+            fields = {
+                name: "\n".join(data for other, _, data in lines if other == name) for name, _, _ in lines
+            }
+            if "data" in fields:
+                yield fields.get("id", ""), fields["data"]
+
+
 class StreamPeer:
     """`/api/chat-stream`, typed or plain, in one conversation."""
 
-    def __init__(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, *, typed: bool) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, *, typed: bool, returning: bool
+    ) -> None:
         self._http = http
         self._group = group
         self._typed = self.tells_stops = typed
+        self._returning = returning
         self._streams: dict[Question, str] = {}
+        self._seen: dict[Question, str] = {}
+        self._readers: dict[Question, asyncio.Task[None]] = {}
 
     async def begin(self, text: str) -> Question:
         style = "typed" if self._typed else "plain"
-        body = {"prompt": text, "conversation_id": CONVERSATION, "events": style}
+        body = {"prompt": text, "conversation_id": CONVERSATION, "events": style, "resume": self._returning}
         answer = await self._http.post("/api/chat-stream", json=body)
         assert answer.status == 200, await answer.text()
         question = Question()
         self._streams[question] = answer.headers["x-stream-id"]
-        self._group.create_task(self._read(answer, question))
+        self._readers[question] = self._group.create_task(self._read(answer, question))
         return question
 
     async def stop(self, question: Question) -> None:
         async with self._http.delete(f"/api/streams/{self._streams[question]}") as stopped:
             assert stopped.status == 204
 
+    async def drop(self) -> None:
+        for reader in self._readers.values():
+            reader.cancel()
+        await asyncio.wait(self._readers.values())
+
+    async def come_back(self) -> None:
+        for question, stream in self._streams.items():
+            if question.end is None:
+                last = {"last-event-id": self._seen.get(question, "0")}
+                answer = await self._http.get(f"/api/chat-stream/{stream}", headers=last)
+                assert answer.status == 200, await answer.text()
+                self._readers[question] = self._group.create_task(self._read(answer, question))
+
     async def _read(self, answer: aiohttp.ClientResponse, question: Question) -> None:
-        parser = EventStreamParser()
         async with answer:
-            async for piece in answer.content.iter_any():
-                for data in parser.feed(piece):
-                    (self._take_typed if self._typed else self._take_plain)(data.decode(), question)
+            async for number, data in _events(answer.content):
+                (self._take_typed if self._typed else self._take_plain)(data, question)
+                self._seen[question] = number
         if question.end is None:
             question.close("cancelled")
 
@@ -80,72 +110,105 @@ class HubPeer:
 
     tells_stops = True
 
-    def __init__(self, http: aiohttp.ClientSession, socket: WebSocket, machine: ClientConnection) -> None:
+    def __init__(self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, protocol: Protocol) -> None:
         self._http = http
-        self._socket = socket
-        self._machine = machine
+        self._group = group
+        self._protocol: Protocol = protocol
         self._joined: dict[str, Question] = {}
         self._streams: dict[Question, str] = {}
+        self._answers: dict[Question, aiohttp.ClientResponse] = {}
+        self._sockets = AsyncExitStack()
+
+    async def connect(self) -> None:
+        """Negotiate as the stock clients do, and listen."""
+        async with self._http.post("/api/negotiate") as given:
+            told = await given.json()
+        bearer = {"authorization": f"Bearer {told['accessToken']}"}
+        where = told["url"].replace("/client/?", "/client/negotiate?") + "&negotiateVersion=1"
+        async with self._http.post(where, headers=bearer) as answer:
+            negotiated = await answer.json()
+        url = f"{told['url']}&id={negotiated['connectionToken']}&access_token={told['accessToken']}"
+        self._machine = ClientConnection(self._protocol)
+        self._machine.shake_hands()
+        opening = connect(url.replace("http://", "ws://"), compression=None, close_timeout=1, proxy=None)
+        self._socket = await self._sockets.enter_async_context(opening)
+        self._hearing = self._group.create_task(self._hear())
+        await self._flush()
+
+    async def leave(self) -> None:
+        self._hearing.cancel()
+        await soon(self._sockets.aclose(), "the sockets close")
 
     async def begin(self, text: str) -> Question:
         body = {"prompt": text, "group": "nobody", "conversation_id": CONVERSATION}
         answer = await self._http.post("/api/chat_stream", json=body)
         assert answer.status == 200, await answer.text()
         question = Question()
-        self._streams[question] = answer.headers["x-stream-id"]
-        self._joined[self._machine.stream("join", self._streams[question])] = question
-        await self.flush()
+        self._streams[question], self._answers[question] = answer.headers["x-stream-id"], answer
+        await self._join(question)
         return question
 
     async def stop(self, question: Question) -> None:
         async with self._http.delete(f"/api/streams/{self._streams[question]}") as stopped:
             assert stopped.status == 204
 
-    async def flush(self) -> None:
+    async def drop(self) -> None:
+        self._hearing.cancel()
+        self._socket.transport.abort()
+        await asyncio.wait([self._hearing])
+
+    async def come_back(self) -> None:
+        """Join what runs again: its words come from the first on."""
+        await self.connect()
+        self._joined.clear()
+        for question in self._streams:
+            if question.end is None:
+                question.text = ""
+                await self._join(question)
+
+    async def _join(self, question: Question) -> None:
+        self._joined[self._machine.stream("join", self._streams[question])] = question
+        await self._flush()
+
+    async def _flush(self) -> None:
         payload = self._machine.take_payload()
         await self._socket.send(payload.decode() if self._machine.protocol == "json" else payload)
 
-    async def hear(self) -> None:
+    async def _hear(self) -> None:
         async for frame in self._socket:
             self._machine.receive_bytes(frame.encode() if isinstance(frame, str) else frame, 0.0)
             for message in self._machine.heard():
                 if isinstance(message, StreamItem):
-                    self._take(str(message.item), self._joined[message.invocation_id])
+                    await self._take(str(message.item), self._joined[message.invocation_id])
 
-    @staticmethod
-    def _take(token: str, question: Question) -> None:
+    async def _take(self, token: str, question: Question) -> None:
         for mark, end in HUB_MARKS.items():
             words, found, _ = token.partition(mark)
             if found:
                 question.add(words)
+                await self._account(question)
                 question.close(end)
                 return
         question.add(token)
 
+    async def _account(self, question: Question) -> None:
+        """Read what the request was answered with at the end."""
+        usage = (await self._answers[question].json()).get("usage")
+        if usage is not None:
+            question.used(usage["input_tokens"], usage["output_tokens"])
+
 
 @asynccontextmanager
-async def streams(address: str, *, typed: bool) -> AsyncIterator[StreamPeer]:
-    async with aiohttp.ClientSession(address) as http, asyncio.TaskGroup() as group:
-        yield StreamPeer(http, group, typed=typed)
+async def streams(house: House, *, typed: bool, returning: bool = False) -> AsyncIterator[StreamPeer]:
+    async with aiohttp.ClientSession(house.address) as http, asyncio.TaskGroup() as group:
+        yield StreamPeer(http, group, typed=typed, returning=returning)
 
 
 @asynccontextmanager
-async def hub(address: str, protocol: Protocol) -> AsyncIterator[HubPeer]:
-    async with aiohttp.ClientSession(address) as http:
-        async with http.post("/api/negotiate") as given:
-            told = await given.json()
-        bearer = {"authorization": f"Bearer {told['accessToken']}"}
-        where = told["url"].replace("/client/?", "/client/negotiate?") + "&negotiateVersion=1"
-        async with http.post(where, headers=bearer) as answer:
-            negotiated = await answer.json()
-        url = f"{told['url']}&id={negotiated['connectionToken']}&access_token={told['accessToken']}"
-        machine = ClientConnection(protocol)
-        machine.shake_hands()
-        async with connect(url.replace("http://", "ws://"), compression=None, close_timeout=1) as socket:
-            peer = HubPeer(http, socket, machine)
-            await peer.flush()
-            async with asyncio.TaskGroup() as group:
-                hearing = group.create_task(peer.hear())
-                yield peer
-                hearing.cancel()
-            await soon(socket.close(), "the socket closes")
+async def hub(house: House, protocol: Protocol, *, returning: bool = False) -> AsyncIterator[HubPeer]:
+    del returning  # an answer is kept for whoever joins it
+    async with aiohttp.ClientSession(house.address) as http, asyncio.TaskGroup() as group:
+        peer = HubPeer(http, group, protocol)
+        await peer.connect()
+        yield peer
+        await peer.leave()

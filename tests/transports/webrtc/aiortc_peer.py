@@ -20,7 +20,7 @@ STEP = 960
 
 
 class Tone(MediaStreamTrack):
-    """A sine of `hz` in real time; 0 is silence."""
+    """A sine of `hz` in real time, 0 is silence; or what it is told to say."""
 
     kind = "audio"
 
@@ -29,15 +29,30 @@ class Tone(MediaStreamTrack):
         self.hz = hz
         self._sent = 0
         self._began = 0.0
+        self._line = np.zeros(0, np.int16)
+        self._said = asyncio.Event()
+
+    async def say(self, samples: np.ndarray) -> None:
+        """Send these samples, mono at 48 kHz, and return when the last one went."""
+        self._line = samples
+        self._said.clear()
+        await self._said.wait()
 
     async def recv(self) -> AudioFrame:
         if not self._sent:
             self._began = time.monotonic()
         await asyncio.sleep(max(0.0, self._began + self._sent / RATE_HZ - time.monotonic()))
-        frame = AudioFrame.from_ndarray(sine(self.hz, STEP, self._sent)[None, :], format="s16", layout="mono")
+        frame = AudioFrame.from_ndarray(self._next()[None, :], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, self._sent, fractions.Fraction(1, RATE_HZ)
         self._sent += STEP
         return frame
+
+    def _next(self) -> np.ndarray:
+        if not len(self._line):
+            self._said.set()
+            return sine(self.hz, STEP, self._sent)
+        piece, self._line = self._line[:STEP], self._line[STEP:]
+        return np.pad(piece, (0, STEP - len(piece)))
 
 
 def sine(hz: float, samples: int, begin: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
