@@ -67,6 +67,7 @@ from kaiwa.server.tokens import Tokens
 from kaiwa.server.traces.house import traces_of
 from kaiwa.server.traces.incoming import TracedPeers, TraceIds
 from kaiwa.server.upstream_pool import UpstreamPool
+from kaiwa.tools.jobs import Jobs
 
 SWITCH_S = 0.0005
 _MEGABYTE = 1024 * 1024
@@ -143,8 +144,9 @@ class _Assembly:
             self._doors.shared = SharedKeys(self._doors.tokens, self.cluster.directory)
         self._admission = Admission(settings, self._directory, self._doors)
         self.gate = Gate(settings, self._doors)
-        self._minting, self._pages = Minting(self._admission), SeedApi(self._admission)
-        self._relay = answerer or relay_from(settings)
+        jobs = self._jobs = Jobs()
+        self._minting, self._pages = Minting(self._admission), SeedApi(self._admission, jobs)
+        self._relay = answerer or relay_from(settings, jobs)
         check_way(settings, self._relay)
         self._upstreams = UpstreamPool(settings)
         require_installed(settings, self._upstreams.pool, relayed=self._relay is not None)
@@ -260,10 +262,11 @@ class _Assembly:
             shared = await asyncio.to_thread(load_shared, settings, self.relaying, _tell)
             self._speech = SpeechService(shared.speech, shared.lanes)
             self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
-            return CascadeAnswerer(settings, shared), TextAnswerer(settings, shared.chat)
+            chat = shared.chat
+            return CascadeAnswerer(settings, shared, self._jobs), TextAnswerer(settings, chat, self._jobs)
         if self._given is not None:
             return self._given, self._given
-        text = TextAnswerer(settings, load_chat(settings, self.relaying))
+        text = TextAnswerer(settings, load_chat(settings, self.relaying), self._jobs)
         self._doors.text_model = chat_model_name(settings, self._upstreams.pool)
         return self._relay or text, text
 

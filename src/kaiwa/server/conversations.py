@@ -82,14 +82,17 @@ class Answerer(Protocol):
 class HostAnswerer:
     """Conversations that are held here: a host session over an engine of this process.
 
-    Raises ConfigError for MCP servers that cannot be used.
+    `jobs` None: its tools are called by nobody else in this process. Raises ConfigError for MCP servers that
+    cannot be used.
     """
 
-    def __init__(self, settings: Settings, engine_for: Callable[[Admitted], Engine]) -> None:
+    def __init__(
+        self, settings: Settings, engine_for: Callable[[Admitted], Engine], jobs: Jobs | None = None
+    ) -> None:
         self._settings = settings
         self._engine_for = engine_for
         secret = settings.mcp_servers
-        self._jobs = Jobs()
+        self._jobs = jobs or Jobs()
         self._mcp_allowed = read_servers(secret.get_secret_value() if secret else "")
         if secret:
             require_mcp()
@@ -138,7 +141,7 @@ class HostAnswerer:
 class CascadeAnswerer(HostAnswerer):
     """Conversations over the speech models and the chat model that this process has loaded."""
 
-    def __init__(self, settings: Settings, shared: Shared) -> None:
+    def __init__(self, settings: Settings, shared: Shared, jobs: Jobs) -> None:
         super().__init__(
             settings,
             lambda admitted: CascadeEngine(
@@ -146,6 +149,7 @@ class CascadeAnswerer(HostAnswerer):
                 language=admitted.agent.language,
                 time_zone=admitted.agent.time_zone,
             ),
+            jobs,
         )
         self._shared = shared
 

@@ -56,7 +56,7 @@ _OF_TARGETS: Final = (
 _OWN_KEYS: Final = frozenset({"type", "object", "id", "model", "expires_at"})
 
 
-def relay_from(settings: Settings) -> RelayAnswerer | None:
+def relay_from(settings: Settings, jobs: Jobs | None = None) -> RelayAnswerer | None:
     """Return who relays conversations; None when this machine answers. Raises ConfigError."""
     check_pins(settings)
     if settings.engine in ("local", "text"):
@@ -70,7 +70,7 @@ def relay_from(settings: Settings) -> RelayAnswerer | None:
                 "Set AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_REALTIME_DEPLOYMENT, or OPENAI_API_KEY.",
             )
         return None
-    return RelayAnswerer(settings, Upstreams(RealtimePool(targets)), remedies)
+    return RelayAnswerer(settings, Upstreams(RealtimePool(targets)), remedies, jobs or Jobs())
 
 
 class RelayedCall(NamedTuple):
@@ -84,9 +84,9 @@ class RelayedCall(NamedTuple):
 class RelayAnswerer:
     """Fits `server.conversations.Answerer`."""
 
-    def __init__(self, settings: Settings, upstreams: Upstreams, remedies: Remedies) -> None:
+    def __init__(self, settings: Settings, upstreams: Upstreams, remedies: Remedies, jobs: Jobs) -> None:
         self._settings = settings
-        self._jobs = Jobs()
+        self._jobs = jobs
         self.upstreams = self._upstreams = upstreams
         self._remedies = remedies
 

@@ -41,7 +41,7 @@ class SeedApi:
     """`?agent=` names another agent than the one that is served, or the rental desk when none is."""
 
     admission: Admission
-    jobs: Jobs = field(default_factory=Jobs)
+    jobs: Jobs
     keys: IdempotencyKeys = field(default_factory=IdempotencyKeys)
 
     @property

@@ -11,12 +11,13 @@ from kaiwa.engines.text import TextEngine
 from kaiwa.server.asked import asked_by
 from kaiwa.server.conversations import Admitted, HostAnswerer, Parts
 from kaiwa.server.settings import Settings
+from kaiwa.tools.jobs import Jobs
 
 
 class TextAnswerer(HostAnswerer):
     """Conversations over a chat model that others may use, too."""
 
-    def __init__(self, settings: Settings, chat: ChatModel) -> None:
+    def __init__(self, settings: Settings, chat: ChatModel, jobs: Jobs) -> None:
         super().__init__(
             settings,
             lambda admitted: TextEngine(
@@ -24,6 +25,7 @@ class TextAnswerer(HostAnswerer):
                 language=admitted.agent.language,
                 time_zone=admitted.agent.time_zone or settings.time_zone,
             ),
+            jobs,
         )
 
     async def open(self, admitted: Admitted) -> Parts:
