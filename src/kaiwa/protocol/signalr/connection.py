@@ -141,10 +141,11 @@ class ServerConnection:
         assert self.protocol is not None, "nothing is sent before the handshake is done"
         outgoing = message if isinstance(message, Outgoing) else Outgoing(message)
         encoded = outgoing.encoded(self.protocol)
-        if self._resume is None and self._output_bytes == 0:
+        size = self._output_bytes + len(encoded.payload)
+        if self._resume is None and (size <= self._limits.kept_bytes or not self._output):
             # What a broadcast does for each of many clients; else as `_put`.
             self._output.append(encoded)
-            self._output_bytes = len(encoded.payload)
+            self._output_bytes = size
             self._last_write = now
         else:
             self._put(encoded, now)
