@@ -12,12 +12,13 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from kaiwa.errors import ConfigError
 from kaiwa.server.certificates import Certificate, own_certificate, self_signed, tls_context
@@ -155,12 +156,22 @@ class _CutOff:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, partial(_in_a_line, send))
+            return
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if scope["type"] == "lifespan":
-                raise
             log.warning("a client was cut off when the server ended")  # and its task has nothing left to do
+
+
+async def _in_a_line(send: Send, message: Message) -> None:
+    """Pass on what the application says of its end; of one that a second Ctrl-C cut short, no traceback."""
+    task = asyncio.current_task()
+    if message["type"] == "lifespan.shutdown.failed" and task is not None and task.cancelling():
+        log.warning("the server was ended before it had put everything away")
+        message = {**message, "message": ""}
+    await send(message)
 
 
 def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
