@@ -205,7 +205,10 @@ class _Calling:
         tally.names.append(called)
         tally.worst_ms.setdefault(trouble.name, []).append(worst_ms(done))
         tally.back_ms += done.returns_ms
-        tally.wrong += [f"{called}: {one.name}: {one.found}" for one in failed(checks)]
+        last = done.call.turns[-1].reply[:120] if done.call.turns else "it had no turn"
+        tally.wrong += [f"{called}: {one.name}: {one.found}: {last}" for one in failed(checks)]
+        if not is_whole(done):
+            tally.wrong.append(f"{called}: words: {done.call.turns[0].reply[:120]}")
 
 
 def scenario_of(way: str, trouble: Trouble, name: str, day: int) -> Scenario:
@@ -228,6 +231,15 @@ def worst_ms(done: Performance) -> float:
             at.setdefault(event["response_id"], []).append(now)
     waits += [(late - early) * 1000 for moments in at.values() for early, late in pairwise(moments)]
     return max(waits, default=0.0)
+
+
+def is_whole(done: Performance) -> bool:
+    """Whether the long answer came word by word, none lost and none twice; as far as nobody cut in."""
+    turns = done.call.turns
+    if not turns:
+        return False
+    told = turns[0].reply
+    return told == WORDS or (done.interruptions > 0 and bool(told) and WORDS.startswith(told))
 
 
 def _check_bookings(tally: Tally, database: Path) -> None:

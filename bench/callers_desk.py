@@ -20,7 +20,7 @@ _FIRST: Final = datetime(2030, 1, 1, 10, tzinfo=ZoneInfo("Asia/Tokyo"))
 _store: Final = SqliteReservations(Path(os.environ.get(DATABASE, "callers.db")))
 
 
-@tool(changes=True, timeout_s=60)
+@tool(changes=True, timeout_s=60, max_running=1)
 async def book(context: ToolContext, name: str, day: int) -> str:
     """Book a car."""
     begin = _FIRST + timedelta(days=day)

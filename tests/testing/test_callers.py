@@ -18,6 +18,7 @@ from tests.server.running import at_home, running
 from kaiwa.cli.call import CallOptions, Watching, one_call
 from kaiwa.errors import ConfigError
 from kaiwa.testing.callers import Check, Performance, ScenarioCaller, judge, render, run_load
+from kaiwa.testing.callers.dialling import Dialling
 from kaiwa.testing.callers.improvising import ModelCaller
 from kaiwa.testing.callers.judging import failed
 from kaiwa.testing.callers.report import as_junit
@@ -173,6 +174,16 @@ async def test_a_caller_whose_connection_breaks_comes_back_to_its_conversation(t
             done = await ScenarioCaller(scenario, url, {}).run()
     assert found(judge(scenario, done, None)) == {}
     assert done.connections == 2 and len(done.returns_ms) == 1
+
+
+async def test_who_has_hung_up_does_not_come_back(tmp_path: Path) -> None:
+    async with running(at_home(tmp_path)) as server:
+        url = f"{server.addresses[0].replace('http', 'ws')}/v1/realtime?model=gpt-realtime"
+        dialling = Dialling(url, {}, resumes=True)
+        async with dialling.dialled():
+            come_back = dialling.come_back
+        assert come_back is not None
+        assert await come_back("event_1") is None
 
 
 async def test_a_spoken_scenario_cuts_in_and_the_silence_after_it_is_measured() -> None:

@@ -29,6 +29,7 @@ class Dialling:
         self._packets = packets
         self._token: str | None = None
         self._socket: Connection | None = None
+        self._over = False
 
     @asynccontextmanager
     async def dialled(self) -> AsyncGenerator[Connection]:
@@ -51,6 +52,8 @@ class Dialling:
             await self.hang_up()
 
     async def hang_up(self) -> None:
+        """Say goodbye; nobody comes back from there, also when the goodbye itself broke off."""
+        self._over = True
         if self._socket is not None:
             await self._socket.close()
 
@@ -63,11 +66,16 @@ class Dialling:
         assert self._token is not None, "only who has a token comes back"
         url = resuming(self._url, self._token, last_event_id)
         for _ in range(_TRIES):
+            if self._over:
+                break
             try:
-                self._socket = await self._dial(url)
+                socket = await self._dial(url)
             except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
                 continue
-            return self._socket
+            if not self._over:
+                self._socket = socket
+                return socket
+            await socket.close()
         return None
 
     async def _dial(self, url: str) -> ClientConnection:
