@@ -164,7 +164,8 @@ async def test_a_socket_that_breaks_comes_back_as_a_call_with_every_word_once(
         assert len(ids) == len(set(ids))
         assert call.transport.sound, "what is said from here on is heard"
         assert "response.output_audio.delta" not in {frame["type"] for frame in talk.heard[began:]}
-        assert "output_audio_buffer.started" in {frame["type"] for frame in talk.heard[began:]}
+        if "output_audio_buffer.started" not in {frame["type"] for frame in talk.heard[began:]}:
+            await call.until("output_audio_buffer.started")  # all of the answer was missed, and is played now
 
         call.ask("book")  # whoever returned is heard, too
         await call.until("response.function_call_arguments.done" if not relayed else "response.done")

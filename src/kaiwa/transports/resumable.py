@@ -31,6 +31,7 @@ _LAST_WORDS_S: Final = 5.0
 _NORMAL: Final = 1000
 TAKEN_OVER: Final = 4009
 _OWN_GREETINGS: Final = 8
+_PLAYED: Final = 8
 _SOUND: Final = "response.output_audio.delta"
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENT_BYTES: Final = 400
@@ -75,6 +76,9 @@ class ResumableTransport:
         self._places: dict[str, int] = {}
         self._last_heard: str | None = None
         self._paced = False
+        # Answers that were played to it: the session cuts them off a moment after the peer is lost.
+        self._played: deque[str] = deque(maxlen=_PLAYED)
+        self._cut_off = frozenset[str]()
         self._served = False
         self._closed: tuple[int, str] | None = None
         self._waiting: asyncio.TimerHandle | None = None
@@ -108,6 +112,8 @@ class ResumableTransport:
         self._session = event if greeting else self._session
         if type(event) is SessionResumed:
             event = self._begin_retelling(event)
+        if type(event) is AudioDelta and self._is_cut_off(event):
+            return
         self._keep(event)
         connection = self._connection
         if connection is None or connection is self._awaiting_items:
@@ -160,6 +166,8 @@ class ResumableTransport:
     def _begin(self, connection: _Connection, last_event_id: str | None, paced: bool) -> None:
         returns, self._served = self._served, True
         before, self._connection = self._connection, connection
+        if self._paced:
+            self._cut_off = frozenset(self._played)
         self._paced = paced
         if not returns:
             return
@@ -228,6 +236,12 @@ class ResumableTransport:
         event_id = self._ids("event")
         self._places[event_id] = self._log.last
         return SessionResumable(event_id=event_id, token=self._keeping.token, grace_s=self._keeping.grace_s)
+
+    def _is_cut_off(self, sound: AudioDelta) -> bool:
+        """Whether it belongs to an answer that was being played when the peer was lost: that is said anew."""
+        if self._paced and sound.response_id not in self._played:
+            self._played.append(sound.response_id)
+        return sound.response_id in self._cut_off
 
     def _keep(self, event: ServerEvent) -> None:
         if self._paced and type(event) is AudioDelta:
