@@ -23,8 +23,9 @@ from kaiwa.protocol.realtime.dialects import Dialect
 from kaiwa.protocol.realtime.passing import client_side, upstream_reader, upstream_writer
 from kaiwa.session.relay import unbroken
 from kaiwa.session.relay.profile import RelayProfile
+from kaiwa.session.relay.reopening import Renewal
 from kaiwa.session.relay.session import RelaySession, looks_at
-from kaiwa.session.relay.unbroken import Renewal, UnbrokenSession
+from kaiwa.session.relay.unbroken import UnbrokenSession
 from kaiwa.testing.conformance import check_server_event
 
 HOUR_S = 3600.0

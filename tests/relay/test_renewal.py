@@ -9,7 +9,7 @@ from tests.session.test_budget import BudgetedDesk
 from kaiwa.events.relay import UpstreamClosed
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.usage import Usage
-from kaiwa.session.relay.unbroken import Renewal
+from kaiwa.session.relay.reopening import Renewal
 
 RENEWAL = Renewal(before_s=180, latest_s=10)
 

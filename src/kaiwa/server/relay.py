@@ -28,8 +28,9 @@ from kaiwa.session.relay import unbroken
 from kaiwa.session.relay.offered_tools import OfferedTools, offered
 from kaiwa.session.relay.pins import PINNABLE
 from kaiwa.session.relay.profile import RelayProfile, Remedies
+from kaiwa.session.relay.reopening import Renewal
 from kaiwa.session.relay.session import RelaySession, looks_at
-from kaiwa.session.relay.unbroken import Renewal, UnbrokenSession
+from kaiwa.session.relay.unbroken import UnbrokenSession
 from kaiwa.tools.agent import Agent
 from kaiwa.tools.jobs import Jobs
 from kaiwa.tools.toolbox import AgentToolBox

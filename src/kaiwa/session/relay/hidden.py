@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from kaiwa.events.relay import UpstreamSaid
+
 Body = Mapping[str, Any]
 
 # The types whose frames name items or tools: what has to be looked into while something is hidden.
@@ -64,6 +66,15 @@ class HiddenItems:
         if previous in self._before:
             return {**body, "previous_item_id": self.visible(previous)}
         return body
+
+    def without(self, said: UpstreamSaid) -> UpstreamSaid | None:
+        """Return a service's frame as the peer may see it: the same one, another one, or None."""
+        if said.body is None:
+            return said
+        shown = self.shown(said.body)
+        if shown is None or shown is said.body:
+            return None if shown is None else said
+        return UpstreamSaid(type=said.type, event_id=said.event_id, body=dict(shown))
 
     def _without_output(self, body: Body) -> Body:
         response = body.get("response")

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from kaiwa.events.relay import UpstreamSaid
 from kaiwa.session.alignment import Alignment
+from kaiwa.session.outbox import Ids
 from kaiwa.session.relay.aliases import part_of
 
 Item = dict[str, Any]
@@ -103,9 +105,19 @@ class Transcript:
         seeds = (_seed(self._told[item_id]) for item_id in self._order[-MOST_ITEMS:])
         return [seed for seed in seeds if seed is not None]
 
-    def items(self) -> list[Item]:
-        """Return every item as it is, oldest first."""
-        return [self._told[item_id].item for item_id in self._order]
+    def retold(self, ids: Ids) -> list[UpstreamSaid]:
+        """Return the frames that tell of every item as it is, oldest first."""
+        frames: list[UpstreamSaid] = []
+        previous: object = None
+        for item in (self._told[item_id].item for item_id in self._order):
+            kinds = ["conversation.item.added"]
+            kinds += ["conversation.item.done"] if item.get("status") != "in_progress" else []
+            for kind in kinds:
+                event_id = ids("event")
+                body = {"type": kind, "event_id": event_id, "previous_item_id": previous, "item": item}
+                frames.append(UpstreamSaid(type=kind, event_id=event_id, body=body))
+            previous = item.get("id")
+        return frames
 
     def _add(self, item: Item, previous: object) -> None:
         item_id = str(item.get("id"))

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 from kaiwa.events import client, relay
 from kaiwa.events.actions import Action, Ask
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamSaid
-from kaiwa.events.value import Value
 from kaiwa.interfaces import Session
 from kaiwa.session.absence import GO_ON
 from kaiwa.session.outbox import Ids
@@ -22,6 +21,8 @@ from kaiwa.session.relay import pending, splice, transcript
 from kaiwa.session.relay.aliases import Aliases, body_of, part_of
 from kaiwa.session.relay.hidden import HiddenItems
 from kaiwa.session.relay.pending import Pending
+from kaiwa.session.relay.reopening import Renewal, Reopening
+from kaiwa.session.relay.second_parts import SecondParts
 from kaiwa.session.relay.session_facts import (
     answers_turns,
     detection_of,
@@ -59,19 +60,6 @@ TYPES: Final = (
 """The server frames whose body this has to see."""
 _GOING: Final = frozenset({1001, 1006, 1011, 1012, 1013, 1014})
 _KEPT_TURNS: Final = 64
-_RETRIES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-
-
-class Renewal(Value, kw_only=True):
-    """`within_s`: how long another session is tried for. `before_s`: so long before the end of a session it
-    is renewed at a quiet moment, and `latest_s` before it at any moment. `answers`: how often an answer that
-    failed is asked for again; `breaks`: so many without an answer between them are the end."""
-
-    within_s: float = 15.0
-    before_s: float = 180.0
-    latest_s: float = 10.0
-    answers: int = 2
-    breaks: int = 5
 
 
 class UnbrokenSession:
@@ -100,15 +88,11 @@ class UnbrokenSession:
         self._turn_ends = False
         self._rejoins_speech: str | None = None
         self._committed: deque[str] = deque(maxlen=_KEPT_TURNS)
-        self._before_ms: dict[str, int] = {}
+        self._second_parts = SecondParts()
         self._own: set[str] = set()
         self._seeded: set[str] = set()
         self._hidden_update = False
-        self._broken_at = 0.0
-        self._tries = self._breaks = 0
-        self._try_at: float | None = None
-        self._renew_at: float | None = None
-        self._renew_latest: float | None = None
+        self._reopening = Reopening(renewal)
         self._actions: list[Action] = []
 
     # --- the contract of a session -------------------------------------------------------------
@@ -123,9 +107,9 @@ class UnbrokenSession:
                 self._break(now, failed=True)
             case relay.UpstreamClosed() if self._state == "waiting":
                 pass  # of the session that is given up
-            case relay.UpstreamRefused() | relay.UpstreamUnreachable() if self._may_try_again(now):
-                delay_s = _RETRIES_S[min(self._tries, len(_RETRIES_S) - 1)]
-                self._try_at = now + delay_s
+            case relay.UpstreamRefused() | relay.UpstreamUnreachable() if self._state == "waiting":
+                if not self._reopening.tries_again(now):
+                    self._inner.receive(event, now)
             case client.PeerReturned(retell=True):
                 self._inner.receive(event, now)
                 self._collect(now)
@@ -136,12 +120,11 @@ class UnbrokenSession:
         self._renew_if_due(now)
 
     def next_timer(self) -> float | None:
-        moments = (self._inner.next_timer(), self._try_at, self._renew_due())
+        moments = (self._inner.next_timer(), self._reopening.try_at, self._renew_due())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        if self._try_at is not None and now >= self._try_at:
-            self._try_at = None
+        if self._reopening.is_due(now):
             self._reopen(failed=True)
         self._inner.handle_timer(now)
         self._collect(now)
@@ -171,19 +154,8 @@ class UnbrokenSession:
             self._forward(frame)
 
     def _forward(self, frame: PassedFrame) -> None:
-        frame = self._aliases.outward(self._as_played(frame))
+        frame = self._aliases.outward(self._second_parts.outward(frame))
         self._actions.append(Ask(command=Forward(frame=frame)))
-
-    def _as_played(self, frame: PassedFrame) -> PassedFrame:
-        """Return a truncation as the service counts: of an answer that went on it has the second part."""
-        if frame.type != "conversation.item.truncate" or not self._before_ms:
-            return frame
-        body = body_of(frame)
-        before_ms = self._before_ms.get(str(body.get("item_id")))
-        if before_ms is None or not isinstance(body.get("audio_end_ms"), int):
-            return frame
-        body = {**body, "audio_end_ms": max(0, body["audio_end_ms"] - before_ms)}
-        return PassedFrame(type=frame.type, event_id=frame.event_id, body=body)
 
     def _say(self, kind: str, **fields: Any) -> None:
         event_id = self._ids("event")
@@ -200,7 +172,8 @@ class UnbrokenSession:
         if said.type == "session.created":
             self._greeted(said, now)
             return
-        seen = self._without_parts(self._as_heard(self._aliases.inward(said)))
+        # As if no parts of answers had been put into the conversation again.
+        seen = self._parts.without(self._second_parts.inward(self._aliases.inward(said)))
         if seen is None:
             return
         said = seen
@@ -241,25 +214,6 @@ class UnbrokenSession:
         self._aliases.add(theirs, self._conversation_id)
         return self._aliases.inward(said)
 
-    def _without_parts(self, said: UpstreamSaid) -> UpstreamSaid | None:
-        """Return the frame as if no parts of answers had been put into the conversation again."""
-        if said.body is None:
-            return said
-        shown = self._parts.shown(said.body)
-        if shown is None or shown is said.body:
-            return None if shown is None else said
-        return UpstreamSaid(type=said.type, event_id=said.event_id, body=dict(shown))
-
-    def _as_heard(self, said: UpstreamSaid) -> UpstreamSaid:
-        """Return a truncation as the peer counts."""
-        if said.type != "conversation.item.truncated" or said.body is None:
-            return said
-        before_ms = self._before_ms.get(str(said.body.get("item_id")))
-        if before_ms is None:
-            return said
-        body = {**said.body, "audio_end_ms": int(said.body.get("audio_end_ms") or 0) + before_ms}
-        return UpstreamSaid(type=said.type, event_id=said.event_id, body=body)
-
     def _joined(self, said: UpstreamSaid) -> list[UpstreamSaid]:
         if self._splice is None:
             return [said]
@@ -268,7 +222,7 @@ class UnbrokenSession:
             shown = [self._aliases.inward(one) for one in shown]
         if said.type == "response.done":
             if self._splice.repeats:
-                self._before_ms.pop(self._splice.item_id, None)
+                self._second_parts.forget(self._splice.item_id)
             self._splice = None
         return shown
 
@@ -339,7 +293,8 @@ class UnbrokenSession:
             answer.done.append(part_of(body, "item"))
             answer.open = None
         elif kind == "response.done":
-            self._answer, self._again, self._breaks = None, 0, 0
+            self._answer, self._again = None, 0
+            self._reopening.answered()
 
     def _note_sound(self, said: UpstreamSaid) -> None:
         answer = self._answer
@@ -391,11 +346,7 @@ class UnbrokenSession:
     def _open(self, opened: relay.UpstreamOpened, now: float) -> None:
         if self._state == "waiting":
             self._state = "greeting"
-        lives_s, renewal = opened.lives_s, self._renewal
-        self._renew_at = self._renew_latest = None
-        if lives_s is not None:
-            self._renew_at = now + max(lives_s - renewal.before_s, lives_s / 2)
-            self._renew_latest = now + max(lives_s - renewal.latest_s, lives_s * 0.8)
+        self._reopening.opened(opened.lives_s, now)
 
     def _greeted(self, said: UpstreamSaid, now: float) -> None:
         session = part_of(said.body, "session")
@@ -405,7 +356,8 @@ class UnbrokenSession:
             self._show(said, now)
             return
         self._aliases.add(session.get("id"), self._session_id)
-        self._state, self._tries = "open", 0
+        self._state = "open"
+        self._reopening.greeted()
         self._seed()
         self._go_on()
 
@@ -419,31 +371,20 @@ class UnbrokenSession:
         self._pending.keeps_bytes = pending.QUIET_BYTES if quiet else pending.SPEECH_BYTES
 
     def _can_go_on(self, closed: relay.UpstreamClosed) -> bool:
-        rested = self._breaks < self._renewal.breaks
-        return rested and self._state in ("open", "greeting") and closed.code in _GOING
-
-    def _may_try_again(self, now: float) -> bool:
-        if self._state != "waiting":
-            return False
-        self._tries += 1
-        return now - self._broken_at < self._renewal.within_s
+        in_use = self._state in ("open", "greeting")
+        return in_use and self._reopening.may_go_on and closed.code in _GOING
 
     def _break(self, now: float, *, failed: bool) -> None:
         """Begin another session: the present one is over, or of no more use."""
-        self._breaks += 1
-        if self._state == "open":
-            self._broken_at = now
-        self._state, self._renew_at, self._renew_latest = "waiting", None, None
+        at_once = self._reopening.broke(now, greeted=self._state == "open")
+        self._state = "waiting"
         self._endings, self._turn_ends = [], False
         if self._speech is not None:  # it is interrupted anyway
             self._end_answer("cancelled", now)
         if self._answer is not None and self._answer.open is None and self._answer.done:
             self._end_answer("completed", now)
-        self._tries += 1
-        if self._tries == 1:
+        if at_once:
             self._reopen(failed=failed)
-        else:
-            self._try_at = now + _RETRIES_S[min(self._tries, len(_RETRIES_S) - 1)]
 
     def _reopen(self, *, failed: bool) -> None:
         self._actions.append(Ask(command=relay.Reopen(failed=failed)))
@@ -452,7 +393,7 @@ class UnbrokenSession:
         if self._state != "open":
             return None
         busy = self._answer or self._speech or self._turn_ends or self._answer_due or self._pending.wishes
-        return self._renew_latest if busy else self._renew_at
+        return self._reopening.renew_at(busy=bool(busy))
 
     def _renew_if_due(self, now: float) -> None:
         due = self._renew_due()
@@ -497,7 +438,7 @@ class UnbrokenSession:
             self._say("conversation.item.create", item=spoken_item(item_id, kept))
             usual = params.get("instructions") or self._effective.get("instructions") or ""
             params["instructions"] = f"{usual}\n\n{GO_ON}".strip()
-            self._before_ms[str(answer.open.get("id"))] = int(answer.told_ms)
+            self._second_parts.begin(str(answer.open.get("id")), answer.told_ms)
         else:
             kept = ""
         self._splice = Splice(answer, words, kept, self._aliases)
@@ -516,15 +457,8 @@ class UnbrokenSession:
 
     def _retell(self, now: float) -> None:
         """Tell the peer of every item again."""
-        previous: object = None
-        for item in self._transcript.items():
-            kinds = ["conversation.item.added"]
-            kinds += ["conversation.item.done"] if item.get("status") != "in_progress" else []
-            for kind in kinds:
-                event_id = self._ids("event")
-                body = {"type": kind, "event_id": event_id, "previous_item_id": previous, "item": item}
-                self._show(UpstreamSaid(type=kind, event_id=event_id, body=body), now)
-            previous = item.get("id")
+        for said in self._transcript.retold(self._ids):
+            self._show(said, now)
 
 
 def _ends(said: UpstreamSaid, item_id: object) -> bool:
