@@ -24,6 +24,8 @@ class ModelPrices(BaseModel):
     audio_input_cached: NonNegativeFloat | None = None
     text_output: Annotated[NonNegativeFloat, Field(alias="output")] = 0
     audio_output: NonNegativeFloat = 0
+    audio_minute: NonNegativeFloat = 0
+    """What a minute of sound costs, where a model is paid by time."""
 
 
 class Prices(BaseModel):
@@ -38,6 +40,7 @@ class Prices(BaseModel):
     audio_input_cached: NonNegativeFloat = 0
     text_output: NonNegativeFloat = 0
     audio_output: NonNegativeFloat = 0
+    audio_minute: NonNegativeFloat = 0
     models: dict[str, ModelPrices] = {}
     """Those of single models and deployments; `*` in a name matches any letters."""
 

@@ -65,7 +65,9 @@ class Answers:
     def start(self, plan: Plan) -> None:
         self.check(plan)
         history = self._conversation.context() if plan.history is None else plan.history
-        read = input_tokens(plan.instructions, plan.tools, history)
+        # Given words are said as they are: nobody reads for them.
+        given = plan.words is not None
+        read = InputTokens() if given else input_tokens(plan.instructions, plan.tools, history)
         response = LiveResponse(plan, self._outbox, self._conversation, read)
         if plan.in_conversation:
             self.active = response
@@ -176,7 +178,8 @@ class Answers:
         if was_active:
             self.active = None
             self._floor.generating = False
-            self._read_before = response.read
+            if response.plan.words is None:
+                self._read_before = response.read
         else:
             self._beside.pop(response.id, None)
         response.end(status, details, counted)

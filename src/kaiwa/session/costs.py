@@ -29,6 +29,7 @@ from kaiwa.events.usage import (
 )
 from kaiwa.session.relay.aliases import part_of
 from kaiwa.session.relay.session_facts import letters_per_ms, sound_letters
+from kaiwa.session.remarks import is_remark
 from kaiwa.session.usage import AGENT_MS_PER_TOKEN, USER_MS_PER_TOKEN, completed_usage, text_tokens
 
 Body = Mapping[str, Any]
@@ -63,6 +64,7 @@ class _Answer:
     """One that is not over, and how much of it was charged for last."""
 
     given: InputTokens
+    aside: bool = False
     words: list[str] = field(default_factory=list[str])
     word_tokens: int = 0
     sound_ms: float = 0.0
@@ -161,7 +163,10 @@ class Costs:
         )
 
     def _began(self, response: Body) -> list[Charge]:
-        answer = self._open[str(response.get("id"))] = _Answer(self._context)
+        # A remark reads nothing of the conversation.
+        aside = is_remark(response.get("metadata"))
+        given = InputTokens() if aside else self._context
+        answer = self._open[str(response.get("id"))] = _Answer(given, aside)
         return [Charge(of=str(response.get("id")), usage=self._estimate(answer), over=False)]
 
     def _word(self, text: str) -> list[Charge]:
@@ -200,8 +205,10 @@ class Costs:
             usage = self._estimate(answer)
         else:
             usage = Usage()
-        if usage.input_tokens:
-            into, out = usage.input_token_details, usage.output_token_details
+        into, out = usage.input_token_details, usage.output_token_details
+        if answer is not None and answer.aside:
+            self._add(out.text_tokens, out.audio_tokens)
+        elif usage.input_tokens:
             since = self._since(answer)
             self._before = into
             self._context = InputTokens(

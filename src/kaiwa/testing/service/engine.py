@@ -123,6 +123,9 @@ class ServiceEngine:
         telling.end("completed")
 
     def _answers(self, command: engine.Generate) -> tuple[Answer, ...]:
+        told = command.words or _told_to_say(command.instructions)
+        if told:
+            return (Say(text=told),)
         newest = command.history[-1] if command.history else None
         if isinstance(newest, Message) and newest.role == "assistant" and len(command.history) > 1:
             whole = self._answers(structs.replace(command, history=command.history[:-1]))
@@ -147,7 +150,14 @@ class ServiceEngine:
         self._schedule.put(ended, at=moment)
 
 
+_ORDER: Final = re.compile(r"^Say only these words[^:]*: (.+)", re.DOTALL)
 _TYPES: Final = {"rate_limit_exceeded": "rate_limit_error", "insufficient_quota": "insufficient_quota"}
+
+
+def _told_to_say(instructions: str) -> str | None:
+    """Return the words that a model would say which does as it is told."""
+    order = _ORDER.search(instructions)
+    return order[1] if order else None
 
 
 def _forced_call(command: engine.Generate) -> Call | None:
