@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
-from kaiwa.engines.dialogue.dates_ja import Mention
+from kaiwa.engines.dialogue.mentions import Mention, period
 from kaiwa.engines.dialogue.numerals import with_digits_en
 from kaiwa.engines.dialogue.text import normalize
 from kaiwa.engines.dialogue.when import (
@@ -16,7 +16,6 @@ from kaiwa.engines.dialogue.when import (
     clock,
     coming,
     coming_day,
-    completed,
     safe_date,
     shifted,
     weekday_in,
@@ -77,21 +76,7 @@ def _parse(text: str, now: datetime) -> When:
         moment = now + timedelta(minutes=int(soon[1]) * (60 if soon[2].startswith("h") else 1))
         dates, times = [Mention(0, 0, "", date=moment.date())], [Mention(0, 0, "", time=moment.time())]
         minutes = None
-    first_date, last_date = _ends(dates)
-    first_time, last_time = _ends(times)
-    if first_date and last_date and last_date < first_date:
-        last_date = coming(first_date, last_date.month, last_date.day)
-    when = When(
-        date=first_date,
-        time=first_time,
-        end_date=last_date,
-        end_time=last_time,
-        days=days,
-        minutes=minutes,
-        weekday_only=len(dates) == 1 and dates[0].bare_weekday,
-        point=len(dates) < 2 and len(times) < 2 and all(mention.role == "" for mention in (*dates, *times)),
-    )
-    return completed(when) if when else When()
+    return period(dates, times, _ends, days=days, minutes=minutes)
 
 
 def without_when(text: str) -> str:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
+from kaiwa.engines.dialogue.mentions import Mention, period
 from kaiwa.engines.dialogue.numerals import with_digits_ja
 from kaiwa.engines.dialogue.text import is_japanese, normalize, reading
 from kaiwa.engines.dialogue.when import (
@@ -16,7 +16,6 @@ from kaiwa.engines.dialogue.when import (
     clock,
     coming,
     coming_day,
-    completed,
     safe_date,
     shifted,
     weekday_in,
@@ -76,18 +75,6 @@ _READ_WEEKS = {"サライシュー": 2, "ライシュー": 1, "コンシュー":
 _READ_DAYS = {"ゲツ": 0, "カ": 1, "スイ": 2, "モク": 3, "キン": 4, "ド": 5, "ニチ": 6}
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A date or a time in a text: where it stands and which end the words after it make it."""
-
-    start: int
-    end: int
-    role: str
-    date: date | None = None
-    time: time | None = None
-    bare_weekday: bool = False
-
-
 def parse_ja(text: str, now: datetime) -> When:
     """Return the period said in Japanese. Unsaid parts stay None."""
     return _parse(text, now.replace(second=0, microsecond=0, tzinfo=None))
@@ -103,21 +90,8 @@ def _parse(text: str, now: datetime) -> When:
     if after := _AFTER.search(text):
         moment = now + timedelta(minutes=int(after[1]) * (60 if after[2] == "時間" else 1))
         dates, times = [Mention(0, 0, "", date=moment.date())], [Mention(0, 0, "", time=moment.time())]
-    first_date, last_date = _ends(dates)
-    first_time, last_time = _ends(times)
-    if first_date and last_date and last_date < first_date:
-        last_date = coming(first_date, last_date.month, last_date.day)
-    when = When(
-        date=first_date,
-        time=first_time,
-        end_date=last_date,
-        end_time=last_time,
-        days=_days(text),
-        minutes=_minutes(text) if not after else None,
-        weekday_only=len(dates) == 1 and dates[0].bare_weekday,
-        point=len(dates) < 2 and len(times) < 2 and all(mention.role == "" for mention in (*dates, *times)),
-    )
-    return completed(when) if when else When()
+    minutes = None if after else _minutes(text)
+    return period(dates, times, _ends, days=_days(text), minutes=minutes)
 
 
 def without_when(text: str) -> str:

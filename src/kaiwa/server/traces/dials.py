@@ -30,17 +30,7 @@ class DialTrace:
         if code is None and self._here is not None:
             self._here.provider = self._target.provider
         told = {names.PROVIDER: self._target.provider, "kaiwa.deployment": self._target.name}
-        trace = self._trace
-        trace.write(
-            self._name,
-            trace.root,
-            trace.parent,
-            self._began,
-            time.monotonic(),
-            told,
-            kind="client",
-            error=code,
-        )
+        self._trace.write_root(self._name, self._began, told, kind="client", error=code)
 
 
 def follow_dials(sink: Sink) -> Callable[[RealtimeTarget], DialTrace]:

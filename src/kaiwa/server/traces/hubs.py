@@ -28,17 +28,7 @@ class HubCallTrace:
 
     def over(self, error: str | None) -> None:
         told = {names.RPC_SYSTEM: "signalr", names.RPC_SERVICE: self._hub, names.RPC_METHOD: self._method}
-        trace = self._trace
-        trace.write(
-            self._name,
-            trace.root,
-            trace.parent,
-            self._began,
-            time.monotonic(),
-            told,
-            kind="server",
-            error=error,
-        )
+        self._trace.write_root(self._name, self._began, told, kind="server", error=error)
 
 
 def follow_calls(sink: Sink) -> Callable[[str, str], HubCallTrace]:

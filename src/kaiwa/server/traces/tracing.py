@@ -59,6 +59,13 @@ class Trace:
         """Return the name of a span that is to come."""
         return SpanContext(self.root.trace_id, new_span_id(), self.root.sampled, self.root.state)
 
+    def write_root(
+        self, name: str, began: float, attributes: Attributes, *, kind: Kind, error: str | None
+    ) -> None:
+        """Hand on the trace's own span, which ends now."""
+        ended = time.monotonic()
+        self.write(name, self.root, self.parent, began, ended, attributes, kind=kind, error=error)
+
     def write(
         self,
         name: str,
