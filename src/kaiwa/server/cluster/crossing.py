@@ -155,7 +155,7 @@ class Crossing:
         return said.decode()
 
     async def lines_of(self, named: str, path: str, headers: Mapping[str, str]) -> AsyncGenerator[bytes]:
-        """Yield the lines that the process which made an id says at an address. Raises Unreachable, Refused."""
+        """Yield the lines that the maker of an id says at an address. Raises Unreachable, Refused."""
         holder = await self._holder_of(named)
         if holder is None or not self.directory.here.reaches(holder):
             raise Unreachable

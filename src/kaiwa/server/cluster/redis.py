@@ -143,13 +143,14 @@ class RedisDirectory:
     async def running(self) -> AsyncGenerator[None]:
         """Be found while the block lasts, and hold nothing afterwards."""
         await self._renew()
-        renewing = asyncio.create_task(self._go_on_renewing())
+        leaving = asyncio.Event()
+        renewing = asyncio.create_task(self._go_on_renewing(leaving))
         try:
             yield
         finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+            # Not by cancelling it: while it waits for Redis, `asyncio.wait_for` below may swallow that.
+            leaving.set()
+            await renewing
             held, self._held = [*self._held], set[tuple[str, str]]()
             for kind, name in held:
                 await self._asked(cast(Any, self._redis).eval(_RELEASE, 1, self._key(kind, name), self._us))
@@ -160,10 +161,13 @@ class RedisDirectory:
         """Close the connections. What is held still is held until its lease runs out."""
         await self._redis.aclose()
 
-    async def _go_on_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease_s / RENEWALS)
-            await self._renew()
+    async def _go_on_renewing(self, leaving: asyncio.Event) -> None:
+        while not leaving.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lease_s / RENEWALS):
+                    await leaving.wait()
+            if not leaving.is_set():
+                await self._renew()
 
     async def _renew(self) -> None:
         """Hold on to everything; what another process took while we were away is its own."""
@@ -228,7 +232,7 @@ def _client(url: str) -> Redis:
     except ImportError as missing:
         raise MissingPackage("KAIWA_REDIS_URL", "redis", "redis") from missing
     try:
-        return cast(Any, Redis).from_url(url, socket_connect_timeout=ANSWER_S)
+        return cast(Any, Redis).from_url(url, socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S)
     except ValueError:
         remedy = "Write redis://host:6379 or rediss://…"
         raise ConfigError("KAIWA_REDIS_URL", "is no address of Redis.", remedy) from None
