@@ -16,6 +16,7 @@ from tests.contract.breakages import Breakage, Frame
 
 from kaiwa.events import actions, client, engine
 from kaiwa.events import tools as tool_events
+from kaiwa.events.budget import Charge
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.response import FailureDetail
 from kaiwa.events.tools import ToolSpec
@@ -63,6 +64,7 @@ class Desk:
         self.frames: list[Frame] = []
         self.asked: list[Any] = []
         self.tool_actions: list[actions.RunTool | actions.StopTool] = []
+        self.charges: list[Charge] = []
         self.hung: tuple[int, str] | None = None
         self._codec = codec_for(dialect)
         self._dialect = dialect
@@ -247,6 +249,8 @@ class Desk:
                     self.asked += self.planted.to_engine(command)
                 case actions.Hang(code=code, reason=reason):
                     self.hung = self.planted.close(code, reason)
+                case Charge():
+                    self.charges.append(action)
                 case _:
                     self.tool_actions.append(action)
 

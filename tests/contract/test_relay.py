@@ -23,6 +23,7 @@ from kaiwa.engines.realtime import RealtimeEngine, Upstreams
 from kaiwa.events.relay import Forward, PassedFrame, UpstreamClosed, UpstreamRefused, UpstreamSaid
 from kaiwa.runner import Bounds, converse
 from kaiwa.server.metering import Meter, Totals
+from kaiwa.session.budgeted import BudgetedSession, Wording
 from kaiwa.session.relay.profile import RelayProfile
 from kaiwa.session.relay.session import RelaySession
 from kaiwa.testing.service import running_service
@@ -429,14 +430,16 @@ def test_a_relayed_response_costs_what_a_local_one_costs(
 ) -> None:
     local, relayed, house = Desk(), RelayDesk(planted, dialect=dialect, behind=behind), Totals()
     here, there = Meter(house), Meter(house)
-    local._codec = here.over(local._codec)  # type: ignore[assignment, arg-type]
-    relayed._codec = there.over(relayed._codec)
     for one in (local, relayed):
+        one.session = BudgetedSession(one.session, Wording(), ids=counted())  # type: ignore[assignment]
         one.say("Hello")
         one.respond()
     local.answer("Hi there.", audio_ms=400)
     relayed.service.answer("Hi there.", audio_ms=400)
     relayed.hear()
+    for meter, charges in ((here, local.charges), (there, relayed.charges)):
+        for charge in charges:
+            meter.charge(charge)
     assert here.totals == there.totals
     assert here.totals.responses == 1 and here.totals.audio_output_tokens > 0
     assert house.output_tokens == 2 * here.totals.output_tokens

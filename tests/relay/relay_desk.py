@@ -15,6 +15,7 @@ from tests.contract.breakages import Breakage, Frame
 from tests.contract.desk import Desk
 
 from kaiwa.events import actions, client
+from kaiwa.events.budget import Charge
 from kaiwa.events.config import SessionConfig
 from kaiwa.events.relay import Forward, Reopen, UpstreamOpened
 from kaiwa.events.tools import ToolSettled, ToolSpec
@@ -52,6 +53,7 @@ class RelayDesk:
         self.forwarded: list[Frame] = []
         self.runs: list[actions.RunTool] = []
         self.stopped: list[str] = []
+        self.charges: list[Charge] = []
         self.hung: tuple[int, str] | None = None
         self.now = 0.0
         self.service = Desk(dialect=behind, config=SessionConfig(model="gpt-realtime", expires_at=3600))
@@ -188,6 +190,8 @@ class RelayDesk:
                     self.stopped.append(call_id)
                 case actions.Hang(code=code, reason=reason):
                     self.hung = self.planted.close(code, reason)
+                case Charge():
+                    self.charges.append(action)
                 case _:
                     raise AssertionError(f"a relay does not ask for {action}")
 
