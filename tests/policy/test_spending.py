@@ -155,7 +155,8 @@ async def test_a_full_minute_ends_no_call_and_loses_nothing() -> None:
             600_000 + 100_000,
         ),
         (Charge(of="a", usage=used(1000, read=500)), 16_000_000 + 2_000_000),
-        (Charge(of="a", usage=used(1000), model="unpriced"), 0),
+        (Charge(of="a", usage=used(1000), model="an alias"), 16_000_000),
+        (Charge(of="a", usage=DurationUsage(seconds=30), model="unpriced"), 0),
     ],
 )
 async def test_every_kind_of_use_has_its_price(charge: Charge, cost: int) -> None:

@@ -12,8 +12,8 @@ from kaiwa.events.value import Value
 class Charge(Value, kw_only=True):
     """Count what the response or the transcription `of` has used so far.
 
-    `over`: that is all it will be; before that each charge takes the place of the one before. `model` None:
-    the session's own.
+    `over`: that is all it will be; before that each charge takes the place of the one before. `model`: who
+    did it, as is told; None: nobody tells.
     """
 
     of: str

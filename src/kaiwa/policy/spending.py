@@ -75,6 +75,13 @@ class Spending:
         self.tell(changed)
         self._judge()
 
+    def paid_as(self, charge: Charge) -> str:
+        """Return the name that something is priced under: who did it, else what the session was asked for."""
+        told = charge.model
+        if told is not None and self._prices.rates(told) is not None:
+            return told
+        return self._model if isinstance(charge.usage, Usage) else told or self._model
+
     def close(self) -> None:
         """Settle with the caller. What still runs is charged as it was estimated."""
         self.tell = _nobody_hears
@@ -84,7 +91,7 @@ class Spending:
 
     def _priced(self, charge: Charge) -> Amount:
         used = tokens_used(charge.usage)
-        money = self._prices.cost(charge.model or self._model, used)
+        money = self._prices.cost(self.paid_as(charge), used)
         return Amount(tokens=used.input + used.output, money=money)
 
     def _count(self) -> None:

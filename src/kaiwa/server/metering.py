@@ -49,7 +49,7 @@ class Watcher(Protocol):
     def note(self, event: ServerEvent) -> None: ...
 
     def used(self, usage: Usage, model: str | None) -> None:
-        """`model` None: the session's own."""
+        """`model`: under which name it is paid; None: the session's own."""
         ...
 
     def transcribed(self, usage: TranscriptionUsage, model: str | None) -> None: ...
@@ -81,6 +81,8 @@ class Meter:
         if not charge.over:
             return
         usage, model = charge.usage, charge.model
+        if self._spending is not None:
+            model = self._spending.paid_as(charge)
         if not isinstance(usage, Usage):
             if self._watcher is not None:
                 self._watcher.transcribed(usage, model)

@@ -89,6 +89,7 @@ class Costs:
         self._began_with = 0
         self._speech_ms: int | None = None
         self._format: str | None = None
+        self._model: str | None = None
         self._transcribes: str | None = None
 
     @property
@@ -115,7 +116,10 @@ class Costs:
 
     def abandon(self) -> list[Charge]:
         """Nobody will tell how the answers end that are under way: charge them by rule."""
-        charges = [Charge(of=of, usage=self._estimate(answer)) for of, answer in self._open.items()]
+        charges = [
+            Charge(of=of, usage=self._estimate(answer), model=self._model)
+            for of, answer in self._open.items()
+        ]
         self._open.clear()
         return charges
 
@@ -145,10 +149,10 @@ class Costs:
 
     def _configure(self, session: Body) -> None:
         self.speaks = session.get("type") != "transcription"
+        self._model = _name(session) or self._model
         audio = part_of(session, "audio")
         self._format = part_of(part_of(audio, "output"), "format").get("type")
-        model = part_of(part_of(audio, "input"), "transcription").get("model")
-        self._transcribes = model if isinstance(model, str) else None
+        self._transcribes = _name(part_of(part_of(audio, "input"), "transcription"))
         tools = session.get("tools")
         tokens = text_tokens(str(session.get("instructions") or ""))
         tokens += text_tokens(msgspec.json.encode(tools).decode()) if tools else 0
@@ -167,7 +171,9 @@ class Costs:
         aside = is_remark(response.get("metadata"))
         given = InputTokens() if aside else self._context
         answer = self._open[str(response.get("id"))] = _Answer(given, aside)
-        return [Charge(of=str(response.get("id")), usage=self._estimate(answer), over=False)]
+        return [
+            Charge(of=str(response.get("id")), usage=self._estimate(answer), over=False, model=self._model)
+        ]
 
     def _word(self, text: str) -> list[Charge]:
         answer = self._newest()
@@ -193,7 +199,7 @@ class Costs:
             return []
         answer.charged_tokens = answer.tokens
         of = next(of for of, one in self._open.items() if one is answer)
-        return [Charge(of=of, usage=self._estimate(answer), over=False)]
+        return [Charge(of=of, usage=self._estimate(answer), over=False, model=self._model)]
 
     def _ended(self, response: Body) -> list[Charge]:
         of = str(response.get("id"))
@@ -216,7 +222,11 @@ class Costs:
                 audio_tokens=into.audio_tokens + out.audio_tokens + since.audio_tokens,
                 image_tokens=into.image_tokens,
             )
-        return [Charge(of=of, usage=usage)] if usage.total_tokens or answer is not None else []
+        return (
+            [Charge(of=of, usage=usage, model=self._model)]
+            if usage.total_tokens or answer is not None
+            else []
+        )
 
     def _since(self, answer: _Answer | None) -> InputTokens:
         """Return what came into the conversation since the answer began."""
@@ -253,6 +263,12 @@ def _tokens_of(item: Body) -> int:
     texts = [cast(Body, part).get("text") for part in parts if isinstance(part, dict)]
     texts += [item.get(name) for name in ("arguments", "output", "name")]
     return sum(text_tokens(text) for text in texts if isinstance(text, str))
+
+
+def _name(settings: Body) -> str | None:
+    """Return the model that settings name."""
+    model = settings.get("model")
+    return model if isinstance(model, str) and model else None
 
 
 def _number(body: Body, name: str) -> int:

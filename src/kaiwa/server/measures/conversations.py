@@ -113,9 +113,9 @@ class ConversationMeasures:
         self._ended.labels(door, ending_of(reason)).inc()
         self._elapsed.labels(door).observe(elapsed_s)
 
-    def used(self, model: str, usage: Usage | TranscriptionUsage) -> None:
+    def used(self, model: str, usage: Usage | TranscriptionUsage, paid_as: str | None = None) -> None:
         used = tokens_used(usage)
-        self._spent.add(self._models.label(model), used, self._prices.cost(model, used))
+        self._spent.add(self._models.label(model), used, self._prices.cost(paid_as or model, used))
 
     def called(self, tool: str, outcome: str, elapsed_s: float) -> None:
         self._calls.labels(tool, outcome).inc()
@@ -144,7 +144,7 @@ class Watch:
         self._turns.note(event, time.monotonic())
 
     def used(self, usage: Usage, model: str | None = None) -> None:
-        self._measures.used(model or self.model, usage)
+        self._measures.used(self.model, usage, model)
         for follower in self._followers:
             follower.used(usage)
 
