@@ -257,7 +257,9 @@ async def test_a_direct_call_that_ends_at_the_service_ends_here(service: Service
     async with relaying(service, tmp_path, rtc_media="direct") as desk:
         call_id = await desk.dial()
         async with desk.beside(call_id) as socket:
-            await heard(socket, "session.created")
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+            await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
+            await heard(socket, "conversation.item.done")  # the service has taken the session beside the call
             service.calls[call_id].shared.hang_up()
             assert (await closed(socket))[0] == 1000
         await desk.nobody()
