@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from kaiwa.server.access import origin_fits
+from kaiwa.server.forwarding import HOP, Passed, pass_frames, url_at
 from kaiwa.server.settings import Settings
 
 PATH: Final = "/chat"
@@ -36,12 +37,10 @@ STEADY_S: Final = 60.0  # who lived so long gets all attempts again
 
 _ROOT: Final = Path(__file__).parents[3]
 _SECRET: Final = ("KAIWA_API_KEY", "KAIWA_KEYS", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY", "OPENAI_API_KEY")
-_HOP: Final = frozenset(
-    ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization")
-)
-_SOCKETS: Final = frozenset(("host", "content-length", *_HOP))
+_ADDRESS: Final = "chat"
+_SOCKETS: Final = frozenset(("host", "content-length", *HOP))
 # Of the answer: this server tells them itself.
-_TOLD_HERE: Final = frozenset(("date", "server", *_HOP))
+_TOLD_HERE: Final = frozenset(("date", "server", *HOP))
 _SAID_ONCE: Final = "sec-websocket-"
 _NOT_SET_UP: Final = (
     "The Chainlit page is not set up here. Run `kaiwa chainlit install`, in a clone "
@@ -177,14 +176,14 @@ class ChatPage:
         try:
             answer = await self._http.request(
                 request.method,
-                _inside(request),
+                url_at(_ADDRESS, request),
                 headers=_forwarded(request),
                 data=bytes(body) or None,
                 allow_redirects=False,
             )
         except aiohttp.ClientError:
             return PlainTextResponse(_NOT_THERE, 503, {"retry-after": "2"})
-        return _Passed(answer)
+        return Passed(answer, _TOLD_HERE)
 
     async def _relay_socket(self, socket: WebSocket) -> None:
         if self._refusal(socket) is not None or self._http is None:
@@ -192,10 +191,10 @@ class ChatPage:
             return
         try:
             async with self._http.ws_connect(
-                _inside(socket), headers=_forwarded(socket), max_msg_size=MAX_FRAME_BYTES
+                url_at(_ADDRESS, socket), headers=_forwarded(socket), max_msg_size=MAX_FRAME_BYTES
             ) as page:
                 await socket.accept()
-                await _relay(socket, page)
+                await pass_frames(socket, page)
         except aiohttp.ClientError:
             await socket.close(1013)
 
@@ -212,63 +211,6 @@ def home_of_the_page(settings: Settings) -> Path:
     if (_ROOT / "ui" / "chainlit").is_dir():
         return _ROOT
     return (settings.cache_directory or Path.home() / ".cache") / "kaiwa" / "chainlit"
-
-
-class _Passed(StreamingResponse):
-    """The page's answer, as it came."""
-
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        super().__init__(answer.content.iter_any(), answer.status)
-        self._answer = answer
-        self.raw_headers = [
-            (name.lower(), value)
-            for name, value in answer.raw_headers
-            if name.lower().decode() not in _TOLD_HERE
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._answer.close()
-
-
-async def _relay(socket: WebSocket, page: aiohttp.ClientWebSocketResponse) -> None:
-    """Pass frames both ways until either side ends; the other is closed then."""
-    pumps = {asyncio.create_task(_to_page(socket, page)), asyncio.create_task(_to_browser(page, socket))}
-    try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-    if socket.client_state.name == "CONNECTED" and socket.application_state.name == "CONNECTED":
-        await socket.close()
-
-
-async def _to_page(socket: WebSocket, page: aiohttp.ClientWebSocketResponse) -> None:
-    while (message := await socket.receive())["type"] == "websocket.receive":
-        if message.get("bytes") is not None:
-            await page.send_bytes(message["bytes"])
-        else:
-            await page.send_str(message["text"])
-
-
-async def _to_browser(page: aiohttp.ClientWebSocketResponse, socket: WebSocket) -> None:
-    async for message in page:
-        try:
-            if message.type == aiohttp.WSMsgType.BINARY:
-                await socket.send_bytes(message.data)
-            elif message.type == aiohttp.WSMsgType.TEXT:
-                await socket.send_text(message.data)
-        except WebSocketDisconnect:
-            return
-
-
-def _inside(connection: HTTPConnection) -> str:
-    query = connection.scope["query_string"].decode("latin-1")
-    path = connection.scope.get("raw_path", connection.scope["path"].encode()).decode("latin-1")
-    return f"http://chat{path}{'?' + query if query else ''}"
 
 
 def _forwarded(connection: HTTPConnection) -> list[tuple[str, str]]:

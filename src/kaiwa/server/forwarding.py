@@ -23,10 +23,11 @@ FORWARDED: Final = "x-kaiwa-forwarded"
 """Says that another process sent the request here: it is answered here and nowhere else."""
 MAX_FRAME_BYTES: Final = 24 * 1024 * 1024
 CONNECT_S: Final = 2.0
-_HOP: Final = frozenset(
+HOP: Final = frozenset(
     ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization")
 )
-_OWN: Final = frozenset(("content-length", "expect", *_HOP))
+"""Headers that are about one connection, and not passed on."""
+_OWN: Final = frozenset(("content-length", "expect", *HOP))
 _OF_THE_SOCKET: Final = "sec-websocket-"
 _NO_STATUS: Final = 1005
 _GONE: Final = 1006
@@ -61,7 +62,7 @@ class Forwarding:
         try:
             answer = await self._client.request(
                 request.method,
-                _there(request, address),
+                url_at(address, request),
                 headers=told,
                 data=request.stream() if reads else body,
                 allow_redirects=False,
@@ -74,7 +75,7 @@ class Forwarding:
     async def reading(
         self, address: str, path: str, headers: Mapping[str, str]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Ask a process something of our own while the block lasts. Raises Unreachable, also for one that leaves."""
+        """Ask a process something of our own for a while. Raises Unreachable, also when it leaves."""
         try:
             asking = self._client.get(f"http://{address}{path}", headers={**headers, FORWARDED: "1"})
             async with asking as answer:
@@ -90,7 +91,7 @@ class Forwarding:
         told = [(name, value) for name, value in _told(socket) if not name.startswith(_OF_THE_SOCKET)]
         try:
             there = await self._client.ws_connect(
-                _there(socket, address),
+                url_at(address, socket),
                 headers=[*told, (FORWARDED, "1")],
                 protocols=subprotocols(socket),
                 max_msg_size=MAX_FRAME_BYTES,
@@ -108,7 +109,7 @@ class Forwarding:
                 await socket.accept(subprotocol=there.protocol)
             else:
                 await there.send_str(first)
-            await _relay(socket, there)
+            await pass_frames(socket, there)
 
     @property
     def _client(self) -> aiohttp.ClientSession:
@@ -117,13 +118,15 @@ class Forwarding:
 
 
 class Passed(StreamingResponse):
-    """An answer as it came."""
+    """An answer as it came, `without` some of its headers."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, without: frozenset[str] = HOP) -> None:
         super().__init__(_pieces(answer), answer.status)
         self._answer = answer
         self.raw_headers = [
-            (name.lower(), value) for name, value in answer.raw_headers if name.lower().decode() not in _HOP
+            (name.lower(), value)
+            for name, value in answer.raw_headers
+            if name.lower().decode() not in without
         ]
 
     async def read(self) -> bytes:
@@ -144,8 +147,8 @@ async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         yield piece
 
 
-async def _relay(socket: WebSocket, there: aiohttp.ClientWebSocketResponse) -> None:
-    """Pass frames both ways until either side ends, and the close code with it."""
+async def pass_frames(socket: WebSocket, there: aiohttp.ClientWebSocketResponse) -> None:
+    """Pass frames of an accepted socket both ways until either side ends, and the close code with it."""
     upwards, downwards = asyncio.create_task(_up(socket, there)), asyncio.create_task(_down(there, socket))
     try:
         await asyncio.wait((upwards, downwards), return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +189,8 @@ def _sendable(code: int) -> int:
     return {_NO_STATUS: 1000, _GONE: 1001}.get(code, code)
 
 
-def _there(connection: HTTPConnection, address: str) -> URL:
+def url_at(address: str, connection: HTTPConnection) -> URL:
+    """Return what a request asks for, at another address."""
     query = connection.scope["query_string"].decode("latin-1")
     path = connection.scope.get("raw_path", connection.scope["path"].encode()).decode("latin-1")
     return URL(f"http://{address}{path}{'?' + query if query else ''}", encoded=True)
