@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
     ("fault", "codes"),
     [
         ("peer-garbage;at=2", ["invalid_json"]),
-        ("peer-oversize", ["invalid_value"]),
+        pytest.param("peer-oversize", ["invalid_value"], marks=pytest.mark.clients),
         ("peer-flood;count=500", []),
     ],
 )

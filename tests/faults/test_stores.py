@@ -18,7 +18,7 @@ from kaiwa.policy.keys import KeyStore
     ("fault", "name", "at_first"),
     [
         ("store-locked;for_s=0.3", "Locked", "The desk says R-"),
-        ("store-slow;for_ms=20", "Dawdling", "The desk says R-"),
+        pytest.param("store-slow;for_ms=20", "Dawdling", "The desk says R-", marks=pytest.mark.clients),
         ("store-down", "Down", "broke off because of an internal fault"),
     ],
 )
