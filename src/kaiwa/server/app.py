@@ -340,7 +340,8 @@ def serve(
     """Serve until the process is told to end. Prints the addresses once they can be used.
 
     `reread` gives the settings anew on SIGHUP. Workers have their `place`, sockets that were made for them,
-    and somebody who wants to know when they are `ready`. `furnish` puts more around the application. `disturber`: who lets things go wrong, in test mode.
+    and somebody who wants to know when they are `ready`. `furnish` puts more around the application.
+    `disturber`: who lets things go wrong, in test mode.
     """
     log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()

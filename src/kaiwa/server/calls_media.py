@@ -139,6 +139,11 @@ class ThroughKaiwa:
                     log.error("no call can be taken", extra={"cause": str(wrong)})
                     text = f"This server takes no calls. Its operator has to mend {wrong.setting}."
                     raise UpstreamError("webrtc_unavailable", text) from wrong
+                except TimeoutError:
+                    log.error("the process for the sound of calls did not start in time")
+                    raise UpstreamError(
+                        "webrtc_unavailable", "Calls cannot be taken yet. Ask again."
+                    ) from None
             return self._media
 
 

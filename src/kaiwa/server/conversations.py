@@ -18,7 +18,7 @@ from kaiwa.server.asked import asked_by
 from kaiwa.server.ids import new_id
 from kaiwa.server.settings import Settings
 from kaiwa.server.settings_budgets import wording_of
-from kaiwa.session.budgeted import Wording
+from kaiwa.session.budgeted import SILENT, Wording
 from kaiwa.session.host import HostSession
 from kaiwa.session.policy import FILLERS, HostPolicy
 from kaiwa.tools.agent import Agent
@@ -63,7 +63,7 @@ class Parts:
     ready: Callable[[], Awaitable[None]] | None = None
     servers: ToolServers | None = None
     agent: str = ""
-    wording: Wording = Wording()
+    wording: Wording = SILENT
     silence_ms: Callable[[], int | None] | None = None
 
 

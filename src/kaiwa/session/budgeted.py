@@ -41,6 +41,9 @@ class Wording(Value, kw_only=True):
     spent: str = ""
 
 
+SILENT: Final = Wording()
+
+
 class BudgetedSession:
     """Fits `kaiwa.interfaces.Session` over another one."""
 
