@@ -176,7 +176,7 @@ class _Server(uvicorn.Server):
         """They are the process's."""
 
 
-def _deployment(number: int, upstream: RawUpstream, **given: Any) -> Deployment:
+def deployment(number: int, upstream: RawUpstream, **given: Any) -> Deployment:
     facts: dict[str, Any] = {
         "name": f"d{number}",
         "kind": "openai",
@@ -206,12 +206,12 @@ async def relay(
     prices: Pricing = FREE,
     hedging: HedgeRules | None = None,
     most_bytes: int = 1_000_000,
-    **deployment: Any,
+    **given: Any,
 ) -> AsyncIterator[Relay]:
     """Serve in front of one upstream for each list of scripts, asked in this order."""
     async with AsyncExitStack() as stack:
         upstreams = [await stack.enter_async_context(raw_upstream(*one)) for one in scripts]
-        deployments = [_deployment(number, one, **deployment) for number, one in enumerate(upstreams)]
+        deployments = [deployment(number, one, **given) for number, one in enumerate(upstreams)]
         pool = DeploymentPool(deployments, chance=random.Random(1).random, wall=time.time, hedging=hedging)
         http = HttpClient(limits or Limits(idle_s=30))
         gateway = Gateway(pool, http, rules, prices)

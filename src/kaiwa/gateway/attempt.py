@@ -427,6 +427,7 @@ class Attempt:
         if self._settled:
             return
         self._settled, self._verdict = True, broke
+        self._stop_waiting()  # it came in time, however long whoever takes it is kept waiting
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
         opening, self._opening = self._opening, None
