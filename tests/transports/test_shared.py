@@ -31,10 +31,7 @@ def counted():
     return next_id
 
 
-@pytest.fixture(autouse=True)
-async def in_time():
-    async with asyncio.timeout(20):
-        yield
+pytestmark = pytest.mark.timeout(60)  # seconds
 
 
 def peers() -> tuple[MemoryTransport, SharedTransport, MemoryTransport]:

@@ -20,7 +20,8 @@ WITHIN_S = 10
 
 @asynccontextmanager
 async def media_service(**given: Any) -> AsyncIterator[MediaService]:
-    service = await MediaService.start(MediaSettings(**given))
+    """Media for one test, patient with handshakes: a busy machine may take long for one."""
+    service = await MediaService.start(MediaSettings(**{"connect_s": 120.0, **given}))
     try:
         yield service
     finally:

@@ -11,7 +11,7 @@ import socket
 import pytest
 from tests.transports.webrtc.aiortc_peer import aiortc_peer
 from tests.transports.webrtc.chromium_offer import AUDIO, CHANNEL, offer
-from tests.transports.webrtc.here import WITHIN_S, Listener, audio_delta, media_service, told
+from tests.transports.webrtc.here import Listener, audio_delta, media_service, told
 
 from kaiwa.errors import ConfigError, PeerError, UpstreamError
 from kaiwa.transports.webrtc import MediaService, MediaSettings, connection, stun
@@ -24,10 +24,7 @@ def connected_socket(port: int) -> socket.socket:
     return made
 
 
-@pytest.fixture(autouse=True)
-async def in_time():
-    async with asyncio.timeout(3 * WITHIN_S):
-        yield
+pytestmark = pytest.mark.timeout(120)  # seconds; none waits for anything else than the peer
 
 
 async def test_hanging_up_delivers_the_last_words_first() -> None:
