@@ -105,10 +105,10 @@ class Phone:
         loud = [_loud(piece) for at, piece in self.peer.heard if at + lag > when]
         return (len(loud) - loud[::-1].index(True)) * _PIECE_S if any(loud) else 0.0
 
-    async def sound(self) -> float:
-        """Wait until something is heard and return when."""
+    async def sound(self, seconds: float = 0.0) -> float:
+        """Wait until something is heard, and for so long, and return when that began."""
         until = asyncio.get_running_loop().time() + self._patience_s
-        while not self.heard_at:
+        while not self.heard_at or len(self.heard_at) * _PIECE_S < seconds:
             assert asyncio.get_running_loop().time() < until, "nothing is heard"
             await asyncio.sleep(0.02)
         return self.heard_at[0]
