@@ -47,7 +47,7 @@ async def test_a_slow_service_is_waited_for(own_house: House) -> None:
     [
         "upstream-reset",
         pytest.param("upstream-cut", marks=pytest.mark.clients),
-        pytest.param("upstream-expired;expire_after_s=0.1", marks=pytest.mark.clients),
+        pytest.param("upstream-expired;expire_after_s=0.03", marks=pytest.mark.clients),
     ],
 )
 async def test_an_answer_that_breaks_off_goes_on(own_house: House, fault: str) -> None:

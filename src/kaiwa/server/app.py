@@ -36,7 +36,7 @@ from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.gateway import House, RelayDoor, gateway_of
 from kaiwa.server.holding import Holding
-from kaiwa.server.listening import HouseServer, settle_memory
+from kaiwa.server.listening import HouseServer, look_for_ports, settle_memory
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
@@ -345,6 +345,8 @@ def serve(
     """
     log_to_stderr(settings.log_level, settings.log_format, *([TraceIds()] if address_of(settings) else []))
     outlive_a_hang_up()
+    if sockets is None:
+        look_for_ports(settings)
     # A tool that computes in a thread keeps the interpreter's lock this long each time a voice wants it.
     sys.setswitchinterval(SWITCH_S)
     app = create_app(settings, reread=reread, place=place, disturber=disturber)

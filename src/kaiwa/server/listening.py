@@ -67,6 +67,24 @@ def certificate_of(settings: Settings) -> Certificate | None:
     return own_certificate(settings.tls_cert, settings.tls_key)
 
 
+def look_for_ports(settings: Settings) -> None:
+    """See whether the ports are free, before anything costly is loaded. Raises ConfigError."""
+    for setting, port in (("KAIWA_PORT", settings.port), ("KAIWA_TLS_PORT", settings.tls_port)):
+        if port:
+            _bind_once(setting, settings.host, port)
+
+
+def _bind_once(setting: str, host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        problem = f"{host} with port {port} cannot be listened at ({error.strerror})."
+        raise ConfigError(setting, problem, "Choose another, or end what listens there.") from error
+
+
 class HouseServer(uvicorn.Server):
     """Listens where the settings say, and calls `ready` once it does.
 
