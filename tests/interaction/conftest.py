@@ -14,17 +14,17 @@ from tests.interaction.gaps import gap
 _WELL = pytest.StashKey[dict[outcomes.Went, bool]]()
 
 
-def _named(names: Any, every_day: tuple[str, ...]) -> list[Any]:
+def named(names: Any, every_day: tuple[str, ...]) -> list[Any]:
     later = pytest.mark.clients
     return [pytest.param(name, marks=() if name in every_day else later, id=name) for name in names]
 
 
-@pytest.fixture(params=_named(doors.DOORS, doors.EVERY_DAY))
+@pytest.fixture(params=named(doors.DOORS, doors.EVERY_DAY))
 def door(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=_named(houses.HOUSES, houses.EVERY_DAY))
+@pytest.fixture(params=named(houses.HOUSES, houses.EVERY_DAY))
 async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[houses.House]:
     RECORD.clear()
     async with houses.HOUSES[request.param](tmp_path) as house:

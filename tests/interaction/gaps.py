@@ -13,6 +13,7 @@ COST = "an answer and a call cost the same at every door"
 SPOKEN = "a spoken question is written down and answered aloud"
 INTERRUPTED = "who speaks into an answer stops it and is answered"
 SILENCE = "who says nothing for long is spoken to"
+BUDGET = "who spends a budget is warned once and taken leave of"
 RETURN = "who is cut off within a slow tool comes back and misses nothing"
 
 
@@ -38,6 +39,7 @@ GAPS = (
         ("local",),
         tuple(door for door in VOICES if door != "webrtc"),
     ),
+    Gap((BUDGET,), "Nobody comes in there whose budget it could be.", doors=("memory",)),
     Gap((RETURN,), "Nothing lies between that could break.", doors=("memory",)),
     Gap((RETURN,), "A plain stream has no numbers to go on behind; ask for a typed one.", doors=("sse-plain",)),
     Gap((COST,), "A plain stream is words and nothing else.", doors=("sse-plain",)),

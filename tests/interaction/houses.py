@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.server.running import at_home, running
 from tests.transports.webrtc.aiortc_peer import sine
@@ -133,15 +134,15 @@ def tone(words: str) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(directory: Path) -> AsyncIterator[House]:
-    settings = at_home(directory, agent=_AGENT, filler_ms=0)
+async def scripted(directory: Path, **given: Any) -> AsyncIterator[House]:
+    settings = at_home(directory, agent=_AGENT, filler_ms=0, **given)
     answers = HostAnswerer(settings, lambda _: ServiceEngine(SCRIPT))
     async with running(settings, answers) as server:
         yield House(server.addresses[0], BY_SCRIPT, settings, answers, tone)
 
 
 @asynccontextmanager
-async def relayed(directory: Path) -> AsyncIterator[House]:
+async def relayed(directory: Path, **given: Any) -> AsyncIterator[House]:
     """Realtime sessions go to the stand-in's, questions in text to its chat completions."""
     async with running_service(SCRIPT) as service:
         settings = at_home(
@@ -152,6 +153,7 @@ async def relayed(directory: Path) -> AsyncIterator[House]:
             azure_openai_api_key=service.key,
             azure_openai_realtime_deployment="gpt-realtime",
             azure_openai_chat_deployment="chat",
+            **given,
         )
         async with running(settings, as_configured=True) as server:
             answers = relay_from(settings)
@@ -169,9 +171,9 @@ def models() -> Shared:
 
 
 @asynccontextmanager
-async def local(directory: Path) -> AsyncIterator[House]:
+async def local(directory: Path, **given: Any) -> AsyncIterator[House]:
     shared = models()
-    settings = at_home(directory, agent=_AGENT, filler_ms=0)
+    settings = at_home(directory, agent=_AGENT, filler_ms=0, **given)
     answers = HostAnswerer(settings, lambda _: CascadeEngine(shared, language="en"))
     async with running(settings, answers) as server:
 
@@ -181,7 +183,7 @@ async def local(directory: Path) -> AsyncIterator[House]:
         yield House(server.addresses[0], IN_ENGLISH, settings, answers, voice)
 
 
-HOUSES: dict[str, Callable[[Path], AbstractAsyncContextManager[House]]] = {
+HOUSES: dict[str, Callable[..., AbstractAsyncContextManager[House]]] = {
     "scripted": scripted,
     "relayed": relayed,
     "local": local,

@@ -58,6 +58,9 @@ class Peer(Protocol):
     tells_stops: bool
     """Whether the door has a word for an answer that was stopped; else it simply ends."""
 
+    remarks: list[str]
+    """What the agent said on its own account, where the door tells that apart from answers."""
+
     async def begin(self, text: str) -> Question:
         """Ask and do not wait."""
         ...
@@ -72,6 +75,10 @@ class Peer(Protocol):
 
     async def come_back(self) -> None:
         """Connect again and go on behind what came last."""
+        ...
+
+    async def refused(self) -> str:
+        """Return the code of the error that whoever may ask nothing more is told."""
         ...
 
 

@@ -57,6 +57,7 @@ class RealtimePeer:
         self.ready = asyncio.Event()
         self.heard: list[str] = []
         self.errors: list[Frame] = []
+        self.remarks: list[str] = []
         self.listening = group.create_task(self._listen())
 
     async def hears_an_answer(self) -> None:
@@ -131,6 +132,10 @@ class RealtimePeer:
         self.listening = self._group.create_task(self._listen())
         await soon(self.ready.wait(), "the session is there again")
 
+    async def refused(self) -> str:
+        await soon(asyncio.wait([self.listening]), "the server hangs up")
+        return self.errors[-1]["code"]
+
     async def _listen(self) -> None:
         async for text in self._wire.frames():
             self.hear(text)
@@ -164,13 +169,15 @@ class RealtimePeer:
             case "response.done":
                 self._ended(frame["response"])
             case "error":
-                self.errors.append(frame["error"])
+                self._err(frame["error"])
             case _:
                 pass
 
     def _began(self, response: Frame) -> None:
-        name = (response["metadata"] or {}).get("question")
-        if name in self._questions:
+        told = response["metadata"] or {}
+        if told.get("kaiwa") == "remark":
+            question = Question()
+        elif (name := told.get("question")) in self._questions:
             question = self._questions[name]
         else:
             assert self._waiting, f"a response that nobody asked for: {response}"
@@ -181,6 +188,9 @@ class RealtimePeer:
 
     def _ended(self, response: Frame) -> None:
         question, output = self._responses.pop(response["id"]), response["output"]
+        if (response["metadata"] or {}).get("kaiwa") == "remark":
+            self.remarks.append(question.text)
+            return
         if (usage := response["usage"]) is not None:
             question.used(usage["input_tokens"], usage["output_tokens"])
         self._calls |= {item["call_id"]: question for item in output if item["type"] == "function_call"}
@@ -190,6 +200,13 @@ class RealtimePeer:
             self._waiting.append(question)  # a relay does not show the calls that it answers itself
         else:
             question.close("stop")
+
+    def _err(self, error: Frame) -> None:
+        self.errors.append(error)
+        if error["code"] == "insufficient_quota":  # nothing more is answered
+            for question in self._questions.values():
+                if question.end is None:
+                    question.close("error")
 
     async def _send(self, kind: str, **fields: Any) -> None:
         await self._wire.say(json.dumps({"type": kind, **fields}))

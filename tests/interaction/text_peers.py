@@ -33,6 +33,14 @@ async def _events(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str
                 yield fields.get("id", ""), fields["data"]
 
 
+async def _is_refused(answer: aiohttp.ClientResponse, codes: list[str]) -> bool:
+    """Say whether a limit was reached, and note what that is called."""
+    assert answer.status in (200, 429), await answer.text()
+    if answer.status == 429:
+        codes.append((await answer.json())["error"]["code"])
+    return answer.status == 429
+
+
 class StreamPeer:
     """`/api/chat-stream`, typed or plain, in one conversation."""
 
@@ -46,16 +54,24 @@ class StreamPeer:
         self._streams: dict[Question, str] = {}
         self._seen: dict[Question, str] = {}
         self._readers: dict[Question, asyncio.Task[None]] = {}
+        self._refusals: list[str] = []
+        self.remarks: list[str] = []
 
     async def begin(self, text: str) -> Question:
         style = "typed" if self._typed else "plain"
         body = {"prompt": text, "conversation_id": CONVERSATION, "events": style, "resume": self._returning}
         answer = await self._http.post("/api/chat-stream", json=body)
-        assert answer.status == 200, await answer.text()
         question = Question()
+        if await _is_refused(answer, self._refusals):
+            question.close("error")
+            return question
         self._streams[question] = answer.headers["x-stream-id"]
         self._readers[question] = self._group.create_task(self._read(answer, question))
         return question
+
+    async def refused(self) -> str:
+        await self.begin("one more")
+        return self._refusals[-1]
 
     async def stop(self, question: Question) -> None:
         async with self._http.delete(f"/api/streams/{self._streams[question]}") as stopped:
@@ -82,9 +98,10 @@ class StreamPeer:
         if question.end is None:
             question.close("cancelled")
 
-    @staticmethod
-    def _take_typed(data: str, question: Question) -> None:
+    def _take_typed(self, data: str, question: Question) -> None:
         piece = {} if data == "[DONE]" else json.loads(data)
+        if piece.get("type") == "notice":
+            self.remarks.append(piece["message"])
         if piece.get("type") == "text":
             question.add(piece["text"])
         elif piece.get("type") == "usage":
@@ -118,6 +135,8 @@ class HubPeer:
         self._streams: dict[Question, str] = {}
         self._answers: dict[Question, aiohttp.ClientResponse] = {}
         self._sockets = AsyncExitStack()
+        self._refusals: list[str] = []
+        self.remarks: list[str] = []
 
     async def connect(self) -> None:
         """Negotiate as the stock clients do, and listen."""
@@ -142,11 +161,17 @@ class HubPeer:
     async def begin(self, text: str) -> Question:
         body = {"prompt": text, "group": "nobody", "conversation_id": CONVERSATION}
         answer = await self._http.post("/api/chat_stream", json=body)
-        assert answer.status == 200, await answer.text()
         question = Question()
+        if await _is_refused(answer, self._refusals):
+            question.close("error")
+            return question
         self._streams[question], self._answers[question] = answer.headers["x-stream-id"], answer
         await self._join(question)
         return question
+
+    async def refused(self) -> str:
+        await self.begin("one more")
+        return self._refusals[-1]
 
     async def stop(self, question: Question) -> None:
         async with self._http.delete(f"/api/streams/{self._streams[question]}") as stopped:

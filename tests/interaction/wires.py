@@ -98,7 +98,14 @@ class CallWire:
 
     async def frames(self) -> AsyncIterator[str]:
         while not self._cut.is_set():
-            yield await self._caller.frames.get()
+            coming = asyncio.ensure_future(self._caller.frames.get())
+            over = asyncio.ensure_future(self._caller.closed.wait())
+            await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+            over.cancel()
+            if not coming.done():
+                coming.cancel()
+                return
+            yield coming.result()
 
     async def speak(self, pcm: bytes) -> bool:
         await self._caller.tone.say(np.repeat(np.frombuffer(pcm, np.int16), 2))
