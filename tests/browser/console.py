@@ -136,7 +136,7 @@ async def console(
     await page.goto(url)
     await expect(page.locator("form.setup")).to_be_visible()
     yield seen
-    assert seen.complaints == []
+    assert not seen.complaints, seen.complaints
     assert seen.foreign() == []
     await opened.close()
 
@@ -144,7 +144,9 @@ async def console(
 def _note(seen: Console, kind: str, text: str) -> None:
     """Refused requests, lost sockets and plain http are remarked on by the browser itself."""
     expected = re.search(
-        r"status of 4\d\d|WebSocket connection to|ERR_CONNECTION|Opener-Policy header has been ignored", text
+        r"status of 4\d\d|WebSocket connection to|ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|"
+        r"Opener-Policy header has been ignored",
+        text,
     )
     if kind in ("error", "warning") and not expected:
         seen.complaints.append(text)

@@ -48,6 +48,7 @@ FEATURES: dict[str, Words] = {
         "coming back after a break", "切断からの復帰"
     ),
     "an answer and a call cost the same at every door": Words("usage", "使用量"),
+    "who spends a budget is warned once and taken leave of": Words("budgets", "予算"),
 }
 """The scenarios of tests/interaction in the words of who looks for a feature; others are named as they are."""
 ENGINES: dict[str, Words] = {

@@ -16,7 +16,7 @@ def test_a_second_ctrl_c_costs_the_log_a_line(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KAIWA_", "AZURE_"))}
     serving = subprocess.Popen(
         [sys.executable, "-m", "kaiwa", "serve", "--port", "0", "--database", str(tmp_path / "desk.db")],
-        env=clean | {"KAIWA_ENGINE": "text"},
+        env=clean | {"KAIWA_ENGINE": "text", "KAIWA_DRAIN_NOTICE_S": "60"},  # it is long in ending
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
