@@ -103,6 +103,7 @@ async def test_an_interruption_tells_the_server_what_was_heard(launch: Launch, t
         await expect(rows.filter(has_text="conversation.item.truncated")).to_have_count(1)
 
 
+@pytest.mark.clients  # two tests at once may take the browser its sound
 async def test_a_short_sound_makes_the_agent_pause_and_loses_nothing(launch: Launch, tmp_path: Path) -> None:
     browser = await launch()
     async with scripted(tmp_path) as url, console(browser, url, ear=True) as page:
