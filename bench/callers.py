@@ -13,8 +13,7 @@ import os
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +24,10 @@ from urllib.parse import urlencode
 import numpy as np
 
 from bench.callers_desk import DATABASE
+from bench.emulated import emulated
 from bench.figures import Figure, load_now, quantile
 from kaiwa.apps.rentacar.sqlite import SqliteReservations
-from kaiwa.cli.local_server import ServerProcess, free_port
+from kaiwa.cli.local_server import ServerProcess
 from kaiwa.testing.callers import Check, Performance, ScenarioCaller, render, run_load
 from kaiwa.testing.callers.judging import failed, judge
 from kaiwa.testing.callers.scenario import Scenario, read_scenario
@@ -169,7 +169,10 @@ async def _measure(seconds: float) -> list[Figure]:
     with TemporaryDirectory(prefix="kaiwa-bench-") as folder:
         database = Path(folder) / "callers.db"
         await SqliteReservations(database).reservations()  # makes the tables, which is no part of a call
-        async with _service(Path(folder)) as first, _service(Path(folder)) as second:
+        script = Path(folder) / "script.json"
+        script.write_text(json.dumps(SCRIPT), encoding="utf-8")
+        told = ("--script", str(script), "--seed")
+        async with emulated(*told, "1") as first, emulated(*told, "2") as second:
             environment = _environment([first, second], database)
             async with ServerProcess("bench.callers_desk:agent", database, environment=environment) as house:
                 tally = Tally()
@@ -310,32 +313,3 @@ def _environment(ports: Sequence[int], database: Path) -> dict[str, str]:
         "KAIWA_SHOW_TOOL_CALLS": "true",
         DATABASE: str(database),
     }
-
-
-@asynccontextmanager
-async def _service(folder: Path) -> AsyncGenerator[int]:
-    """Run the stand-in in a process of its own."""
-    port = free_port()
-    script = folder / f"script-{port}.json"
-    script.write_text(json.dumps(SCRIPT), encoding="utf-8")
-    command = ["-m", "kaiwa", "emulate", "--port", str(port), "--key", "key", "--seed", str(port)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, "--script", str(script), stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(60):
-            while not await _listens(port):  # noqa: ASYNC110 another process tells nobody
-                await asyncio.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,12 +21,13 @@ from typing import Final
 import aiohttp
 import uvloop
 
+from bench.emulated import emulated
 from bench.endurance_load import KINDS, Load, keep_up
 from bench.figures import Figure, load_now, quantile
 from bench.gateway import fake_azure
 from bench.gateway_load import resident_kb
 from bench.relay import _service, _started
-from kaiwa.cli.local_server import ServerProcess, free_port
+from kaiwa.cli.local_server import ServerProcess
 
 SETTING: Final = "KAIWA_BENCH_ENDURANCE_S"
 USUAL_S: Final = 600.0
@@ -64,7 +63,7 @@ def measure() -> list[Figure]:
 
 
 async def _measure(seconds: float, voice_port: int) -> list[Figure]:
-    async with fake_azure(DEPLOYMENTS) as ports, _scripted_service() as talk_port:
+    async with fake_azure(DEPLOYMENTS) as ports, emulated() as talk_port:
         with TemporaryDirectory(prefix="kaiwa-bench-") as folder:
             environment = _environment(ports, voice_port, talk_port)
             database = Path(folder) / "bench.db"
@@ -108,31 +107,6 @@ def _environment(ports: Sequence[int], voice_port: int, talk_port: int) -> dict[
         "KAIWA_CHAT_PACE_MS": "0",
         "KAIWA_MAX_SESSIONS": "500",
     }
-
-
-@asynccontextmanager
-async def _scripted_service() -> AsyncGenerator[int]:
-    """Run the stand-in of the Realtime service in a process of its own."""
-    port = free_port()
-    command = (sys.executable, "-m", "kaiwa", "emulate", "--port", str(port), "--key", "key")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(30):
-            while not await _listens(port):  # noqa: ASYNC110 another process tells nobody
-                await asyncio.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 async def _sample(server: ServerProcess, samples: Samples, until: float) -> None:
