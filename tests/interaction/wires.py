@@ -100,10 +100,12 @@ class CallWire:
         while not self._cut.is_set():
             coming = asyncio.ensure_future(self._caller.frames.get())
             over = asyncio.ensure_future(self._caller.closed.wait())
-            await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
-            over.cancel()
-            if not coming.done():
+            try:
+                await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                over.cancel()
                 coming.cancel()
+            if not coming.done():
                 return
             yield coming.result()
 

@@ -58,6 +58,7 @@ class RelayDesk:
         self.now = 0.0
         self.service = Desk(dialect=behind, config=SessionConfig(model="gpt-realtime", expires_at=3600))
         self.sessions_before: list[Desk] = []
+        self.reopens = True
         profile = profile or RelayProfile()
         heard, said = looks_at(profile, tools)
         session = RelaySession(profile, ids=_ids(), tools=tools, now=0.0)
@@ -121,14 +122,16 @@ class RelayDesk:
                 self._feed(event)
         return self.frames[mark:]
 
-    def _reopen(self) -> None:
+    def reopen(self) -> list[Frame]:
         """Let another session begin at the service, with ids of its own."""
+        mark = len(self.frames)
         self.sessions_before.append(self.service)
         config = SessionConfig(model="gpt-realtime", expires_at=3600)
         self.service = Desk(config=config, ids=_ids(f"s{len(self.sessions_before)}"))
         self.service.now, self._heard = self.now, 0
         self._feed(UpstreamOpened(lives_s=HOUR_S))
         self.hear()
+        return self.frames[mark:]
 
     def told(self, kind: str) -> list[Frame]:
         """Return the frames of a type that the service was told."""
@@ -183,7 +186,8 @@ class RelayDesk:
                     for one in self.planted.to_engine(command):
                         self._pass_on(self._write(one.frame))
                 case actions.Ask(command=Reopen()):
-                    self._reopen()
+                    if self.reopens:
+                        self.reopen()
                 case actions.RunTool():
                     self.runs.append(action)
                 case actions.StopTool(call_id=call_id):

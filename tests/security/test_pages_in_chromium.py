@@ -30,10 +30,10 @@ PAGES = (
 )
 """And how to talk there."""
 _WATCH = """
-window.forbidden = [];
 addEventListener("securitypolicyviolation", (event) =>
-  window.forbidden.push(`${location.pathname}: ${event.violatedDirective} ${event.blockedURI}`));
+  window.tellForbidden(`${location.pathname}: ${event.violatedDirective} ${event.blockedURI}`));
 """
+_PLANT = "document.body.append(Object.assign(new Image(), {src: 'http://elsewhere.invalid/picture.png'}))"
 
 
 async def talk(page: Page, carrier: str) -> None:
@@ -42,14 +42,6 @@ async def talk(page: Page, carrier: str) -> None:
     await console.start(agent="rentacar-en", carrier=carrier)
     await console.write("お店はどこですか")
     await expect(console.agent.last).to_have_text("三店舗あります。", timeout=PATIENCE_S * 1000)
-
-
-async def _forbidden(page: Page) -> list[str]:
-    """Return what the page's policy stopped. A page that just goes elsewhere (to its login) is asked there."""
-    with suppress(Gone):
-        return await page.evaluate("window.forbidden")
-    await page.wait_for_load_state()
-    return await page.evaluate("window.forbidden")
 
 
 async def test_pages_run_under_their_policies_and_carry_no_secret(
@@ -66,7 +58,9 @@ async def test_pages_run_under_their_policies_and_carry_no_secret(
     browser = await launch()
     async with scripted(tmp_path, chainlit=True, **secrets) as kaiwa:
         await until_it_answers(f"{kaiwa}/chat/")
-        page = await browser.new_page(locale="en-GB")
+        page: Page = await browser.new_page(locale="en-GB")
+        forbidden: asyncio.Queue[str] = asyncio.Queue()
+        await page.expose_function("tellForbidden", forbidden.put_nowait)
         await page.add_init_script(_WATCH)
 
         async def keep(answer: Any) -> None:
@@ -81,7 +75,6 @@ async def test_pages_run_under_their_policies_and_carry_no_secret(
             "websocket",
             lambda socket: socket.on("framereceived", lambda frame: seen.append(str(frame).encode())),
         )
-        forbidden: list[str] = []
         for path, carrier in PAGES:
             await page.goto(kaiwa + path)
             if path == "/chat/":
@@ -90,12 +83,14 @@ async def test_pages_run_under_their_policies_and_carry_no_secret(
                 await expect(page.locator("#sum")).not_to_be_empty()
             if carrier:
                 await talk(page, carrier)
-            forbidden += await _forbidden(page)
             if keeping:  # a body is gone once the page is
                 await asyncio.wait(keeping, timeout=PATIENCE_S)
+        await page.goto(kaiwa)
+        await page.evaluate(_PLANT)
+        first = await asyncio.wait_for(forbidden.get(), PATIENCE_S)
+        assert first == "/: img-src http://elsewhere.invalid/picture.png", "nothing before it was forbidden"
         await page.close()
         await asyncio.gather(*keeping, return_exceptions=True)
-    assert forbidden == []
     told = b"\n".join(seen)
     assert len(seen) > 20 and b"response.done" in told and b"/api/chat-stream" in told, "they talked"
     assert leaks(told, SECRETS) == []

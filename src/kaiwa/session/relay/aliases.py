@@ -35,6 +35,10 @@ class Aliases:
         if len(self._known) > _MOST:
             del self._known[next(iter(self._known))]
 
+    def forget(self, known: object) -> None:
+        """The service has this by the name that the peer knows."""
+        self._known = {one: other for one, other in self._known.items() if other != known}
+
     def inward(self, said: UpstreamSaid) -> UpstreamSaid:
         """Return what the service said with the ids that the peer knows."""
         text = _replaced(said, self._known)

@@ -6,7 +6,7 @@ the service ends before the conversation does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -104,6 +104,17 @@ class Transcript:
         """Return what another session is told, oldest first: nothing unfinished, nothing unheard."""
         seeds = (_seed(self._told[item_id]) for item_id in self._order[-MOST_ITEMS:])
         return [seed for seed in seeds if seed is not None]
+
+    def seed(self, item_id: str) -> Item | None:
+        """Return what another session is told of one item; None: nothing."""
+        told = self._told.get(item_id)
+        return None if told is None else _seed(told)
+
+    def before(self, item_id: str, *, among: Container[str]) -> str:
+        """Return which of these items another session has before one, as a service names it: `root`: none."""
+        place = self._order.index(item_id)
+        known = (one for one in reversed(self._order[:place]) if one in among and self.seed(one) is not None)
+        return next(known, "root")
 
     def retold(self, ids: Ids) -> list[UpstreamSaid]:
         """Return the frames that tell of every item as it is, oldest first."""

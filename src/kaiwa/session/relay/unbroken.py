@@ -23,6 +23,7 @@ from kaiwa.session.relay.hidden import HiddenItems
 from kaiwa.session.relay.pending import Pending
 from kaiwa.session.relay.reopening import Renewal, Reopening
 from kaiwa.session.relay.second_parts import SecondParts
+from kaiwa.session.relay.seeds import Seeds
 from kaiwa.session.relay.session_facts import (
     answers_turns,
     detection_of,
@@ -90,7 +91,7 @@ class UnbrokenSession:
         self._committed: deque[str] = deque(maxlen=_KEPT_TURNS)
         self._second_parts = SecondParts()
         self._own: set[str] = set()
-        self._seeded: set[str] = set()
+        self._seeds = Seeds(self._transcript, ids=ids)
         self._hidden_update = False
         self._reopening = Reopening(renewal)
         self._actions: list[Action] = []
@@ -151,17 +152,24 @@ class UnbrokenSession:
         if frame.type == "response.cancel" and self._state in ("waiting", "greeting"):
             self._end_answer("cancelled", now)
         elif self._state in ("first", "open"):
-            self._forward(frame)
+            self._forward(frame, now)
 
-    def _forward(self, frame: PassedFrame) -> None:
+    def _forward(self, frame: PassedFrame, now: float) -> None:
+        cut = self._seeds.cut_off(frame)
+        if cut is not None and cut.body is not None:
+            self._note(cut)
+            for wish in self._seeds.told_anew(cut.body["item_id"]):
+                self._say(**wish)
+            self._show(cut, now)
+            return
         frame = self._aliases.outward(self._second_parts.outward(frame))
         self._actions.append(Ask(command=Forward(frame=frame)))
 
-    def _say(self, kind: str, **fields: Any) -> None:
+    def _say(self, type: str, **fields: Any) -> None:
         event_id = self._ids("event")
         self._own.add(event_id)
-        body = {"type": kind, "event_id": event_id, **fields}
-        frame = PassedFrame(type=kind, event_id=event_id, body=body)
+        body = {"type": type, "event_id": event_id, **fields}
+        frame = PassedFrame(type=type, event_id=event_id, body=body)
         self._actions.append(Ask(command=Forward(frame=frame)))
 
     # --- what the service says -----------------------------------------------------------------
@@ -238,14 +246,12 @@ class UnbrokenSession:
             case "session.updated" if self._hidden_update:
                 self._hidden_update = False
                 return True
-            case "conversation.item.added" | "conversation.item.done" | "conversation.item.created":
-                return part_of(said.body, "item").get("id") in self._seeded
             case "input_audio_buffer.speech_started" if self._rejoins_speech is not None:
                 self._aliases.add((said.body or {}).get("item_id"), self._rejoins_speech)
                 self._rejoins_speech = None
                 return True
             case _:
-                return False
+                return self._seeds.is_echo(said)
 
     def _note(self, said: UpstreamSaid) -> None:
         """Keep in mind what the conversation comes to."""
@@ -359,7 +365,7 @@ class UnbrokenSession:
         self._state = "open"
         self._reopening.greeted()
         self._seed()
-        self._go_on()
+        self._go_on(now)
 
     def _remember(self, session: Mapping[str, Any]) -> None:
         self._effective = session
@@ -405,15 +411,14 @@ class UnbrokenSession:
     def _seed(self) -> None:
         """Tell the new session its settings and the conversation so far."""
         self._own.clear()
-        self._seeded.clear()
         self._hidden_update = True
         self._say("session.update", session=settings_again(self._effective))
-        for item in self._transcript.seeds():
-            self._seeded.add(str(item["id"]))
+        for item in self._seeds.plant():
+            self._aliases.forget(item["id"])
             self._say("conversation.item.create", item=item)
         self._rejoins_speech = self._speech
 
-    def _go_on(self) -> None:
+    def _go_on(self, now: float) -> None:
         """Ask for what was under way when the session before ended."""
         answer, asked_again = self._answer, False
         if answer is not None:
@@ -421,7 +426,7 @@ class UnbrokenSession:
             asked_again = True
         for frame in self._pending.take():
             self._pending.add(frame)
-            self._forward(frame)
+            self._forward(frame, now)
             asked_again = asked_again or frame.type == "response.create"
         if self._answer_due and not asked_again:
             self._say("response.create")
