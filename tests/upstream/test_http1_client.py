@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -207,6 +208,42 @@ async def test_silence_before_the_head_and_inside_the_body_ends_in_a_time_out():
         sink = await taken(await client.send(request_to(upstream)))
         assert sink.error is not None
         assert (sink.data, sink.error.code) == (b"one", "upstream_timeout")
+
+
+class StandsStill(Taken):
+    """Keeps the whole process from going on when the first bytes come, while the service says the rest."""
+
+    def __init__(self, service: socket.socket, rest: bytes, seconds: float) -> None:
+        super().__init__()
+        self._service, self._rest, self._seconds = service, rest, seconds
+
+    def body(self, data: bytes) -> None:
+        if not self.data:
+            self._service.send(self._rest)
+            time.sleep(self._seconds)
+        super().body(data)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_process_that_stood_still_reads_what_came_before_it_calls_a_service_silent(run):
+    async def answered(listening: socket.socket) -> bytes:
+        loop, origin = asyncio.get_running_loop(), Origin("http", *listening.getsockname())
+        async with http_client(Limits(idle_s=0.1)) as client, asyncio.timeout(20):
+            asking = asyncio.ensure_future(client.send(Request(origin, "/", "service.test")))
+            service, _ = await loop.sock_accept(listening)
+            with service:
+                await loop.sock_recv(service, 65536)
+                await loop.sock_sendall(service, HEAD)
+                sink = StandsStill(service, chunk(b"llo") + END, 0.3)
+                (await asking).deliver(sink)
+                await loop.sock_sendall(service, chunk(b"he"))
+                await sink.over.wait()
+        assert sink.error is None
+        return sink.data
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        assert run(answered(listening)) == b"hello"
 
 
 async def test_a_body_over_the_bound_is_not_read():

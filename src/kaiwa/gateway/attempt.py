@@ -21,7 +21,7 @@ from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, rea
 from kaiwa.protocol.chat.usage import TokensCounted, counted
 from kaiwa.protocol.chat.watching import Watcher
 from kaiwa.upstream.http1.client import Exchange, HttpClient, Question
-from kaiwa.upstream.http1.connection import Unanswered
+from kaiwa.upstream.http1.connection import BREATH_S, Unanswered
 from kaiwa.upstream.http1.heads import Origin, Request, ResponseHead
 from kaiwa.upstream.pool.lease import Lease, Outcome, Usage
 
@@ -350,12 +350,12 @@ class Attempt:
         if limit_s > SOON_S:
             self._patience = loop.call_later(SOON_S, self._be_patient, limit_s - SOON_S)
         else:
-            self._patience = loop.call_later(limit_s, self._lose_patience)
+            self._patience = loop.call_later(limit_s, self._take_breath)
         self._exchange.deliver(self)
 
     def _be_patient(self, limit_s: float) -> None:
         self._tell_head()
-        self._patience = asyncio.get_running_loop().call_later(limit_s, self._lose_patience)
+        self._patience = asyncio.get_running_loop().call_later(limit_s, self._take_breath)
 
     async def _refused(self, exchange: Exchange) -> Failed:
         head = exchange.head
@@ -442,6 +442,9 @@ class Attempt:
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.faltered()
+
+    def _take_breath(self) -> None:
+        self._patience = asyncio.get_running_loop().call_later(BREATH_S, self._lose_patience)
 
     def _lose_patience(self) -> None:
         self._close_exchange()

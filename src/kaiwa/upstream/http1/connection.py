@@ -20,6 +20,9 @@ _HEAD_END: Final = b"\r\n\r\n"
 # Reads kept while nobody takes the body yet; then the socket waits.
 _MOST_EARLY: Final = 4
 _NEVER: Final = math.inf
+# A process that stood still on a busy machine may find its timers due before it has read what came meanwhile.
+# So a service is called silent when there was time to read, too.
+BREATH_S: Final = 0.01
 
 
 class Sink(Protocol):
@@ -82,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._patience_s = self._deadline = _NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = _NEVER
+        self._looked = False
 
     @property
     def reusable(self) -> bool:
@@ -286,8 +290,11 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._heard = now
         due = min(self._heard + self._patience_s, self._deadline)
+        looked, self._looked = self._looked, now >= due
         if now < due:
             self._look_at(due)
+        elif not looked:
+            self._look_at(now + BREATH_S)
         elif self._tired is not None:
             self._tired(self)
         else:
