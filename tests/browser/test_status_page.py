@@ -94,6 +94,9 @@ async def test_all_processes_are_seen_and_each_alone(
         await processes.get_by_role("link", name="bbbb").click()
         await expect(page.get_by_role("region", name="Overview")).to_contain_text("2 / 64")
         await expect(page.get_by_role("region", name="Conversations")).to_contain_text("sess_bbbb1")
+        messages = page.get_by_role("region", name="Use and limits").locator(".entry").last
+        await expect(messages).to_contain_text("Azure SignalR Service")
+        await expect(messages).to_contain_text("5")
         await page.get_by_role("link", name="All processes").click()
         await expect(processes.locator(".entry")).to_have_count(3)
 

@@ -24,6 +24,7 @@ from kaiwa.server.status.answer import (
     FinishedTool,
     HubState,
     LatencyState,
+    MessagesCost,
     ModelCost,
     RelayState,
     Sessions,
@@ -61,7 +62,8 @@ def told_by(mark: str) -> StatusAnswer:
         cost=Cost(
             currency=None,
             total=1.25,
-            models=[ModelCost(model="gpt-4o", input_tokens=10, output_tokens=20, cost=1.25)],
+            models=[ModelCost(model="gpt-4o", input_tokens=10, output_tokens=20, cost=1.0)],
+            signalr_messages=MessagesCost(count=5, cost=0.25),
         ),
         limits=[],
         errors=[ErrorState(code="overloaded", where="east", count=2, ago_s=3.0)],
@@ -145,6 +147,7 @@ async def test_one_answer_tells_of_every_process_and_names_those_that_it_cannot_
         assert (told["tools"]["running"], told["tools"]["finished"][0]["completed"]) == (1, 3)
         assert (told["hubs"][-1]["connections"], told["relay"]["running"]) == (7, 5)
         assert (told["cost"]["total"], told["errors"][0]["count"]) == (1.25, 2)
+        assert told["cost"]["signalr_messages"] == {"count": 5, "cost": 0.25}
         assert (told["not_ready"], told["uptime_s"]) == (None, 90_000.0), "one of them is ready"
 
         alone = await status(f"?process={MARK}")

@@ -18,6 +18,7 @@ from tests.hub.house import bent, serving
 from kaiwa.errors import UpstreamError
 from kaiwa.hub import HubException
 from kaiwa.hub.azure import AzureSignalR, read_connection_string
+from kaiwa.hub.azure.publisher import Took
 
 
 @asynccontextmanager
@@ -71,6 +72,30 @@ async def test_a_message_over_two_kilobytes_counts_as_azure_bills_it() -> None:
         assert azure.counted.units == 3
 
 
+async def test_who_pays_hears_of_what_was_sent_for_them_and_was_taken() -> None:
+    everybodys, mine, others = list[int](), list[int](), list[int]()
+    async with moody(400, took=everybodys.append) as (_, azure):
+        paid, refused = azure.clients_for(mine.append), azure.clients_for(others.append)
+        with pytest.raises(UpstreamError):
+            await refused.all.send("token", "refused")
+        await paid.user("花子").send("token", "x" * 5000)
+        await paid.clients(["one", "two"]).send("token", "to each")
+        await azure.clients.all.send("token", "for nobody")
+    assert (everybodys, mine, others) == ([3, 1, 1, 1], [3, 1, 1], [])
+
+
+async def test_a_call_that_finds_no_client_is_a_request_and_no_message() -> None:
+    heard = list[int]()
+    async with open_service() as service, service.client() as client, publisher(service) as azure:
+        with pytest.raises(HubException, match="does not exist"):
+            await azure.clients_for(heard.append).client("nobody").invoke("add")
+        assert (azure.counted.requests, azure.counted.messages, heard) == (1, 0, [])
+        asked = asyncio.create_task(azure.clients_for(heard.append).client(client.id).invoke("add"))
+        call = await client.socket.record()
+        await client.socket.send(type=3, invocationId=call["invocationId"], result=3)
+        assert (await asked, heard, azure.counted.units) == (3, [1], 1)
+
+
 class Moody:
     """A service that answers by a script of statuses, and takes what comes after it."""
 
@@ -98,12 +123,12 @@ class Moody:
 
 @asynccontextmanager
 async def moody(
-    *statuses: int, after: str | None = "0", bend: Bend | None = None
+    *statuses: int, after: str | None = "0", bend: Bend | None = None, took: Took | None = None
 ) -> AsyncIterator[tuple[Moody, AzureSignalR]]:
     service = Moody(*statuses, after=after)
     async with serving(bent(service, bend or Bend())) as port:
         text = f"Endpoint=http://127.0.0.1;Port={port};AccessKey={KEY};Version=1.0;"
-        azure = AzureSignalR(read_connection_string(text), "chat")
+        azure = AzureSignalR(read_connection_string(text), "chat", took=took)
         async with azure.running():
             yield service, azure
 

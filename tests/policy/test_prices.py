@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from kaiwa.policy.estimates import wanted
 from kaiwa.policy.headers import duration, limit_headers, refusal_headers
 from kaiwa.policy.holds import LimitReached
 from kaiwa.policy.prices import FREE, PriceTable, TokensUsed, table_of
+from kaiwa.server.settings import Prices
 
 TABLE = """
 currency = "JPY"
@@ -74,6 +77,51 @@ def test_the_older_form_of_prices_goes_on_working(table: PriceTable, monkeypatch
     monkeypatch.setenv("KAIWA_PRICES", "no/such/file")
     with pytest.raises(ConfigError, match="KAIWA_PRICES"):
         read_settings()
+
+
+def test_messages_cost_by_the_million_and_as_the_table_says_now() -> None:
+    held = table_of({"signalr_messages": 1.5})
+    assert (held.messages_cost(1), held.messages_cost(2_000_000)) == (1500, 3 * NANO)
+    held.become(table_of({"currency": "EUR", "signalr_messages": 2}))
+    assert (held.messages_cost(1), held.currency) == (2000, "EUR")
+    held.become(table_of({"text_input": 1}))
+    assert held.messages_cost(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("signalr_messages = -1", "signalr_messages: input should be greater than or equal to 0."),
+        ("signalr_messages = inf", "signalr_messages: input should be a finite number."),
+        ('signalr_messages = "dear"', "signalr_messages: input should be a valid number"),
+        ("signalr_message = 1", "signalr_message is unknown. Did you mean signalr_messages?"),
+        ('[models."gpt-4o"]\nsignalr_messages = 1', "models.gpt-4o.signalr_messages is unknown."),
+    ],
+)
+def test_a_wrong_price_of_messages_is_named_with_how_to_mend_it(
+    table: PriceTable, tmp_path: Path, written: str, said: str
+) -> None:
+    (tmp_path / "prices.toml").write_text(written)
+    with pytest.raises(ConfigError, match=re.escape(said)) as wrong:
+        read_settings()
+    assert "KAIWA_PRICES" in str(wrong.value)
+    assert "See docs/configuration.md" in str(wrong.value)
+
+
+def test_the_example_of_the_page_about_budgets_is_right() -> None:
+    page = (Path(__file__).parents[2] / "docs/budgets.md").read_text("utf-8")
+    _, _, section = page.partition("## Messages through Azure SignalR Service")
+    written = re.search(r"```toml\n(.*?)```", section, re.S)
+    sentence = re.search(
+        r"of (\d+) tokens that comes in (\d+) messages costs ([\d.]+) USD and ([\d.]+) USD", section
+    )
+    assert written is not None and sentence is not None
+    table = table_of(Prices(**tomllib.loads(written[1])).model_dump())
+    cost = table.cost("gpt-4o-mini", TokensUsed(output=int(sentence[1])))
+    assert (cost / NANO, table.messages_cost(int(sentence[2])) / NANO) == (
+        float(sentence[3]),
+        float(sentence[4]),
+    )
 
 
 def test_a_request_reserves_its_prompt_and_the_longest_answer_it_allows() -> None:

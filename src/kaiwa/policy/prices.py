@@ -1,7 +1,8 @@
-"""What tokens cost: a table by model that the operator edits. Knows names and numbers, counts nothing.
+"""What tokens and messages cost: a table that the operator edits. Knows names and numbers, counts nothing.
 
 A table is JSON or TOML: the prices of a million tokens by kind, and under `models` those of single models.
-`text_input = 0.15` says the same as `input = 0.15`; `audio_minute` is what models cost that are paid by time.
+`text_input = 0.15` says the same as `input = 0.15`; `audio_minute` is what models cost that are paid by time,
+`signalr_messages` what a million messages cost that Azure SignalR Service takes.
 
     currency = "USD"
     [models."gpt-4o-mini*"]
@@ -83,10 +84,21 @@ class Rates(Value, frozen=True, kw_only=True):
 
 
 class PriceTable:
-    """Prices by model: the longest name that fits counts, else `usual`. Fits `Pricing`."""
+    """Prices by model: the longest name that fits counts, else `usual`. Fits `Pricing`.
 
-    def __init__(self, usual: Rates | None, models: Mapping[str, Rates], currency: str = "USD") -> None:
+    `signalr_messages`: what a million messages cost.
+    """
+
+    def __init__(
+        self,
+        usual: Rates | None,
+        models: Mapping[str, Rates],
+        currency: str = "USD",
+        *,
+        signalr_messages: float = 0,
+    ) -> None:
         self.currency = currency
+        self._signalr_messages = signalr_messages
         self._usual = usual
         self._models = sorted(models.items(), key=lambda entry: len(entry[0]), reverse=True)
         self.rates = lru_cache(maxsize=_KNOWN_MODELS)(self._rates)
@@ -100,6 +112,7 @@ class PriceTable:
             other._models,
             other.rates,
         )
+        self._signalr_messages = other._signalr_messages
 
     def _rates(self, model: str) -> Rates | None:
         for name, rates in self._models:
@@ -110,6 +123,10 @@ class PriceTable:
     def cost(self, model: str, used: TokensUsed) -> int:
         rates = self.rates(model)
         return 0 if rates is None else rates.cost(used)
+
+    def messages_cost(self, messages: int) -> int:
+        """Return the price of messages through Azure SignalR Service, in billionths of the currency."""
+        return round(messages * self._signalr_messages * (NANO // _MILLION))
 
 
 FREE: Final = PriceTable(None, {})
@@ -128,4 +145,5 @@ def table_of(written: Mapping[str, Any]) -> PriceTable:
         msgspec.convert(usual, Rates) if any(usual.values()) else None,
         {name: msgspec.convert(with_whole_names(entry), Rates) for name, entry in models.items()},
         str(written.get("currency", "USD")),
+        signalr_messages=written.get("signalr_messages") or 0,
     )

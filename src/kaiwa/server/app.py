@@ -177,9 +177,8 @@ class _Assembly:
         )
         self._readiness = readiness_of(pool, streams, self._relay)
         crossing = self.cluster.crossing if self.cluster.is_shared else None
-        self.signalr = SignalR(
-            settings, self.chats, None if self.traces is None else self.traces.hubs, crossing
-        )
+        follow = None if self.traces is None else self.traces.hubs
+        self.signalr = SignalR(settings, self.chats, follow, crossing, self._measures.messages.took)
         self._measures.watch(lambda: self.signalr.hubs)
         self._board = board_of(self._measures.conversations, streams)
         most_bytes = settings.chat_request_mb * _MEGABYTE

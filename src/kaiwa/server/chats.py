@@ -18,6 +18,7 @@ from kaiwa.errors import SERVER_ERROR, PeerError
 from kaiwa.events.items import ClientItem, Message
 from kaiwa.events.pieces import ErrorPiece, NoticePiece, TextPiece, UsagePiece
 from kaiwa.gateway.accounts import Account
+from kaiwa.policy.amounts import Limit
 from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.protocol.chat.usage import TokensCounted
 from kaiwa.protocol.replay import Forgotten
@@ -167,6 +168,10 @@ class Chats:
         """Nobody wants this answer any more: stop it, and its conversation if it has no name."""
         answering.chat.transport.cancel(answering.turn)
 
+    def stop_at(self, answering: Answering, limit: Limit | None) -> None:
+        """End an answer that its caller may have no more of, and tell its readers why. Once."""
+        answering.chat.transport.cancel(answering.turn, self._why_not(answering.chat, limit))
+
     @contextmanager
     def reading(self, answering: Answering) -> Generator[None]:
         """Follow an answer. Once its last reader left, it is stopped: at once, or after its grace."""
@@ -253,7 +258,7 @@ class Chats:
                 elif isinstance(piece, TextPiece):
                     tokens += len(piece.text.encode()) // _BYTES_A_TOKEN + 1
                     if not account.went_on(tokens):
-                        answering.chat.transport.cancel(turn, self._why_not(answering.chat, account))
+                        self.stop_at(answering, account.reached)
         except Forgotten:  # it grew faster than it was counted
             await turn.end()
         account.settle(told, tokens)
@@ -267,9 +272,8 @@ class Chats:
             return None
         return NoticePiece(code="budget_near", message=words)
 
-    def _why_not(self, chat: Chat, account: Account) -> ErrorPiece:
+    def _why_not(self, chat: Chat, limit: Limit | None) -> ErrorPiece:
         """Return why an answer goes no further."""
-        limit = account.reached
         code, name = ("rate_limit_exceeded", "A limit") if limit is None else (limit.code, limit.name)
         said = f"{name} of this key was reached."
         if limit is not None and limit.is_budget:

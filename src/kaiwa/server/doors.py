@@ -17,7 +17,7 @@ from msgspec import structs
 from starlette.requests import HTTPConnection
 
 from kaiwa.errors import ConfigError
-from kaiwa.policy.amounts import NANO, Amount, Want
+from kaiwa.policy.amounts import NANO, NOTHING, Amount, Want
 from kaiwa.policy.caller import ANYBODY, MASTER, Caller
 from kaiwa.policy.document import (
     NO_DOCUMENT,
@@ -31,6 +31,7 @@ from kaiwa.policy.holds import Hold, Ledger, LimitReached
 from kaiwa.policy.jwt import Issuers
 from kaiwa.policy.keys import KeyRecord, KeyStore
 from kaiwa.policy.memory import MemoryLedger
+from kaiwa.policy.postage import Postage
 from kaiwa.policy.prices import PriceTable, table_of
 from kaiwa.policy.redis import RedisLedger
 from kaiwa.policy.spending import Allowance, Spending
@@ -42,6 +43,7 @@ from kaiwa.server.settings import Settings, is_loopback
 _KEY_ID: Final = "key:"
 ONE_REQUEST: Final = Want(most=Amount(requests=1, tokens=1, money=1), ahead=False)
 """And the least of the rest: who has no token or no money left is let in nowhere."""
+_NOTHING_YET: Final = Want(most=NOTHING, ahead=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,12 @@ class Doors:
     async def enter(self, caller: Caller) -> Hold | LimitReached:
         """Reserve one request. What else it uses is spent as it goes."""
         return await self.ledger.reserve(caller, ONE_REQUEST)
+
+    async def postage(self, caller: Caller) -> Postage:
+        """Return what charges a caller for messages, until its block is left."""
+        hold = await self.ledger.reserve(caller, _NOTHING_YET)
+        assert not isinstance(hold, LimitReached), "who wants nothing is never refused"
+        return Postage(hold, self.prices)
 
     def paid_in_text(self, agent: str) -> str:
         """Return under which name an agent's answers in text are paid."""

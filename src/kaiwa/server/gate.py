@@ -67,12 +67,13 @@ class Gate:
         return self.open(checked)
 
     def counted(self, answer: Answer, scope: Scope) -> Answer:
-        """Ask for a key, and count the request against its limits."""
+        """Ask for a key, and count the request against its limits; `request.state.hold` may spend more."""
 
         async def checked(request: Request) -> Response:
             hold = await self.doors.enter(request.state.caller)
             if isinstance(hold, LimitReached):
                 return limit_reached(hold)
+            request.state.hold = hold
             with hold:
                 response = await answer(request)
             response.headers.update(limit_headers(hold.standing))

@@ -7,10 +7,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, SecretStr, field_validator
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    SecretStr,
+    field_validator,
+)
 
 from kaiwa.server.settings_values import Listed, TextOfTables
 from kaiwa.server.settings_words import LIVE, LIVE_WHILE_SET, Group, Names, Option
+
+Price = Annotated[NonNegativeFloat, AllowInfNan(False)]
 
 
 class ModelPrices(BaseModel):
@@ -18,29 +28,31 @@ class ModelPrices(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    text_input: Annotated[NonNegativeFloat, Field(alias="input")] = 0
-    text_input_cached: Annotated[NonNegativeFloat | None, Field(alias="cached")] = None
-    audio_input: NonNegativeFloat = 0
-    audio_input_cached: NonNegativeFloat | None = None
-    text_output: Annotated[NonNegativeFloat, Field(alias="output")] = 0
-    audio_output: NonNegativeFloat = 0
-    audio_minute: NonNegativeFloat = 0
+    text_input: Annotated[Price, Field(alias="input")] = 0
+    text_input_cached: Annotated[Price | None, Field(alias="cached")] = None
+    audio_input: Price = 0
+    audio_input_cached: Price | None = None
+    text_output: Annotated[Price, Field(alias="output")] = 0
+    audio_output: Price = 0
+    audio_minute: Price = 0
     """What a minute of sound costs, where a model is paid by time."""
 
 
 class Prices(BaseModel):
-    """What a million tokens cost, by kind; `currency` is an ISO 4217 code."""
+    """What a million tokens cost, by kind, and a million messages; `currency` is an ISO 4217 code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
-    text_input: NonNegativeFloat = 0
-    text_input_cached: NonNegativeFloat = 0
-    audio_input: NonNegativeFloat = 0
-    audio_input_cached: NonNegativeFloat = 0
-    text_output: NonNegativeFloat = 0
-    audio_output: NonNegativeFloat = 0
-    audio_minute: NonNegativeFloat = 0
+    text_input: Price = 0
+    text_input_cached: Price = 0
+    audio_input: Price = 0
+    audio_input_cached: Price = 0
+    text_output: Price = 0
+    audio_output: Price = 0
+    audio_minute: Price = 0
+    signalr_messages: Price = 0
+    """What a million messages cost that Azure SignalR Service takes."""
     models: dict[str, ModelPrices] = {}
     """Those of single models and deployments; `*` in a name matches any letters."""
 
@@ -151,8 +163,9 @@ class CallerSettings(Group):
     """More names, with commas between them, that `?model=` and `?deployment=` may ask for, as those of
     deployments: the default agent answers. `*` for every name."""
     prices: Annotated[Prices | None, LIVE] = None
-    """What a million tokens cost, as JSON or a file (docs/policy.md#prices), by model too; with it the
-    console (docs/console.md) shows money. None: nothing is counted in money."""
+    """What a million tokens cost, as JSON or a file (docs/policy.md#prices), by model too, and a million
+    messages of Azure SignalR Service; with it the console (docs/console.md) shows money. None: nothing is
+    counted in money."""
 
     @field_validator("prices", mode="before")
     @classmethod

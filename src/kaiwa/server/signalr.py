@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 from kaiwa.errors import ConfigError, UpstreamError
 from kaiwa.hub import Clients, Elsewhere, HubOptions, One, Target
 from kaiwa.hub.azure import AzureSignalR, LocalService, read_connection_string
+from kaiwa.hub.azure.publisher import Took
 from kaiwa.hub.azure.service.data_plane import data_plane
 from kaiwa.hub.azure.service.hubs import ServedHub
 from kaiwa.hub.azure.service.local import Keys
@@ -27,6 +28,7 @@ from kaiwa.hub.azure.service.upstream import NO_UPSTREAM, Template, Upstream, We
 from kaiwa.hub.doors.mounting import HubRoute
 from kaiwa.hub.following import Follow
 from kaiwa.hub.redis import RedisBackplane
+from kaiwa.policy.postage import Postage
 from kaiwa.server.chats import Answering, Chats
 from kaiwa.server.cluster.crossing import Crossing
 from kaiwa.server.ids import MARK
@@ -48,12 +50,14 @@ _LOCAL_PAGES: Final = tuple(
 
 
 class Service(Protocol):
-    """Where the hub `chat` is."""
+    """Where the hub `chat` is. `paid`: whether each message costs."""
 
     pace_s: float
+    paid: bool
 
-    @property
-    def clients(self) -> Clients: ...
+    def clients_for(self, took: Took) -> Clients:
+        """Return whom to talk to; `took` hears how many messages were paid for."""
+        ...
 
     async def negotiated(self, endpoint: str, owner: str, user_id: str | None) -> Elsewhere: ...
 
@@ -66,6 +70,7 @@ class OwnService:
     """The hub is in this process. `shared`: and in others, which have clients too."""
 
     pace_s = 0.0
+    paid = False
 
     def __init__(self, service: LocalService, hub: str, lifetime_s: int, shared: bool) -> None:
         self._service, self._hub, self._lifetime_s = service, hub, lifetime_s
@@ -75,8 +80,7 @@ class OwnService:
     def _served(self) -> ServedHub:
         return self._service.hub(self._hub)
 
-    @property
-    def clients(self) -> Clients:
+    def clients_for(self, took: Took) -> Clients:
         return self._served.clients
 
     async def negotiated(self, endpoint: str, owner: str, user_id: str | None) -> Elsewhere:
@@ -96,13 +100,13 @@ class AzureService:
     """The hub is at Azure SignalR Service; no method of it can be called there."""
 
     pace_s = AZURE_PACE_S
+    paid = True
 
     def __init__(self, publisher: AzureSignalR, lifetime_s: int) -> None:
         self._publisher, self._lifetime_s = publisher, lifetime_s
 
-    @property
-    def clients(self) -> Clients:
-        return self._publisher.clients
+    def clients_for(self, took: Took) -> Clients:
+        return self._publisher.clients_for(took)
 
     async def negotiated(self, endpoint: str, owner: str, user_id: str | None) -> Elsewhere:
         return await self._publisher.negotiated(self._lifetime_s, user_id)
@@ -120,7 +124,9 @@ class SignalR:
         chats: Callable[[], Chats],
         follow: Follow | None = None,
         crossing: Crossing | None = None,
+        took: Took | None = None,
     ) -> None:
+        """`took` hears of every message that Azure SignalR Service takes, whoever pays for it."""
         keys = _keys(settings.signalr_service_key)
         self.anonymous_to_all = settings.signalr_anonymous_to_all
         self._chats = chats
@@ -139,7 +145,7 @@ class SignalR:
         self.service: Service = OwnService(self._local, settings.signalr_hub, lifetime_s, shared)
         if settings.azure_signalr is not None:
             endpoint = read_connection_string(settings.azure_signalr.get_secret_value())
-            self._publisher = AzureSignalR(endpoint, settings.signalr_hub)
+            self._publisher = AzureSignalR(endpoint, settings.signalr_hub, took=took)
             self.service = AzureService(self._publisher, lifetime_s)
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -184,14 +190,21 @@ class SignalR:
         elsewhere = None if self.joining is None else self.joining.words
         return ChatHub(name, options, upstream, self._chats, joined, elsewhere)
 
-    def tell(self, answering: Answering, target: Target, connection_id: str | None) -> asyncio.Task[None]:
-        """Send an answer's words to a target as they come, until its end or until the connection has gone."""
-        assert self._tasks is not None, "answers are told inside `running`"
-        return self._tasks.create_task(self._tell(answering, target, connection_id))
+    def tell(
+        self, answering: Answering, target: Target, connection_id: str | None, postage: Postage
+    ) -> asyncio.Task[None]:
+        """Send an answer's words to a target as they come, until its end or until the connection has gone.
 
-    async def _tell(self, answering: Answering, target: Target, connection_id: str | None) -> None:
+        `postage` is settled then. When it is more than the asker may spend, the answer ends.
+        """
+        assert self._tasks is not None, "answers are told inside `running`"
+        return self._tasks.create_task(self._tell(answering, target, connection_id, postage))
+
+    async def _tell(
+        self, answering: Answering, target: Target, connection_id: str | None, postage: Postage
+    ) -> None:
         words = words_of(answering.turn, self.service.pace_s)
-        with self._chats().reading(answering):
+        with postage, self._chats().reading(answering):
             async with aclosing(words):
                 async for said in words:
                     if connection_id is not None and not self.service.has(connection_id):
@@ -201,6 +214,8 @@ class SignalR:
                     except UpstreamError as failed:
                         log.warning("an answer could not be told", extra={"code": failed.code})
                         return
+                    if postage.reached is not None:
+                        self._chats().stop_at(answering, postage.reached)
 
 
 def served_at(request: Request) -> str:

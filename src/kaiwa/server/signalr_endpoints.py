@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -23,7 +24,9 @@ from kaiwa.policy.amounts import NANO
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.headers import limit_headers
 from kaiwa.policy.holds import LimitReached
+from kaiwa.policy.postage import Postage
 from kaiwa.policy.prices import TokensUsed
+from kaiwa.policy.running import FreeHold
 from kaiwa.protocol.replay import Forgotten
 from kaiwa.server.bodies import fitted, read_json
 from kaiwa.server.chat_stream import ChatStreamRequest, agent_asked, items_of, letters_of
@@ -69,7 +72,7 @@ class TokensRequest(Value, kw_only=True):
 
 
 class TokensAnswer(Value, kw_only=True):
-    """`ok` false: the answer broke, and `error` says why. `cost` is in `currency`."""
+    """`ok` false: the answer broke, and `error` says why. `cost` is in `currency`, paid messages included."""
 
     ok: bool
     stream_id: str
@@ -105,7 +108,8 @@ class SignalREndpoints:
     async def broadcast(self, request: Request) -> Response:
         """`POST /api/broadcast`: everybody gets one `token`."""
         asked = fitted(await read_json(request), BroadcastRequest)
-        await self.signalr.service.clients.all.send(TARGET, asked.message)
+        postage = Postage(request.state.hold, self.doors.prices)
+        await self.signalr.service.clients_for(postage.pay).all.send(TARGET, asked.message)
         return JSONResponse({"ok": True})
 
     async def ask(self, request: Request) -> Response:
@@ -140,42 +144,52 @@ class SignalREndpoints:
             agent = agent_asked(self.directory, question, caller)
         except PeerError as unknown:
             return failure_of(unknown, 404)
-        hold = await self.doors.enter(caller)
-        if isinstance(hold, LimitReached):
-            await self._keep_if_begun(caller, asked)
-            return limit_reached(hold)
-        items = items_of(question)
-        account = Account(hold, self.doors.prices, self.doors.paid_in_text(agent.name), letters_of(items))
-        name = asked.conversation_id or None
-        try:
-            answering = self.chats().ask(
-                agent, items, caller=caller, name=name, resumable=True, account=account
-            )
-        except NoRoom as full:
-            hold.release()
-            await self._keep_if_begun(caller, asked)
-            return failure_of(full, full.status)
-        clients = self.signalr.service.clients
-        target = one_of(clients, connection_id, asked.user_id or None, asked.group or None)
-        telling = self.signalr.tell(answering, target, connection_id)
+        model = self.doors.paid_in_text(agent.name)
+        with ExitStack() as unless_told:
+            postage = unless_told.enter_context(await self._postage(caller))
+            hold = await self.doors.enter(caller)
+            if isinstance(hold, LimitReached):
+                await self._keep_if_begun(caller, asked)
+                return limit_reached(hold)
+            items = items_of(question)
+            account = Account(hold, self.doors.prices, model, letters_of(items))
+            name = asked.conversation_id or None
+            try:
+                answering = self.chats().ask(
+                    agent, items, caller=caller, name=name, resumable=True, account=account
+                )
+            except NoRoom as full:
+                hold.release()
+                await self._keep_if_begun(caller, asked)
+                return failure_of(full, full.status)
+            clients = self.signalr.service.clients_for(postage.pay)
+            target = one_of(clients, connection_id, asked.user_id or None, asked.group or None)
+            telling = self.signalr.tell(answering, target, connection_id, postage)
+            unless_told.pop_all()
         headers = {**_UNCACHED, **limit_headers(hold.standing), "x-stream-id": answering.turn.id}
-        told = self._told(answering, telling, agent.name)
+        told = self._told(answering, telling, model, postage)
         return StreamingResponse(told, media_type="application/json", headers=headers)
+
+    async def _postage(self, caller: Caller) -> Postage:
+        """Return what charges a caller for messages, where messages cost."""
+        if self.signalr.service.paid:
+            return await self.doors.postage(caller)
+        return Postage(FreeHold(), self.doors.prices)
 
     async def _keep_if_begun(self, caller: Caller, asked: TokensRequest) -> None:
         name = asked.conversation_id or None
         await self.crossing.release_unless(name and self.chats().keeps(caller.id, name), caller.id, name)
 
     async def _told(
-        self, answering: Answering, telling: asyncio.Task[None], model: str
+        self, answering: Answering, telling: asyncio.Task[None], model: str, postage: Postage
     ) -> AsyncGenerator[bytes]:
         """Say nothing until the answer is whole and told. Who goes away stops no answer."""
         yield b" "  # proxies pass the head on with the first byte
         await asyncio.wait([telling])
         await answering.turn.end()
-        yield msgspec.json.encode(self._outcome(answering.turn, model))
+        yield msgspec.json.encode(self._outcome(answering.turn, model, postage))
 
-    def _outcome(self, turn: Turn, model: str) -> TokensAnswer:
+    def _outcome(self, turn: Turn, model: str, postage: Postage) -> TokensAnswer:
         last = _last(turn)
         usage = next((piece for piece in last if isinstance(piece, UsagePiece)), None)
         error = next((piece for piece in last if isinstance(piece, ErrorPiece)), None)
@@ -185,7 +199,7 @@ class SignalREndpoints:
                 input=usage.input_tokens, cached=usage.cached_tokens, output=usage.output_tokens
             )
             facts["usage"] = {"input_tokens": used.input, "output_tokens": used.output}
-            facts["cost"] = self.doors.prices.cost(model, used) / NANO
+            facts["cost"] = (self.doors.prices.cost(model, used) + postage.cost) / NANO
             facts["currency"] = self.doors.prices.currency
         if error is not None:
             facts["error"] = {"code": error.code, "message": error.message}

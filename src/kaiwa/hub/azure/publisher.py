@@ -1,7 +1,8 @@
 """A hub at Azure SignalR Service, commanded over REST: the same `clients` and `groups` as a hub of one's own.
 
 Messages for one audience leave in their order, one request at a time; audiences do not wait for each other.
-Counts what Azure bills. Knows the addresses of the REST API; `requests` knows how they are asked.
+Counts what Azure bills, as far as the service says it: not how many clients a message went to. Knows the
+addresses of the REST API; `requests` knows how they are asked.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,8 @@ from kaiwa.hub.clients import Clients, Groups
 from kaiwa.hub.identity import Elsewhere
 from kaiwa.hub.registry import Audience
 
+Took = Callable[[int], None]
+"""Hears of how many messages of 2 KB the service took one. Must not raise."""
 log = logging.getLogger("kaiwa.hub")
 BILLED_BYTES: Final = 2048
 MOST_WAITING: Final = 1000
@@ -34,7 +37,9 @@ MOST_WAITING: Final = 1000
 
 @dataclass(slots=True)
 class Counted:
-    """`units`: messages of 2 KB as Azure counts them, for each client that gets one."""
+    """`units`: messages of 2 KB as Azure counts them. Azure counts them for each client that gets one; how
+    many those are it does not tell, so a message for a group, a user or all is counted as for one client.
+    """
 
     requests: int = 0
     messages: int = 0
@@ -43,10 +48,16 @@ class Counted:
 
 
 class AzureSignalR:
-    """Fits `kaiwa.hub.clients.Sender`. Works inside `running`."""
+    """Fits `kaiwa.hub.clients.Sender`. Works inside `running`. `took` hears of every message."""
 
     def __init__(
-        self, endpoint: Endpoint, hub: str, application: str = "", *, first_pause_s: float = FIRST_PAUSE_S
+        self,
+        endpoint: Endpoint,
+        hub: str,
+        application: str = "",
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+        took: Took | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._hub = hub_named(hub, application)
@@ -54,10 +65,15 @@ class AzureSignalR:
         self._tasks: asyncio.TaskGroup | None = None
         self._requests = ServiceRequests(endpoint, first_pause_s=first_pause_s)
         self.counted = Counted()
+        self._took = took
 
     @property
     def clients(self) -> Clients:
         return Clients(self)
+
+    def clients_for(self, took: Took) -> Clients:
+        """Return the same clients; `took` hears, before a sender that waits, of what is sent to these."""
+        return Clients(_SentFor(self, took))
 
     @property
     def groups(self) -> Groups:
@@ -103,19 +119,28 @@ class AzureSignalR:
 
     # What proxies ask.
 
-    def send_to(self, audiences: tuple[Audience, ...], target: str, arguments: tuple[Any, ...]) -> Handed:
+    def send_to(
+        self,
+        audiences: tuple[Audience, ...],
+        target: str,
+        arguments: tuple[Any, ...],
+        took: Took | None = None,
+    ) -> Handed:
         """Raises UpstreamError when too much waits already. Awaited, it raises what came of the request."""
         body = msgspec.json.encode({"target": target, "arguments": list(arguments)})
-        handed = [self._put(audience, body) for audience in audiences]
+        handed = [self._put(audience, _Handed(body, took)) for audience in audiences]
         return handed[0] if len(handed) == 1 else _Every(handed)
 
-    async def ask_anywhere(self, connection_id: str, target: str, arguments: tuple[Any, ...]) -> Answer:
+    async def ask_anywhere(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], took: Took | None = None
+    ) -> Answer:
         body = msgspec.json.encode({"target": target, "arguments": list(arguments)})
         path = f"/connections/{_quoted(connection_id)}/:invoke"
         answered = await self._requests.make("POST", f"/api/hubs/{self._hub}{path}", body=body)
-        self._count(body)
+        self.counted.requests += 1
         if answered.status == 404:
             return Answer(error=f"Connection '{connection_id}' does not exist.")
+        self._count(body, took)
         if answered.status >= 400:
             return Answer(error="The client gave no result.")
         return Answer(msgspec.json.decode(answered.body).get("result"))
@@ -127,7 +152,7 @@ class AzureSignalR:
 
     # Lanes.
 
-    def _put(self, audience: Audience, body: bytes) -> _Handed:
+    def _put(self, audience: Audience, handed: _Handed) -> _Handed:
         tasks = self._tasks
         if tasks is None:
             raise RuntimeError("AzureSignalR publishes inside `running`")
@@ -138,7 +163,6 @@ class AzureSignalR:
         if len(lane.waiting) >= MOST_WAITING:
             words = f"More than {MOST_WAITING} messages wait for Azure SignalR Service."
             raise UpstreamError("signalr_backlog", words, retryable=True)
-        handed = _Handed(body)
         lane.waiting.append(handed)
         return handed
 
@@ -149,7 +173,7 @@ class AzureSignalR:
                 handed = lane.waiting.popleft()
                 try:
                     await self._make("POST", path, query, handed.body)
-                    self._count(handed.body)
+                    self._count(handed.body, handed.took)
                 except UpstreamError as failed:
                     self.counted.failed += 1
                     handed.error = failed
@@ -178,18 +202,42 @@ class AzureSignalR:
         words = f"Azure SignalR Service refused with status {answered.status}."
         raise UpstreamError(answered.code or "signalr_refused", words)
 
-    def _count(self, body: bytes) -> None:
+    def _count(self, body: bytes, took: Took | None) -> None:
+        units = -(-len(body) // BILLED_BYTES)
         self.counted.messages += 1
-        self.counted.units += -(-len(body) // BILLED_BYTES)
+        self.counted.units += units
+        for hears in (self._took, took):
+            if hears is not None:
+                hears(units)
+
+
+class _SentFor:
+    """What is sent for somebody who pays for it. Fits `kaiwa.hub.clients.Sender`."""
+
+    __slots__ = ("_azure", "_took")
+
+    def __init__(self, azure: AzureSignalR, took: Took) -> None:
+        self._azure = azure
+        self._took = took
+
+    def send_to(self, audiences: tuple[Audience, ...], target: str, arguments: tuple[Any, ...]) -> Handed:
+        return self._azure.send_to(audiences, target, arguments, self._took)
+
+    async def ask_anywhere(self, connection_id: str, target: str, arguments: tuple[Any, ...]) -> Answer:
+        return await self._azure.ask_anywhere(connection_id, target, arguments, self._took)
+
+    async def change(self, command: GroupCommand) -> None:
+        await self._azure.change(command)
 
 
 class _Handed:
     """A message on its way. Awaited, it waits until the service has taken it."""
 
-    __slots__ = ("body", "done", "error")
+    __slots__ = ("body", "done", "error", "took")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, took: Took | None) -> None:
         self.body = body
+        self.took = took
         self.done = asyncio.Event()
         self.error: UpstreamError | None = None
 

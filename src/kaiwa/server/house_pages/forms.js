@@ -62,6 +62,6 @@ export function span(seconds, text) {
 }
 
 export function money(value, currency) {
-  const digits = value !== 0 && value < 1 ? 4 : 2;
+  const digits = value === 0 || value >= 1 ? 2 : value >= 0.01 ? 4 : 6;
   return value.toLocaleString(undefined, { style: "currency", currency, maximumFractionDigits: digits });
 }

@@ -28,6 +28,7 @@ from kaiwa.server.measures.hubs import HubCollector
 from kaiwa.server.measures.labels import Names
 from kaiwa.server.measures.lateness import Lateness
 from kaiwa.server.measures.limits import CountedLedger
+from kaiwa.server.measures.messages import MessageMeasures
 from kaiwa.server.measures.pool import PoolCollector
 from kaiwa.server.measures.streams import StreamMeasures
 from kaiwa.server.operations import TEXT, Operation
@@ -57,6 +58,7 @@ class Measures:
         models = Names(lambda: directory.names, lambda: written, lambda: pool.models)
         deployments = Names(lambda: [member.deployment.name for member in pool.members])
         self.conversations = ConversationMeasures(registry, models, prices)
+        self.messages = MessageMeasures(registry, prices)
         self._lateness = Lateness(registry, lambda: streams.running)
         streams.tell(StreamMeasures(registry, models, deployments, prices).ended)
         running = Gauge("kaiwa_streams_running", "Relayed requests that run now.", registry=registry)

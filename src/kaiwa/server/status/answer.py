@@ -131,12 +131,20 @@ class ModelCost(Answered, frozen=True, kw_only=True):
     cost: float
 
 
+class MessagesCost(Answered, frozen=True, kw_only=True):
+    """Messages of 2 KB that Azure SignalR Service took since the house began; one for many is one."""
+
+    count: int
+    cost: float
+
+
 class Cost(Answered, frozen=True, kw_only=True):
-    """`currency` None: no prices are known (KAIWA_PRICES)."""
+    """`currency` None: no prices are known (KAIWA_PRICES). `signalr_messages` None: there were none."""
 
     currency: str | None
     total: float
     models: list[ModelCost]
+    signalr_messages: MessagesCost | None = None
 
 
 class Refused(Answered, frozen=True, kw_only=True):

@@ -9,11 +9,13 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from kaiwa.server.status.answer import Cost, ModelCost, Refused
+from kaiwa.server.status.answer import Cost, MessagesCost, ModelCost, Refused
 
 MOST_MODELS: Final = 50
 _TOKENS: Final = ("kaiwa_session_tokens_total", "kaiwa_stream_tokens_total")
 _COSTS: Final = ("kaiwa_session_cost_total", "kaiwa_stream_cost_total")
+_MESSAGES: Final = "kaiwa_signalr_messages_total"
+_MESSAGES_COST: Final = "kaiwa_signalr_cost_total"
 _REFUSED: Final = "kaiwa_limits_refused_total"
 
 
@@ -35,7 +37,17 @@ def cost_in(registry: CollectorRegistry, currency: str | None) -> Cost:
         for model in {model for model, _ in tokens} | set(costs)
     ]
     models.sort(key=lambda one: (-one.cost, -one.input_tokens - one.output_tokens, one.model))
-    return Cost(currency=currency, total=round(sum(costs.values()), 9), models=models[:MOST_MODELS])
+    messages = _messages(registry)
+    total = sum(costs.values()) + (messages.cost if messages is not None else 0)
+    return Cost(
+        currency=currency, total=round(total, 9), models=models[:MOST_MODELS], signalr_messages=messages
+    )
+
+
+def _messages(registry: CollectorRegistry) -> MessagesCost | None:
+    count = sum(sample.value for sample in _samples(registry, _MESSAGES))
+    cost = sum(sample.value for sample in _samples(registry, _MESSAGES_COST))
+    return MessagesCost(count=int(count), cost=round(cost, 9)) if count else None
 
 
 def refused_in(registry: CollectorRegistry) -> list[Refused]:

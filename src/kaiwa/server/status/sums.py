@@ -20,6 +20,7 @@ from kaiwa.server.status.answer import (
     FinishedTool,
     HubState,
     LatencyState,
+    MessagesCost,
     ModelCost,
     ProcessState,
     Refused,
@@ -192,7 +193,18 @@ def _cost(told: Sequence[Cost]) -> Cost:
         for model, same in models.items()
     ]
     added.sort(key=lambda one: (-one.cost, -one.input_tokens - one.output_tokens, one.model))
-    return Cost(currency=told[0].currency, total=round(sum(one.total for one in told), 9), models=added)
+    messages = [one.signalr_messages for one in told if one.signalr_messages is not None]
+    return Cost(
+        currency=told[0].currency,
+        total=round(sum(one.total for one in told), 9),
+        models=added,
+        signalr_messages=_messages(messages) if messages else None,
+    )
+
+
+def _messages(told: Sequence[MessagesCost]) -> MessagesCost:
+    cost = round(sum(one.cost for one in told), 9)
+    return MessagesCost(count=sum(one.count for one in told), cost=cost)
 
 
 def _limit(same: Sequence[Refused]) -> Refused:

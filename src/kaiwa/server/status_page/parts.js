@@ -124,11 +124,17 @@ function hubs(state, text) {
 }
 
 function cost(state, text) {
-  const { currency, models } = state.cost;
+  const { currency, models, signalr_messages: messages } = state.cost;
   const entries = models.map((one) => entry(one.model, "", [
     [text.cost, currency === null ? null : money(one.cost, currency)],
     [text.tokens, `${number(one.input_tokens)} / ${number(one.output_tokens)}`],
   ]));
+  if (messages !== null) {
+    entries.push(entry("Azure SignalR Service", "", [
+      [text.cost, currency === null ? null : money(messages.cost, currency)],
+      [text.messages, number(messages.count)],
+    ]));
+  }
   const refused = state.limits.map((one) =>
     entry(text.limit(text.kinds[one.kind] ?? one.kind, text.pers[one.per] ?? one.per), "", [[text.refused, number(one.count)]]));
   return section("cost", text.used, "", listed([...entries, ...refused], text.nothingUsed));
