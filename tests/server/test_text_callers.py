@@ -51,3 +51,16 @@ async def test_an_answer_spends_its_callers_money_and_the_log_says_whose_it_was(
                 assert "money" in (await refused.json())["error"]["message"]
     (line,) = [vars(one) for one in caplog.records if one.message == "request relayed"]
     assert record.id in line["caller"] and key not in str(line)
+
+
+async def test_the_cost_that_a_hubs_answer_tells_is_that_of_the_model_which_gave_it(tmp_path: Path) -> None:
+    async with raw_upstream(ANSWER) as service:
+        settings = at_home(tmp_path, engine="text", prices=PRICES, upstreams=upstreams(service.port))
+        async with (
+            running(settings, as_configured=True) as server,
+            aiohttp.ClientSession(server.addresses[0]) as http,
+            http.post("/api/chat_stream", json={"prompt": "元気？", "userId": "花子"}) as answer,
+        ):
+            told = await answer.json()
+    assert told["usage"]["input_tokens"] > 0
+    assert told["cost"] == pytest.approx(sum(told["usage"].values()) * 100 / 1_000_000)
