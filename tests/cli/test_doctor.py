@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -276,6 +277,14 @@ def test_a_port_that_somebody_uses_is_a_failure() -> None:
         assert "KAIWA_PORT" in found.remedy.english
     assert examine_port("127.0.0.1", port, "KAIWA_PORT").state == "ok"
     assert "address" in examine_port("203.0.113.7", port, "KAIWA_PORT").detail.english
+
+
+async def test_a_port_at_which_a_kaiwa_runs_is_no_failure(tmp_path: Path) -> None:
+    async with running(at_home(tmp_path)) as server:
+        port = int(server.addresses[0].rpartition(":")[2])
+        found = await asyncio.to_thread(examine_port, "127.0.0.1", port, "KAIWA_PORT")
+    assert found.state == "warning" and "a kaiwa answers" in found.detail.english
+    assert "KAIWA_PORT" in found.remedy.english
 
 
 async def test_the_door_for_other_processes_is_at_an_address_of_this_machine(tmp_path: Path) -> None:

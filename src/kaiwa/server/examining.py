@@ -11,15 +11,18 @@ import socket
 import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography import x509
 
 from kaiwa.events.examined import Examined, failure, warning, well
 from kaiwa.server.certificates import tls_context
 from kaiwa.server.chainlit import ChatPage
 from kaiwa.server.listening import certificate_of
+from kaiwa.server.readiness import Ready
 from kaiwa.server.settings import Settings
 
 FILES_A_SESSION: Final = 4
@@ -29,6 +32,8 @@ SCARCE_BYTES: Final = 1024**3
 FULL_BYTES: Final = 100 * 1024**2
 _EXPIRES_SOON: Final = timedelta(days=14)
 _PRIVILEGED: Final = 1024
+_ANSWERS_WITHIN_S: Final = 2.0
+_MOST_SAID_BYTES: Final = 4096
 
 
 def examine_port(host: str, port: int, setting: str, *, host_setting: str = "KAIWA_HOST") -> Examined:
@@ -40,10 +45,35 @@ def examine_port(host: str, port: int, setting: str, *, host_setting: str = "KAI
             probe.bind((host.strip("[]"), port))
             probe.listen(1)
         except OSError as error:
+            if error.errno == errno.EADDRINUSE and _is_kaiwa(host, port):
+                return _running_already(port, setting)
             return _unusable(port, setting, host_setting, error)
     if port == 0:
         return well("any that is free", "空いているポートを使います")
     return well(f"{port} is free", f"{port} は空いています")
+
+
+def _is_kaiwa(host: str, port: int) -> bool:
+    """Say whether a kaiwa is what listens there; over TLS that is not found out."""
+    there = HTTPConnection(host.strip("[]"), port, timeout=_ANSWERS_WITHIN_S)
+    try:
+        there.request("GET", "/readyz")
+        msgspec.json.decode(there.getresponse().read(_MOST_SAID_BYTES), type=Ready)
+    except (OSError, HTTPException, msgspec.DecodeError, UnicodeError):
+        return False
+    finally:
+        there.close()
+    return True
+
+
+def _running_already(port: int, setting: str) -> Examined:
+    return warning(
+        (f"{port} is in use: a kaiwa answers there", f"{port} では kaiwa がすでに動いています"),
+        (
+            f"Nothing, if it is the one you mean; for another one choose another port ({setting}).",
+            f"そのままで構いません。もう一つ動かすには別のポートにしてください ({setting})。",
+        ),
+    )
 
 
 def _unusable(port: int, setting: str, host_setting: str, error: OSError) -> Examined:
