@@ -46,7 +46,10 @@ class Names:
         self._known = known
 
     def label(self, name: str) -> str:
-        return name if any(name in known() for known in self._known) else OTHER
+        for known in self._known:
+            if name in known():
+                return name
+        return OTHER
 
 
 def ending_of(reason: str) -> str:
