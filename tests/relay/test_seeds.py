@@ -132,3 +132,20 @@ def test_an_answer_without_sound_cannot_be_cut_off() -> None:
     desk.wait(HOUR_S - RENEWAL.before_s)
     (told,) = cut(desk, written, 0)
     assert told["type"] == "error" and told["error"]["event_id"] == "cut"
+
+
+def test_two_answers_are_cut_off_one_behind_the_other_and_one_of_them_twice() -> None:
+    desk, first = spoken()
+    second = desk.last("response.output_item.done")["item"]["id"]
+    desk.wait(HOUR_S - RENEWAL.before_s)
+    cut(desk, first)
+    cut(desk, second, 0)
+    desk.wait(HOUR_S)
+    cut(desk, first, 4_000)
+    (told,) = cut(desk, first, 3_000)
+    assert (told["item_id"], told["audio_end_ms"]) == (first, 3_000)
+    count, heard, thanks = service_knows(desk)
+    assert (count, thanks) == ("Count", "Thanks") and WORDS.startswith(heard.strip()) and heard
+    desk.send({"type": "conversation.item.delete", "item_id": first})
+    assert service_knows(desk) == ["Count", "Thanks"]
+    check(desk)

@@ -39,6 +39,10 @@ class Aliases:
         """The service has this by the name that the peer knows."""
         self._known = {one: other for one, other in self._known.items() if other != known}
 
+    def theirs(self, known: str) -> str:
+        """Return the service's id of what the peer knows by this one."""
+        return next((one for one, other in self._known.items() if other == known), known)
+
     def inward(self, said: UpstreamSaid) -> UpstreamSaid:
         """Return what the service said with the ids that the peer knows."""
         text = _replaced(said, self._known)

@@ -11,7 +11,7 @@ from typing import Any
 
 from kaiwa.events.relay import PassedFrame, UpstreamSaid
 from kaiwa.session.outbox import Ids
-from kaiwa.session.relay.aliases import body_of, part_of
+from kaiwa.session.relay.aliases import Aliases, body_of, part_of
 from kaiwa.session.relay.transcript import Item, Transcript
 
 _ECHOES = frozenset({"conversation.item.added", "conversation.item.done", "conversation.item.created"})
@@ -22,17 +22,21 @@ _UNDER_WAY_MS = 100
 class Seeds:
     """The seeded items of one session at a service after another."""
 
-    def __init__(self, transcript: Transcript, *, ids: Ids) -> None:
+    def __init__(self, transcript: Transcript, aliases: Aliases, *, ids: Ids) -> None:
         self._transcript = transcript
+        self._aliases = aliases
         self._ids = ids
         self._seeded: set[str] = set()
-        self._told_anew: set[str] = set()
+        # The service's ids of items whose deletion the peer did not ask for.
+        self._replaced: set[str] = set()
 
     def plant(self) -> list[Item]:
         """Return what a new session is told, oldest first. The session before is forgotten."""
         items = self._transcript.seeds()
         self._seeded = {str(item["id"]) for item in items}
-        self._told_anew.clear()
+        self._replaced.clear()
+        for item_id in self._seeded:
+            self._aliases.forget(item_id)
         return items
 
     def is_echo(self, said: UpstreamSaid) -> bool:
@@ -42,8 +46,8 @@ class Seeds:
         if said.type != "conversation.item.deleted" or said.body is None:
             return False
         item_id = str(said.body.get("item_id"))
-        if item_id in self._told_anew:
-            self._told_anew.discard(item_id)
+        if item_id in self._replaced:
+            self._replaced.discard(item_id)
             return True
         self._seeded.discard(item_id)
         return False
@@ -65,11 +69,16 @@ class Seeds:
         return UpstreamSaid(type=kind, event_id=event_id, body=body)
 
     def told_anew(self, item_id: str) -> list[dict[str, Any]]:
-        """Return what to tell the session, so that it knows of an item what the transcript does now."""
-        self._told_anew.add(item_id)
-        wishes: list[dict[str, Any]] = [{"type": "conversation.item.delete", "item_id": item_id}]
+        """Return what to tell the session, so that it knows of an item what the transcript does now.
+
+        Under another id: nowhere is it said that one may be used again.
+        """
+        theirs = self._aliases.theirs(item_id)
+        self._replaced.add(theirs)
+        wishes: list[dict[str, Any]] = [{"type": "conversation.item.delete", "item_id": theirs}]
         if (item := self._transcript.seed(item_id)) is not None:
-            before = self._transcript.before(item_id, among=self._seeded)
-            wish = {"type": "conversation.item.create", "previous_item_id": before, "item": item}
-            wishes.append(wish)
+            before = self._aliases.theirs(self._transcript.before(item_id, among=self._seeded))
+            item = {**item, "id": self._ids("item")}
+            self._aliases.add(item["id"], item_id)
+            wishes.append({"type": "conversation.item.create", "previous_item_id": before, "item": item})
         return wishes

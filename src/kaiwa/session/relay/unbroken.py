@@ -91,7 +91,7 @@ class UnbrokenSession:
         self._committed: deque[str] = deque(maxlen=_KEPT_TURNS)
         self._second_parts = SecondParts()
         self._own: set[str] = set()
-        self._seeds = Seeds(self._transcript, ids=ids)
+        self._seeds = Seeds(self._transcript, self._aliases, ids=ids)
         self._hidden_update = False
         self._reopening = Reopening(renewal)
         self._actions: list[Action] = []
@@ -414,7 +414,6 @@ class UnbrokenSession:
         self._hidden_update = True
         self._say("session.update", session=settings_again(self._effective))
         for item in self._seeds.plant():
-            self._aliases.forget(item["id"])
             self._say("conversation.item.create", item=item)
         self._rejoins_speech = self._speech
 
