@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.policy.test_book import Clock, caller, left
 from tests.redis_server import _redis_of_module, redis_url  # noqa: F401
@@ -78,6 +78,8 @@ STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 200), st.boole
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(1, 3000), st.integers(1, 3000))
+@example([("a", 1, False)], 1, 3000)
+@example([("a", 100, True), ("b", 1, True)], 101, 3000)
 def test_whatever_was_estimated_on_the_way_the_account_has_what_it_was(
     steps: list[tuple[str, int, bool]], per_day: int, per_session: int
 ) -> None:

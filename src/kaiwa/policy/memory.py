@@ -61,7 +61,7 @@ class MemoryHold(CountedHold):
         return ledger.book.standing(caller.spends, caller.limits, ledger.clock())
 
     def _is_short(self) -> bool:
-        return self._over(self._share)
+        return self._over(self._share) or (not self._ahead and self._uses_the_last())
 
     def _ask_for_more(self, want: Want) -> None:
         book, caller, now = self._ledger.book, self.caller, self._ledger.clock()

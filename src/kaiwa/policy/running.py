@@ -133,6 +133,10 @@ class CountedHold(ABC):
     def _over(self, share: Amount) -> bool:
         return any(self._spent.of(kind) > share.of(kind) for kind in self._kinds)
 
+    def _uses_the_last(self) -> bool:
+        """Say whether some kind is used up to the last; only asking for more tells whether that was all."""
+        return any(0 < self._share.of(kind) <= self._spent.of(kind) for kind in self._kinds)
+
     def _more(self) -> Want:
         """What to ask for: the tokens and the money that go on being used."""
         if not self._ahead:
