@@ -22,7 +22,6 @@ from tests.gateway.relaying import (
     text,
 )
 
-from kaiwa.gateway.ended import StreamEnded
 from kaiwa.gateway.stream import Rules
 from kaiwa.policy.amounts import Amount, Standing, Want
 from kaiwa.policy.caller import Caller
@@ -326,25 +325,3 @@ async def test_keys_and_cookies_of_a_client_do_not_reach_the_service():
         headers = running.upstreams[0].asked[0].headers
         assert (headers["authorization"], headers["openai-beta"]) == ("Bearer secret", "x=1")
         assert not {"cookie", "api-key"} & headers.keys()
-
-
-async def test_who_counts_streams_hears_of_each_once():
-    heard: list[str] = []
-    first, second = asyncio.Event(), asyncio.Event()
-
-    def hear(ended: StreamEnded) -> None:
-        heard.append(ended.reason)
-        (second if len(heard) == 2 else first).set()
-
-    async with relay([ANSWER]) as running:
-        running.gateway.streams.tell(hear)
-        async with asyncio.timeout(20):
-            await running.post()
-            await first.wait()  # by itself, a moment later
-            await running.post()
-            await running.ended(2)
-            running.gateway.streams.tell_all()
-            await second.wait()
-            await running.post()
-            await running.ended(3)
-    assert heard == ["completed"] * 3, "the last when the relay ends"

@@ -201,12 +201,10 @@ class Attempt:
         self._flow = flow
         self._first_at = self._now()
         self._pass_on(self._taken())
-        if self._over:  # all of it was here
-            return
         self._stop_waiting()
         self._tell_head()
         self.lease.first_token(self._first_at)
-        if self._broke is not None:
+        if self._broke is not None and not self._over:
             self._break(self._broke)
 
     def told(self) -> Try:

@@ -74,7 +74,6 @@ class Gateway:
                 self.streams.abandon()
                 if self._runs:
                     await asyncio.wait(self._runs)
-        self.streams.tell_all()
         await self._http.close()
 
     async def drain(self) -> None:

@@ -275,7 +275,7 @@ class Stream:
             return
         attempt = self._attempt
         self._close(reason)
-        if attempt is not None and attempt.outcome is None:
+        if attempt is not None:
             attempt.close()
         if not cut:
             self._say_goodbye(reason)
@@ -315,13 +315,14 @@ class Stream:
         self._await_beat()
 
     def _write_down(self) -> None:
-        """Charge the caller, and tell who waits."""
+        """Charge the caller, leave one line in the log, and tell who waits."""
         last = self._choosing.attempt
         if last is None or self.reason == "refused":
             self._account.cancel()
         else:
             self._account.settle(last.watcher.usage or last.usage, last.watcher.events)
         self.ended = ended = self._told(last)
+        self._log(ended)
         if self._following is not None:
             self._following.ended(ended)
         if self._hear is not None:
@@ -329,10 +330,8 @@ class Stream:
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
-    def write_line(self) -> None:
-        """Leave one line in the log about one that is over."""
-        ended = self.ended
-        if ended is None or not log.isEnabledFor(logging.INFO):
+    def _log(self, ended: StreamEnded) -> None:
+        if not log.isEnabledFor(logging.INFO):
             return
         traced = {} if self._following is None else {"trace_id": self._following.trace_id}
         # As `log.info` would, which looks for its caller on the stack first.

@@ -8,17 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
 
 from kaiwa.gateway.ended import StreamEnded
 from kaiwa.gateway.reasons import Reason
 from kaiwa.gateway.stream import Stream
 from kaiwa.policy.caller import Caller
-
-# Who counts and logs streams hears of several at once: one by one, between words of others, that takes three
-# times as long. Nothing that is charged waits for it.
-TOLD_WITHIN_S: Final = 0.1
-_MOST_UNTOLD: Final = 256
 
 
 class Streams:
@@ -26,8 +20,6 @@ class Streams:
 
     def __init__(self) -> None:
         self._running: dict[str, Stream] = {}
-        self._untold: list[Stream] = []
-        self._telling: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self.ended: Counter[Reason] = Counter()
         self.draining = False
@@ -38,7 +30,7 @@ class Streams:
         return len(self._running)
 
     def tell(self, hear: Callable[[StreamEnded], None]) -> None:
-        """Let somebody hear of every stream within TOLD_WITHIN_S of its end."""
+        """Let somebody hear of every stream when it is over."""
         self._hear.append(hear)
 
     def hold(self, stream: Stream) -> None:
@@ -75,23 +67,9 @@ class Streams:
         del self._running[stream.asked.id]
         assert stream.ended is not None, "it tells when it is over"
         self.ended[stream.ended.reason] += 1
+        for hear in self._hear:
+            hear(stream.ended)
         self._changed.set()
-        self._untold.append(stream)
-        if len(self._untold) >= _MOST_UNTOLD:
-            self.tell_all()
-        elif self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(TOLD_WITHIN_S, self.tell_all)
-
-    def tell_all(self) -> None:
-        """Log and tell of every stream that is over and was not told of yet."""
-        if self._telling is not None:
-            self._telling.cancel()
-        untold, self._untold, self._telling = self._untold, [], None
-        for stream in untold:
-            stream.write_line()
-            if stream.ended is not None:
-                for hear in self._hear:
-                    hear(stream.ended)
 
 
 def _may_stop(caller: Caller, owner: Caller) -> bool:

@@ -16,8 +16,6 @@ from kaiwa.policy.amounts import PERIOD_S, Amount, Limit, Per, Standing, Want
 from kaiwa.policy.holds import LimitReached
 
 _SWEEP_AT: Final = 1024
-_MINUTE_S: Final = PERIOD_S["minute"]
-_DAY_S: Final = PERIOD_S["day"]
 
 
 class Grant(Value, frozen=True, kw_only=True):
@@ -41,7 +39,7 @@ class _Slot:
 
 
 def grant_of(amount: Amount, now: float) -> Grant:
-    return Grant(amount=amount, minute=int(now // _MINUTE_S), day=int(now // _DAY_S))
+    return Grant(amount=amount, minute=window_of("minute", now), day=window_of("day", now))
 
 
 def window_of(per: Per, now: float) -> int:
@@ -98,16 +96,9 @@ class Book:
 
     def standing(self, account: str, limits: Sequence[Limit], now: float) -> tuple[Standing, ...]:
         """Return how each limit stands."""
-        # A list, and no call for each: every answer's head tells this.
         return tuple(
-            [
-                Standing(
-                    limit=limit,
-                    remaining=limit.most - slot.used if slot.used < limit.most else 0,
-                    reset_s=slot.period_s - now % slot.period_s,
-                )
-                for limit, slot in zip(limits, self._current(account, limits, now), strict=True)
-            ]
+            Standing(limit=limit, remaining=max(0, limit.most - slot.used), reset_s=_reset_s(limit, now))
+            for limit, slot in zip(limits, self._current(account, limits, now), strict=True)
         )
 
     def _refused(
@@ -143,4 +134,4 @@ class Book:
 
 def _reset_s(limit: Limit, now: float) -> float:
     period = PERIOD_S[limit.per]
-    return period - now % period
+    return (window_of(limit.per, now) + 1) * period - now

@@ -24,8 +24,6 @@ def wanted(body: dict[str, Any], size_bytes: int, operation: Operation, prices: 
     most = _amount(body, prompt, answer, prices)
     if answer <= _LEAST_ANSWER_TOKENS:
         return Want(most=most, least=most)
-    if not most.money:
-        return Want(most=most, least=Amount(requests=1, tokens=prompt + _LEAST_ANSWER_TOKENS))
     return Want(most=most, least=_amount(body, prompt, _LEAST_ANSWER_TOKENS, prices))
 
 

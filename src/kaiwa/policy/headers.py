@@ -18,9 +18,8 @@ def limit_headers(standing: Sequence[Standing]) -> dict[str, str]:
             tightest[entry.limit.kind] = entry
     headers: dict[str, str] = {}
     for kind, tight in tightest.items():
-        shown = _money if kind == "money" else str
-        headers[f"x-ratelimit-limit-{kind}"] = shown(tight.limit.most)
-        headers[f"x-ratelimit-remaining-{kind}"] = shown(tight.remaining)
+        headers[f"x-ratelimit-limit-{kind}"] = _shown(kind, tight.limit.most)
+        headers[f"x-ratelimit-remaining-{kind}"] = _shown(kind, tight.remaining)
         headers[f"x-ratelimit-reset-{kind}"] = duration(tight.reset_s)
     return headers
 
@@ -47,5 +46,5 @@ def _share_left(entry: Standing) -> float:
     return entry.remaining / max(1, entry.limit.most)
 
 
-def _money(amount: int) -> str:
-    return f"{amount / NANO:.6g}"
+def _shown(kind: str, amount: int) -> str:
+    return f"{amount / NANO:.6g}" if kind == "money" else str(amount)

@@ -34,11 +34,7 @@ class Watched(Generic[T]):
     @property
     def value(self) -> T:
         """Return what the file says now; costs one look at its time and size."""
-        try:  # as `_look`: this is asked for each request
-            found = os.stat(self._name)
-            mark = found.st_mtime_ns, found.st_size, found.st_ino
-        except OSError:
-            mark = None
+        mark = self._look()
         if mark != self._mark:
             self._mark = mark
             try:

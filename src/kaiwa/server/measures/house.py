@@ -54,7 +54,6 @@ class Measures:
         streams: Streams,
     ) -> None:
         self.registry = registry = CollectorRegistry()
-        self._streams = streams
         written = frozenset(_names_in(settings))
         models = Names(lambda: directory.names, lambda: written, lambda: pool.models)
         deployments = Names(lambda: [member.deployment.name for member in pool.members])
@@ -93,7 +92,6 @@ class Measures:
     async def page(self, request: Request) -> Response:
         encode, kind = choose_encoder(request.headers.get("accept", ""))
         headers = {"content-type": kind, "cache-control": "no-store"}
-        self._streams.tell_all()
         return Response(encode(_Told(self.registry)), headers=headers)
 
 

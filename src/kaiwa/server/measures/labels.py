@@ -46,10 +46,7 @@ class Names:
         self._known = known
 
     def label(self, name: str) -> str:
-        for known in self._known:
-            if name in known():
-                return name
-        return OTHER
+        return name if any(name in known() for known in self._known) else OTHER
 
 
 def ending_of(reason: str) -> str:

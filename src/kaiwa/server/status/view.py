@@ -105,7 +105,6 @@ class StatusView:
     def answer(self, now: float, newest: int = NEWEST) -> StatusAnswer:
         """Tell of this process, with so many of its newest measurements."""
         watched = self._watched
-        watched.streams.tell_all()
         place, here = watched.cluster.place, watched.cluster.directory.here
         settings, traces = watched.settings(), watched.traces
         currency = None if settings.prices is None else settings.prices.currency

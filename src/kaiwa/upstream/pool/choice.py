@@ -22,24 +22,17 @@ def choose(candidates: Sequence[Candidate], model: str, now: float, chance: Chan
     One that is due for a probe counts as free in its own tier: the request that finds it broken goes on to
     the next before its client has seen anything. `model` is what the client asked for.
     """
-    free: list[Member] = []
-    due: Member | None = None
-    tier: int | None = None
-    for member, stands in candidates:
-        if stands != "free" and stands != "due":
-            continue
-        at = member.deployment.tier
-        if tier is None or at < tier:
-            tier, due, free = at, None, []
-        if at == tier:
+    for tier in sorted({member.deployment.tier for member, _ in candidates}):
+        free: list[Member] = []
+        for member, stands in candidates:
+            if member.deployment.tier != tier:
+                continue
+            if stands == "due":
+                return member
             if stands == "free":
                 free.append(member)
-            elif due is None:
-                due = member
-    if due is not None:
-        return due
-    if free:
-        return better_of_two(free, model, now, chance)
+        if free:
+            return better_of_two(free, model, now, chance)
     spilling = [member for member, stands in candidates if stands == "spilling"]
     best = min((member.deployment.tier for member in spilling), default=0)
     fullest = [member for member in spilling if member.deployment.tier == best]
