@@ -16,6 +16,7 @@ from tests.server.running import running
 from tests.server.test_calls import KEY, SDP, Desk, closed, heard
 from tests.transports.webrtc.aiortc_peer import aiortc_peer, loudest_hz
 
+from kaiwa.engines.realtime import Upstreams
 from kaiwa.errors import ConfigError
 from kaiwa.server.app import create_app
 from kaiwa.server.relay import relay_from
@@ -216,6 +217,41 @@ async def test_kaiwas_tools_run_beside_a_direct_call(service: Service, tmp_path:
             )
             assert "東京" in output["item"]["output"]
             await frames.until(lambda frame: frame["type"] == "response.done")
+
+
+async def test_a_direct_call_is_answered_when_kaiwa_hears_it(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled, may_join = asyncio.Event(), asyncio.Event()
+    dial = Upstreams.dial
+
+    async def dial_later(*asked: Any) -> aiohttp.ClientWebSocketResponse:
+        dialled.set()
+        await may_join.wait()
+        return await dial(*asked)
+
+    monkeypatch.setattr(Upstreams, "dial", dial_later)
+    async with relaying(service, tmp_path, rtc_media="direct") as desk:
+        call = asyncio.create_task(desk.dial())
+        await dialled.wait()
+        assert await desk.live() == 1 and not call.done()  # a whole request later
+        may_join.set()
+        await call
+        assert service.sessions
+
+
+async def test_a_direct_call_that_kaiwa_may_not_join_is_refused_and_hung_up(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dial_in_vain(*_: Any) -> aiohttp.ClientWebSocketResponse:
+        raise aiohttp.ClientConnectionError
+
+    monkeypatch.setattr(Upstreams, "dial", dial_in_vain)
+    async with relaying(service, tmp_path, rtc_media="direct") as desk:
+        status, told, _ = await desk.post("/v1/realtime/calls?model=gpt-realtime", **SDP)
+        assert (status, told["error"]["code"]) == (503, "upstream_unavailable")
+        await desk.nobody()
+        assert not service.calls
 
 
 async def test_tools_that_a_browser_takes_out_are_put_back(service: Service, tmp_path: Path) -> None:

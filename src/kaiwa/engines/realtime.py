@@ -133,6 +133,8 @@ class RealtimeEngine:
         self._first: list[UpstreamSaid] = []
         self._wanted = asyncio.Event()
         self._failed = False
+        self._taken = False
+        self._decided = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
 
     def ask(self, command: EngineCommand) -> None:
@@ -150,9 +152,16 @@ class RealtimeEngine:
         """Wait while more is waiting for the service than should."""
         await self._room.wait()
 
+    async def taken(self) -> bool:
+        """Wait until a service has taken the conversation, or has not. From then on it is heard."""
+        await self._decided.wait()
+        return self._taken
+
     async def events(self) -> AsyncIterator[RelayEvent]:
         while True:
             trouble = await self._connect()
+            self._taken = trouble is None
+            self._decided.set()
             if trouble is not None:
                 yield trouble
             else:
@@ -210,6 +219,7 @@ class RealtimeEngine:
             self._writer.cancel()
         for task in self._closing:
             task.cancel()
+        self._decided.set()
         try:
             if self._socket is not None:
                 await self._socket.close()

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from starlette.websockets import WebSocket
 
+from kaiwa.errors import UpstreamError
 from kaiwa.events.server import ServerEvent
 from kaiwa.policy.caller import Caller
 from kaiwa.policy.holds import Hold
@@ -34,6 +35,8 @@ from kaiwa.transports.websocket import WebSocketTransport
 log = logging.getLogger("kaiwa.server")
 
 _PARTING_S: Final = 5.0
+_ATTACHED_S: Final = 3.0
+"""So long an answer waits until the call is heard: a service may hear nobody before its browser is there."""
 _TOO_MANY: Final = Refusal(
     "server_busy", "As many observers as may be are attached to this call.", 1013, "server_error"
 )
@@ -84,7 +87,8 @@ class LiveCalls:
     ) -> PlacedCall:
         """Answer an offer and hold the conversation from now on. Raises what the way raises.
 
-        `token`: whoever has it may come back to the session when the call is lost.
+        Who reads the answer may speak at once, so it is given when what is said can be heard here. `token`:
+        whoever has it may come back to the session when the call is lost.
         """
         with ExitStack() as stack:
             stack.enter_context(seat.hold)
@@ -102,6 +106,7 @@ class LiveCalls:
             if self._directory is not None and not is_from_here(placed.id):
                 await self._directory.claim(CALL, placed.id)
             self._run(self._hold(call, admitted, counting, stack.pop_all()))
+        await _attached(placed)
         return placed
 
     async def come_back(
@@ -219,6 +224,18 @@ def _shared(placed: PlacedCall, note: Callable[[ServerEvent], None]) -> SharedTr
     return SharedTransport(
         placed.transport, ids=new_id, greeting=placed.greeting, note=note, ready=placed.parts.ready
     )
+
+
+async def _attached(placed: PlacedCall) -> None:
+    """Wait until the call is heard. Raises UpstreamError when it never will be; then it is being ended."""
+    try:
+        async with asyncio.timeout(_ATTACHED_S):
+            if await placed.attached():
+                return
+    except TimeoutError:
+        log.warning("a call is answered before it is heard", extra={"call_id": placed.id})
+        return
+    raise UpstreamError("upstream_unavailable", "The service lets nobody join the call it took. Ask again.")
 
 
 async def _parted(placed: PlacedCall) -> None:

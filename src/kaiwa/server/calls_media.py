@@ -27,7 +27,7 @@ from kaiwa.transports.websocket import Codec
 log = logging.getLogger("kaiwa.server")
 
 
-async def _connected() -> bool:
+async def _at_once() -> bool:
     return True
 
 
@@ -35,7 +35,8 @@ async def _connected() -> bool:
 class PlacedCall:
     """`transport` None: the browser talks to the service itself, and `greeting` tells of its session.
 
-    `connected` waits until sound goes both ways; False: the call is over.
+    `connected` waits until sound goes both ways; False: the call is over. `attached` waits until this house
+    hears what is said in the call; False: it never will.
     """
 
     id: str
@@ -44,7 +45,8 @@ class PlacedCall:
     hang_up: Callable[[], Awaitable[None]]
     transport: Transport | None = None
     greeting: server.ServerEvent | None = None
-    connected: Callable[[], Awaitable[bool]] = _connected
+    connected: Callable[[], Awaitable[bool]] = _at_once
+    attached: Callable[[], Awaitable[bool]] = _at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,13 @@ class PastKaiwa:
         self._relay = relay
 
     async def place(self, admitted: Admitted, offer_sdp: str, *, filtered: bool) -> PlacedCall:
-        placed, parts, hang_up = await self._relay.place_call(admitted, offer_sdp, filtered=filtered)
+        placed, parts, hang_up, attached = await self._relay.place_call(
+            admitted, offer_sdp, filtered=filtered
+        )
         greeting = server.SessionCreated(event_id=new_id("event"), session=admitted.config)
-        return PlacedCall(placed.call_id, placed.answer_sdp, parts, hang_up, greeting=greeting)
+        return PlacedCall(
+            placed.call_id, placed.answer_sdp, parts, hang_up, greeting=greeting, attached=attached
+        )
 
     async def take_up(self, held: Held, offer_sdp: str) -> PlacedCall | None:
         return None
