@@ -100,7 +100,7 @@ def test_the_known_azure_names_choose_the_azure_endpoint(monkeypatch: pytest.Mon
     model, (deployment,) = speaking(read_settings())
     assert model == "my-chat"
     target = deployment.target(CHAT, "my-chat")
-    assert (target.host, target.path) == ("house.openai.azure.com", "/openai/v1/chat/completions")
+    assert (target.origin.host, target.path) == ("house.openai.azure.com", "/openai/v1/chat/completions")
 
 
 def test_an_api_version_chooses_the_deployment_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_any_compatible_endpoint_is_taken_before_azure(monkeypatch: pytest.Monke
     )
     model, (deployment,) = speaking(read_settings())
     assert model == "qwen"
-    assert deployment.target(CHAT, "qwen").host == "127.0.0.1"
+    assert deployment.target(CHAT, "qwen").origin.host == "127.0.0.1"
 
 
 def test_of_several_models_agents_speak_with_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from kaiwa.transports.webrtc import Call, MediaService, MediaSettings
 
 HOUSE_HZ = 24_000
 WITHIN_S = 10
+_TICK_S = 0.02
 
 
 @asynccontextmanager
@@ -80,3 +81,26 @@ def told(words: str, number: int = 0) -> server.TextDelta:
         content_index=0,
         delta=words,
     )
+
+
+class Stalls:
+    """How long this loop stood still: what its peer should have sent then came too late."""
+
+    seconds = 0.0
+
+    async def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(_TICK_S)
+            self.seconds += max(0.0, loop.time() - before - 2 * _TICK_S)
+
+
+@asynccontextmanager
+async def watching_stalls() -> AsyncIterator[Stalls]:
+    stalls = Stalls()
+    watch = asyncio.create_task(stalls.watch())
+    try:
+        yield stalls
+    finally:
+        watch.cancel()
