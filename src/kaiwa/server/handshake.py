@@ -32,9 +32,13 @@ _NO_ROOM: Final = (
 
 
 class BoundedConfig(uvicorn.Config):
-    """uvicorn's, with the number of connections that may be open: its own bound looks at requests only."""
+    """uvicorn's, with the number of connections that may be open: its own bound looks at requests only.
+
+    `leaving`: the server ends, and who is done with TLS only now comes too late.
+    """
 
     most_connections: int | None = None
+    leaving = False
 
 
 class BoundedHandshake(AutoHTTPProtocol):
@@ -53,6 +57,9 @@ class BoundedHandshake(AutoHTTPProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
         super().connection_made(transport)  # type: ignore[arg-type]
+        if getattr(self.config, "leaving", False):
+            self.transport.close()
+            return
         most = getattr(self.config, "most_connections", None)
         if most is not None and len(self.connections) > most:
             self.transport.write(_NO_ROOM)

@@ -27,6 +27,7 @@ from kaiwa.server.cluster.house import Cluster
 from kaiwa.server.direct import DirectConnection
 from kaiwa.server.handshake import AnsweredUpgrade, BoundedConfig
 from kaiwa.server.settings import Settings
+from kaiwa.transports.parting import stop_accepting
 
 log = logging.getLogger("kaiwa.server")
 MAX_FRAME_BYTES = 24 * 1024 * 1024
@@ -104,7 +105,8 @@ class HouseServer(uvicorn.Server):
         self._beside: ChatPage | None = getattr(app.state, "beside", None)
         self._cluster: Cluster | None = getattr(app.state, "cluster", None)
         self._peers: asyncio.Server | None = None
-        super().__init__(_config(app, settings))
+        self._bounds = _config(app, settings)
+        super().__init__(self._bounds)
         self.config.load()
         self.config.loaded_app = _CutOff(self.config.loaded_app)
         if self._tls_port is None:
@@ -141,6 +143,8 @@ class HouseServer(uvicorn.Server):
             while not draining.done() and not self.force_exit:
                 await asyncio.wait([draining], timeout=LOOK_EVERY_S)
             draining.cancel()
+        await stop_accepting(self.servers)
+        self._bounds.leaving = True
         await super().shutdown(sockets)
 
     def _connection(self) -> asyncio.Protocol:
@@ -192,7 +196,7 @@ async def _in_a_line(send: Send, message: Message) -> None:
     await send(message)
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def _config(app: Starlette, settings: Settings) -> BoundedConfig:
     config = BoundedConfig(
         app,
         host=settings.host,

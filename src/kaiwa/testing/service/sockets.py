@@ -16,6 +16,8 @@ import uvicorn
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from kaiwa.transports.parting import stop_accepting
+
 MAX_FRAME_BYTES = 24 * 1024 * 1024
 PING_S = 20.0
 _WIRE = "kaiwa.testing.wire"
@@ -74,6 +76,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await stop_accepting(self.servers)
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
