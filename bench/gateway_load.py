@@ -10,7 +10,8 @@ import os
 import random
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -76,6 +77,28 @@ def family(pid: int) -> list[int]:
     except OSError:
         return [pid]
     return [pid, *(one for child in children for one in family(int(child)))]
+
+
+@contextmanager
+def on_cores_apart(relays: Iterable[int]) -> Generator[None]:
+    """Keep relays to one core, and to the others all else that this process has begun; with one core nothing
+    is kept anywhere."""
+    cores = sorted(os.sched_getaffinity(0))
+    ours = family(os.getpid())
+    if len(cores) > 1:
+        _keep_to(ours, cores[:-1])
+        _keep_to([one for pid in relays for one in family(pid)], cores[-1:])
+    try:
+        yield
+    finally:
+        _keep_to(ours, cores)
+
+
+def _keep_to(pids: Iterable[int], cores: Sequence[int]) -> None:
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def cpu_s(pid: int) -> float:

@@ -11,6 +11,7 @@ from tests.gateway.relaying import ASKED, DONE, deployment, event, streamed, tex
 
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.attempt import Attempt
+from kaiwa.protocol.chat.watching import Watcher
 from kaiwa.upstream.http1.client import HttpClient, Limits
 from kaiwa.upstream.pool.lease import Lease
 from kaiwa.upstream.pool.pool import DeploymentPool
@@ -39,6 +40,8 @@ async def test_an_answer_that_began_in_time_is_kept_though_nobody_takes_it_soon(
 class _Taken:
     """Fits `kaiwa.gateway.attempt.Flow`."""
 
+    due_bytes = 0
+
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.reason = ""
@@ -47,8 +50,11 @@ class _Taken:
     def flowed(self, data: bytes) -> None:
         self.pieces.append(data)
 
-    def chunk_flowed(self, data: bytes, start: int) -> None:
-        self.pieces.append(data[start:-2])
+    def way(self) -> None:
+        """There is none."""
+
+    def grew(self, watcher: Watcher) -> None:
+        """Nothing is counted."""
 
     def flow_ended(self) -> None:
         self.flow_broke("completed")

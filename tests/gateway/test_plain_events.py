@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.gateway.raw_upstream import chunk
 from tests.gateway.relaying import DONE, FILTERED, FINISH, ROLE, USAGE, event, text
 
+from kaiwa.gateway.passing import Passing
 from kaiwa.protocol.chat.watching import Watcher
 
 ERROR = {"error": {"code": "server_error", "message": "no"}}
@@ -57,6 +59,63 @@ def test_nothing_is_plain_behind_half_an_event():
         watcher.feed(event(text("a")))
     watcher.feed(b"data: ")
     assert not watcher.is_plain(event(text("b")))
+
+
+class Counted:
+    """Fits `kaiwa.gateway.passing.Counting`."""
+
+    due_bytes = 0
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def grew(self, watcher: Watcher) -> None:
+        self.told.append(watcher.content_bytes)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(TEXTS.map(event), EVENTS, st.just(DONE)), max_size=20), st.data())
+def test_chunks_that_pass_say_what_the_long_way_says(pieces: list[bytes], data: st.DataObject):
+    short, long, passed, counted = Watcher(), Watcher(), list[bytes](), Counted()
+    passing = Passing(short, passed.append, counted)
+    for piece in pieces:
+        framed = data.draw(st.sampled_from([chunk(piece), chunk(piece) * 2, chunk(piece)[:-3], piece]))
+        if passing.chunk(framed):
+            assert framed == passed[-1] == chunk(piece)
+            assert counted.told[-1] == short.content_bytes
+            assert long.feed(piece) == piece
+        else:
+            assert short.feed(piece) == long.feed(piece)
+        assert seen(short) == seen(long)
+    assert len(counted.told) == len(passed)
+
+
+def test_words_pass_in_the_chunk_they_came_in():
+    watcher, passed, counted = Watcher(), list[bytes](), Counted()
+    passing = Passing(watcher, passed.append, counted)
+    assert not passing.chunk(chunk(event(text("a"))))
+    watcher.feed(event(text("a")))
+    watcher.feed(event(text("b")))
+    counted.due_bytes = watcher.content_bytes + 1
+    plain = chunk(event(text("あ, and more words")))
+    assert passing.chunk(plain) and passed == [plain] and len(counted.told) == 1
+    for other in (
+        plain[:-1],
+        plain[1:],
+        plain + b"0\r\n\r\n",
+        plain.replace(b"and", b'a"d'),
+        plain.replace(b"and", b"a\nd"),
+        plain.replace(b"\r\n", b"\n\n", 1),
+        plain.replace(b"data", b"dato"),
+        chunk(event(text("b"), text("c"))),
+        chunk(event(FINISH)),
+        chunk(event(text("b")).replace(b':"b"', b':"')),
+        chunk(event(text("w" * 5000))),
+    ):
+        assert not passing.chunk(other)
+    watcher.feed(b"data: ")
+    assert not passing.chunk(plain), "half an event waits"
+    assert passed == [plain]
 
 
 def delta(**said: Any) -> dict[str, Any]:

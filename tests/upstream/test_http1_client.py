@@ -46,9 +46,6 @@ class Taken:
         self.came = asyncio.Event()
         self.error: UpstreamError | None = None
 
-    def chunk(self, data: bytes, start: int) -> bool:
-        return False
-
     def body(self, data: bytes) -> None:
         self.data += data
         self.came.set()

@@ -16,6 +16,7 @@ from kaiwa.upstream.pool.deployment import Deployment
 Operation = Literal["chat/completions", "responses", "embeddings"]
 # Before this version Azure refuses a body with `stream_options`.
 _TELLS_USAGE: Final = "2024-09-01"
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +56,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wants_usage(self) -> bool:
         """Whether the client itself asked a stream for its usage. Streams of responses always tell it."""
+        if self.operation != "chat/completions":
+            return True
         options = self.body.get("stream_options")
-        asked = isinstance(options, dict) and cast(dict[str, Any], options).get("include_usage") is True
-        return asked or self.operation != "chat/completions"
+        return isinstance(options, dict) and cast(dict[str, Any], options).get("include_usage") is True
 
     def sent_to(self, deployment: Deployment, model: str) -> bytes:
         """Return the body as this deployment wants it: under its own name, and telling its usage.
@@ -66,7 +68,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         elsewhere.
         """
         changed = dict(self.body)
-        if self.streams and not self.wants_usage and _can_tell_usage(deployment):
+        tells = deployment.kind != "azure-classic" or (deployment.api_version or "") >= _TELLS_USAGE
+        if tells and changed.get("stream") is True and not self.wants_usage:
             options = changed.get("stream_options")
             kept = cast(dict[str, Any], options) if isinstance(options, dict) else {}
             changed["stream_options"] = {**kept, "include_usage": True}
@@ -87,12 +90,11 @@ def with_headers(asked: Asked, headers: Sequence[tuple[str, str]]) -> Asked:
 def read_body(raw: bytes) -> dict[str, Any]:
     """Return the JSON object of a request. Raises PeerError."""
     try:
-        body = msgspec.json.decode(raw)
+        return _OBJECT.decode(raw)
+    except msgspec.ValidationError:
+        raise PeerError("invalid_type", "The body of your request must be a JSON object.") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise PeerError("invalid_json", "We could not parse the JSON body of your request.") from None
-    if not isinstance(body, dict):
-        raise PeerError("invalid_type", "The body of your request must be a JSON object.")
-    return cast(dict[str, Any], body)
 
 
 def model_of(body: dict[str, Any], deployment: str | None) -> str:
@@ -122,7 +124,3 @@ def _with_more(raw: bytes, given: dict[str, Any], wanted: dict[str, Any]) -> byt
         return raw
     more = msgspec.json.encode({name: value for name, value in wanted.items() if name not in given})
     return b"%b,%b" % (raw[: raw.rindex(b"}")], more[1:])
-
-
-def _can_tell_usage(deployment: Deployment) -> bool:
-    return deployment.kind != "azure-classic" or (deployment.api_version or "") >= _TELLS_USAGE

@@ -9,20 +9,23 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final, Protocol, cast
 
 import msgspec
 
 from kaiwa.errors import UpstreamError
 from kaiwa.gateway.asking import Asked
+from kaiwa.gateway.client import Write
 from kaiwa.gateway.ended import Try
 from kaiwa.gateway.headers import downwards
+from kaiwa.gateway.passing import Passing
 from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, reason_of
 from kaiwa.protocol.chat.usage import TokensCounted, counted
-from kaiwa.protocol.chat.watching import Watcher
+from kaiwa.protocol.chat.watching import Watcher, first_words_end
 from kaiwa.upstream.http1.client import Exchange, HttpClient, Question
 from kaiwa.upstream.http1.connection import BREATH_S, Unanswered
-from kaiwa.upstream.http1.heads import Origin, Request, ResponseHead
+from kaiwa.upstream.http1.heads import Request, ResponseHead
 from kaiwa.upstream.pool.lease import Lease, Outcome, Usage
 
 log = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_PRELUDE_BYTES: Final = 256 * 1024
 # How long the end of a body may take behind the end of its stream; then the connection is not kept.
 LINGER_S: Final = 1.0
-# A head whose content comes within this time is told to the pool behind the first words.
+# A head is told to the pool behind the first words, if those come so soon after the question.
 SOON_S: Final = 0.02
 EVENTS: Final = "text/event-stream"
 # To a client these would mean its own key.
@@ -50,10 +53,17 @@ Clock = Callable[[], float]
 class Flow(Protocol):
     """Who takes the bytes of an attempt that began. One of `flow_ended` or `flow_broke` comes last."""
 
+    due_bytes: int
+    """With so many bytes of content `grew` is due."""
+
     def flowed(self, data: bytes) -> None: ...
 
-    def chunk_flowed(self, data: bytes, start: int) -> None:
-        """As `flowed`, in a whole chunk whose content begins at `start`."""
+    def grew(self, watcher: Watcher) -> None:
+        """Count what has passed by `way`."""
+        ...
+
+    def way(self) -> Write | None:
+        """Return where chunks may go on as they came; None: nowhere. The answer has begun."""
         ...
 
     def flow_ended(self) -> None:
@@ -108,7 +118,8 @@ class Attempt:
     _first_at: float | None = None
     _broke: UpstreamError | None = None
     _over = False
-    # When the head came that the pool was not told of yet.
+    # Whether content, or even the head, takes its time; when the head came that the pool was not told of yet.
+    _late = False
     _untold_at: float | None = None
     head: ResponseHead | None = None
     usage: TokensCounted | None = None
@@ -122,20 +133,31 @@ class Attempt:
         self._asked = asked
         self._now = now
         self._prelude: list[bytes] = []
-        drops = not asked.wants_usage
-        dialect = "responses" if asked.operation == "responses" else "chat"
-        self.watcher = Watcher(dialect, choices=asked.choices, drop_usage=drops)
 
-    def ask_now(self, http: HttpClient, first_token_s: float, opening: Opening) -> bool:
-        """Ask, if nothing must be waited for before that. Say no otherwise; then nothing was asked."""
+    @cached_property
+    def watcher(self) -> Watcher:
+        """Who reads the answer: nothing that a question would wait for."""
+        asked = self._asked
+        dialect = "responses" if asked.operation == "responses" else "chat"
+        return Watcher(dialect, choices=asked.choices, drop_usage=not asked.wants_usage)
+
+    def ask_now(self, http: HttpClient, first_token_s: float) -> bool:
+        """Ask, if nothing must be waited for before that; `tell` follows. Say no otherwise; then nothing was
+        asked."""
         proof = self.lease.headers_now()
         if proof is None:
             return False
         question = http.ask_kept(self._request(proof), self)
         if question is None:
             return False
-        self._question, self._opening, self._first_token_s = question, opening, first_token_s
+        self._question, self._first_token_s = question, first_token_s
         return True
+
+    def tell(self, opening: Opening) -> None:
+        """Let somebody hear what becomes of what was asked just now."""
+        self._opening = opening
+        _ = self.watcher  # made while the service is at work
+        self._await_content(self._first_token_s)
 
     async def open(self, http: HttpClient) -> ResponseHead:
         """Ask, unless that was done, and return the head of an answer that may be relayed. Raises Failed."""
@@ -166,7 +188,9 @@ class Attempt:
         """Wait until the answer has begun. Raises Failed."""
         try:
             if not self._settled and self._patience is None:
-                self._take_content(limit_s)
+                assert self._exchange is not None, "it is open"
+                self._await_content(limit_s)
+                self._exchange.deliver(self)
             if not self._settled:
                 self._awaited = asyncio.get_running_loop().create_future()
                 await self._awaited
@@ -200,7 +224,11 @@ class Attempt:
         """Hand on what came before and with the first content, and the rest as it comes."""
         self._flow = flow
         self._first_at = self._now()
-        self._pass_on(self._taken())
+        self._pass_on(b"".join(self._prelude))
+        self._prelude.clear()
+        way = flow.way() if self._exchange is not None else None
+        if way is not None and self._exchange is not None:
+            self._exchange.offer_chunks(Passing(self.watcher, way, flow).chunk)
         self._stop_waiting()
         self._tell_head()
         self.lease.first_token(self._first_at)
@@ -247,7 +275,9 @@ class Attempt:
         self.status = head.status
         if head.status == 200 and not _is_compressed(head) and streams_events(head):
             self.head, self._untold_at = head, self._now()
-            self._take_content(self._first_token_s)
+            if self._late:
+                self._tell_head()
+            exchange.deliver(self)
         else:
             self._falter()
 
@@ -261,7 +291,12 @@ class Attempt:
 
     def body(self, data: bytes) -> None:
         flow = self._flow
-        if flow is not None and self.watcher.is_plain(data):
+        if flow is None:
+            end = first_words_end(data)
+            if 0 < end < len(data):  # they go on before anybody looks at what came with them
+                self.body(data[:end])
+                data = data[end:]
+        elif self.watcher.is_plain(data):
             flow.flowed(data)
             return
         try:
@@ -283,14 +318,6 @@ class Attempt:
             or self._prelude_bytes > MAX_PRELUDE_BYTES
         ):
             self._settle(None)
-
-    def chunk(self, data: bytes, start: int) -> bool:
-        """Pass words on in the frame they came in: nothing is cut out and written anew."""
-        flow = self._flow
-        if flow is None or not self.watcher.is_plain(data, start, len(data) - 2):
-            return False
-        flow.chunk_flowed(data, start)
-        return True
 
     def ended(self) -> None:
         self._exchange = None
@@ -325,7 +352,7 @@ class Attempt:
         lease, asked = self.lease, self._asked
         target = lease.target(asked.operation)
         return Request(
-            Origin(target.scheme, target.host, target.port),
+            target.origin,
             target.path,
             target.authority,
             (*asked.headers, *proof.items()),
@@ -343,17 +370,16 @@ class Attempt:
         if told_at is not None and self.head is not None:
             self.lease.answered(200, self.head.headers, told_at)
 
-    def _take_content(self, limit_s: float) -> None:
-        """Let the body come, and wait so long for content."""
-        assert self._exchange is not None, "it is open"
+    def _await_content(self, limit_s: float) -> None:
+        """Wait so long for content from now on."""
         loop = asyncio.get_running_loop()
         if limit_s > SOON_S:
             self._patience = loop.call_later(SOON_S, self._be_patient, limit_s - SOON_S)
         else:
             self._patience = loop.call_later(limit_s, self._take_breath)
-        self._exchange.deliver(self)
 
     def _be_patient(self, limit_s: float) -> None:
+        self._late = True
         self._tell_head()
         self._patience = asyncio.get_running_loop().call_later(limit_s, self._take_breath)
 
@@ -427,18 +453,18 @@ class Attempt:
         if self._settled:
             return
         self._settled, self._verdict = True, broke
+        opening, self._opening = self._opening, None
+        good = broke is None and (self.watcher.begun or self.watcher.error is None)
+        if opening is not None and good:
+            opening.began()
         self._stop_waiting()  # it came in time, however long whoever takes it is kept waiting
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
-        opening, self._opening = self._opening, None
-        if opening is None:
-            return
-        if broke is None and (self.watcher.begun or self.watcher.error is None):
-            opening.began()
-        else:
+        if opening is not None and not good:
             opening.faltered()
 
     def _falter(self) -> None:
+        self._stop_waiting()
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.faltered()
@@ -447,12 +473,18 @@ class Attempt:
         self._patience = asyncio.get_running_loop().call_later(BREATH_S, self._lose_patience)
 
     def _lose_patience(self) -> None:
+        silent = UpstreamError("upstream_timeout", "The service fell silent.", retryable=True)
+        if self._question is not None:
+            self._question.close()
+            self.unanswered(silent)
+            return
         self._close_exchange()
-        self._settle(UpstreamError("upstream_timeout", "The service fell silent.", retryable=True))
+        self._settle(silent)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
+            self._patience = None
 
     def _close_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from kaiwa.gateway.asking import Asked, with_headers
-from kaiwa.gateway.attempt import Attempt, Clock, Failed, Opening
+from kaiwa.gateway.attempt import Attempt, Clock, Failed
 from kaiwa.gateway.following import Following
 from kaiwa.gateway.racing import Race
 from kaiwa.gateway.reasons import Refusal, failed, refusal_of
@@ -30,8 +30,9 @@ class Choosing:
     ) -> None:
         self._pool = pool
         self._asked = asked
+        self.streams = asked.streams
         self._now = now
-        self._following = following
+        self.following = following
         self._tried: set[str] = set()
         self.made: list[Attempt] = []
         self.attempt: Attempt | None = None
@@ -40,8 +41,9 @@ class Choosing:
     def attempts(self) -> int:
         return len(self.made)
 
-    def first_now(self, http: HttpClient, first_token_s: float, opening: Opening) -> bool:
-        """Ask the first deployment, if nothing must be waited for before that and nobody hedges.
+    def first_now(self, http: HttpClient, first_token_s: float) -> bool:
+        """Ask the first deployment, if nothing must be waited for before that and nobody hedges; then
+        `attempt.tell` follows.
 
         Otherwise say no. What was begun either way, `first` takes up.
         """
@@ -50,7 +52,7 @@ class Choosing:
             return False
         if self._pool.hedging.rules is not None and self._hedges_after() is not None:
             return False
-        return attempt.ask_now(http, first_token_s, opening)
+        return attempt.ask_now(http, first_token_s)
 
     async def first(self, begin: Callable[[Attempt], Awaitable[T]]) -> T | Refusal:
         """Return what `begin` made of the first deployment that answers, else what the client must hear."""
@@ -69,20 +71,20 @@ class Choosing:
 
     def _next(self) -> Attempt | Exhausted:
         asked = self._asked
-        lease = self._pool.next(asked.model, self._tried, asked.affinity, self._now(), streams=asked.streams)
+        lease = self._pool.next(asked.model, self._tried, asked.affinity, self._now(), streams=self.streams)
         return lease if isinstance(lease, Exhausted) else self._attempt(lease)
 
     def _attempt(self, lease: Lease) -> Attempt:
         self._tried.add(lease.deployment.name)
         asked = self._asked
-        if self._following is not None:
-            asked = with_headers(asked, self._following.headers())
+        if self.following is not None:
+            asked = with_headers(asked, self.following.headers())
         self.attempt = Attempt(lease, asked, self._now)
         self.made.append(self.attempt)
         return self.attempt
 
     def _hedges_after(self) -> float | None:
-        return self._pool.hedge_after(self._asked.model, self._now()) if self._asked.streams else None
+        return self._pool.hedge_after(self._asked.model, self._now()) if self.streams else None
 
     async def _hedged(self, attempt: Attempt, begin: Callable[[Attempt], Awaitable[T]]) -> T:
         """Begin, and ask another deployment too when the first is slow and the pool affords it."""

@@ -16,6 +16,7 @@ MOST_WAITING_BYTES: Final = 16 * 1024
 EXTENSION: Final = "kaiwa.direct"
 
 Fields = Sequence[tuple[str, str]]
+Write = Callable[[bytes], object]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -51,8 +52,9 @@ class Client(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def pass_on(self, chunk: bytes, start: int) -> None:
-        """Write the content of a whole chunk of HTTP, from `start` on; as it is where that is the form."""
+    def way(self) -> Write | None:
+        """Return what takes whole chunks of HTTP as they are; None: there is no such way. Its head was
+        written."""
         ...
 
     def finish(self, trailers: Fields = ()) -> None:
@@ -130,8 +132,8 @@ class AsgiClient:
             self._full = True
             self._listener.client_full()
 
-    def pass_on(self, chunk: bytes, start: int) -> None:
-        self.write(chunk[start:-2])
+    def way(self) -> None:
+        """There is none: the server frames what it is given."""
 
     def finish(self, trailers: Fields = ()) -> None:
         self._over = True

@@ -135,8 +135,8 @@ class _Reader:
             self._full = True
             self._listener.client_full()
 
-    def pass_on(self, chunk: bytes, start: int) -> None:
-        self.write(chunk[start:-2])
+    def way(self) -> None:
+        """There is none: events are read on their way."""
 
     def finish(self, trailers: Fields = ()) -> None:
         self._over = True

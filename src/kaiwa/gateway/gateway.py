@@ -85,7 +85,7 @@ class Gateway:
         if asked.resumable and asked.streams and len(self._kept) < MOST_RECORDINGS:
             await self._record(asked, client, fields)
             return
-        stream = self._stream(asked, client, fields)
+        stream = self._stream(asked, self._choosing(asked), client, fields)
         self.streams.hold(stream)
         client.listen(stream)
         await stream.run()
@@ -94,21 +94,25 @@ class Gateway:
         finally:
             stream.abandon()
 
-    def begin(self, asked: Asked, client: EarlyClient, fields: Callable[[], Fields]) -> None:
+    def begin(self, asked: Asked, client_of: Callable[[], EarlyClient], fields: Callable[[], Fields]) -> None:
         """As `answer`, for a client that needs no task. Where it may be, the question is sent before this
-        returns. `fields` are made behind that, while the service is at work.
+        returns. Client and `fields` are made behind that, while the service is at work.
         """
-        stream = self._stream(asked, client)
+        choosing = self._choosing(asked)
+        asks = choosing.streams and choosing.first_now(self._http, self.rules.first_token_s)
+        client = client_of()
+        stream = self._stream(asked, choosing, client)
 
         def go_on(_: Stream) -> None:
             run = asyncio.get_running_loop().create_task(_run(stream, client))
             self._runs.add(run)
             run.add_done_callback(self._runs.discard)
 
-        flows = stream.begin(go_on)
+        if asks and choosing.attempt is not None:
+            stream.begun(choosing.attempt, go_on)
         self.streams.hold(stream)
         client.bear(fields())
-        if not flows:
+        if not asks:
             go_on(stream)
         client.listen(stream)
 
@@ -127,18 +131,20 @@ class Gateway:
             kept.timer = None
         await read.wait()
 
-    def _stream(self, asked: Asked, outlet: Outlet, fields: Fields = ()) -> Stream:
+    def _choosing(self, asked: Asked) -> Choosing:
         following = None if self.followers is None else self.followers.follow(asked)
-        choosing = Choosing(self.pool, asked, time.monotonic, following)
+        return Choosing(self.pool, asked, time.monotonic, following)
+
+    def _stream(self, asked: Asked, choosing: Choosing, outlet: Outlet, fields: Fields = ()) -> Stream:
         account = Account(asked.hold, self._prices, asked.model, asked.size_bytes)
-        stream = Stream(asked, choosing, self._http, account, outlet, self.rules, time.monotonic, following)
+        stream = Stream(asked, choosing, self._http, account, outlet, self.rules, time.monotonic)
         stream.fields = fields
         return stream
 
     async def _record(self, asked: Asked, client: Client, fields: Fields) -> None:
         assert self._tasks is not None, "the gateway runs"
         recording = Recording(asked.id)
-        kept = _Kept(recording, self._stream(asked, recording, fields))
+        kept = _Kept(recording, self._stream(asked, self._choosing(asked), recording, fields))
         recording.tell(_Grace(self, kept))
         self._kept[asked.id] = kept
         read = recording.follow(client)

@@ -18,9 +18,8 @@ from kaiwa.gateway.accounts import Account
 from kaiwa.gateway.asking import Asked
 from kaiwa.gateway.attempt import EVENTS, Attempt, Clock
 from kaiwa.gateway.choosing import Choosing
-from kaiwa.gateway.client import Fields
+from kaiwa.gateway.client import Fields, Write
 from kaiwa.gateway.ended import StreamEnded
-from kaiwa.gateway.following import Following
 from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.interruption import Interrupted, Interruption
 from kaiwa.gateway.reasons import Reason, Refusal, error_event, event_of, failed, words_of
@@ -54,8 +53,9 @@ class Outlet(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def pass_on(self, chunk: bytes, start: int) -> None:
-        """Write the content of a whole chunk of HTTP, from `start` on; as it is where that is the form."""
+    def way(self) -> Write | None:
+        """Return what takes whole chunks of HTTP as they are; None: there is no such way. Its head was
+        written."""
         ...
 
     def finish(self, trailers: Fields = ()) -> None: ...
@@ -64,10 +64,11 @@ class Outlet(Protocol):
 class Stream:
     """Run it once; `stop` ends it from anywhere. `reason` is None while it runs, `ended` until it was run.
 
-    `begin` may come before `run`, and spare it. `fields` go into the head.
+    `begun` may come before `run`, and spare it. `fields` go into the head.
     """
 
     fields: Fields = ()
+    due_bytes = 0
     reason: Reason | None = None
     ended: StreamEnded | None = None
     _opening: Interruption | None = None
@@ -78,11 +79,12 @@ class Stream:
     _attempt: Attempt | None = None
     _started = False
     _quiet = True
+    # Of content, at the last beat.
+    _bytes_before = 0
     _timer: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
     _status = 200
     _waited_s = 0.0
-    _count_at_bytes = 0
 
     def __init__(
         self,
@@ -93,7 +95,6 @@ class Stream:
         outlet: Outlet,
         rules: Rules,
         now: Clock,
-        following: Following | None = None,
     ) -> None:
         self.asked = asked
         self._choosing = choosing
@@ -102,19 +103,14 @@ class Stream:
         self._outlet = outlet
         self._rules = rules
         self._now = now
-        self._following = following
+        self._following = choosing.following
 
-    def begin(self, go_on: Callable[[Stream], None]) -> bool:
-        """Ask at once, if nothing must be waited for; then all goes on by callbacks, or `go_on` is told to
-        see to it that it is `run`. Say no otherwise: `run` takes it up where it is."""
-        if not self.asked.streams:
-            return False
-        self._go_on = go_on
-        self._flows = self._choosing.first_now(self._http, self._rules.first_token_s, self)
-        self._attempt = self._choosing.attempt
-        if self._flows:
-            self._await_beat()
-        return self._flows
+    def begun(self, attempt: Attempt, go_on: Callable[[Stream], None]) -> None:
+        """Take up an attempt that was asked just now: all goes on by callbacks, or `go_on` is told to see to
+        it that it is `run`."""
+        self._attempt, self._go_on, self._flows = attempt, go_on, True
+        attempt.tell(self)
+        self._await_beat()
 
     async def run(self) -> None:
         """Answer the client; return when all is over, or goes on by callbacks. `over` waits for the end."""
@@ -196,16 +192,11 @@ class Stream:
         if not self._started:
             self._start(attempt)
         self._outlet.write(data)
-        if attempt is not None and attempt.watcher.content_bytes >= self._count_at_bytes:
-            self._count(attempt.watcher)
+        if attempt is not None and attempt.watcher.content_bytes >= self.due_bytes:
+            self.grew(attempt.watcher)
 
-    def chunk_flowed(self, data: bytes, start: int) -> None:
-        attempt = self._attempt
-        assert attempt is not None and self._started, "words came before"
-        self._quiet = False
-        self._outlet.pass_on(data, start)
-        if attempt.watcher.content_bytes >= self._count_at_bytes:
-            self._count(attempt.watcher)
+    def way(self) -> Write | None:
+        return self._outlet.way() if self._started else None
 
     def flow_ended(self) -> None:
         self._end("completed")
@@ -213,13 +204,13 @@ class Stream:
     def flow_broke(self, reason: Reason) -> None:
         self._end(reason)
 
-    # Parts.
-
-    def _count(self, watcher: Watcher) -> None:
+    def grew(self, watcher: Watcher) -> None:
         """Have what came charged, and end where the limit is."""
         if not self._account.went_on(watcher.events):
             self._end("limit_reached")
-        self._count_at_bytes = self._account.due_at * watcher.event_bytes
+        self.due_bytes = self._account.due_at * watcher.event_bytes
+
+    # Parts.
 
     async def _begin(self, attempt: Attempt) -> Attempt | Refusal:
         head = await attempt.open(self._http)
@@ -249,7 +240,7 @@ class Stream:
         self._outlet.start(200, fields)
 
     def _own_fields(self) -> list[tuple[str, str]]:
-        timing = f'first;dur={self._waited_s * 1000:.1f}, attempts;desc="{self._choosing.attempts}"'
+        timing = f'first;dur={self._waited_s * 1000:.1f}, attempts;desc="{len(self._choosing.made)}"'
         return [(STREAM_ID, self.asked.id), ("server-timing", timing), *self.fields]
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -307,11 +298,12 @@ class Stream:
 
     def _beat(self) -> None:
         """Show that the answer is still waited for. It says nothing of the service: its own timer goes on."""
-        if self._quiet:
+        bytes_now = 0 if self._attempt is None else self._attempt.watcher.content_bytes
+        if self._quiet and bytes_now == self._bytes_before:
             if not self._started:
                 self._start(None)
             self._outlet.write(_BEAT)
-        self._quiet = True
+        self._quiet, self._bytes_before = True, bytes_now
         self._await_beat()
 
     def _write_down(self) -> None:

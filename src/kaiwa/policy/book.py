@@ -16,6 +16,8 @@ from kaiwa.policy.amounts import PERIOD_S, Amount, Limit, Per, Standing, Want
 from kaiwa.policy.holds import LimitReached
 
 _SWEEP_AT: Final = 1024
+_MINUTE_S: Final = PERIOD_S["minute"]
+_DAY_S: Final = PERIOD_S["day"]
 
 
 class Grant(Value, frozen=True, kw_only=True):
@@ -25,9 +27,6 @@ class Grant(Value, frozen=True, kw_only=True):
     minute: int
     day: int
 
-    def window(self, per: Per) -> int:
-        return self.minute if per == "minute" else self.day
-
 
 @dataclass(slots=True)
 class _Slot:
@@ -36,10 +35,11 @@ class _Slot:
     period_s: int
     window: int = 0
     used: int = 0
+    ends: float = 0
 
 
 def grant_of(amount: Amount, now: float) -> Grant:
-    return Grant(amount=amount, minute=window_of("minute", now), day=window_of("day", now))
+    return Grant(amount=amount, minute=int(now // _MINUTE_S), day=int(now // _DAY_S))
 
 
 def window_of(per: Per, now: float) -> int:
@@ -62,6 +62,21 @@ class Book:
         if len(self._slots) >= self._sweep_at:
             self._sweep(now)
         slots = self._current(account, limits, now)
+        amount = want.most
+        for limit, slot in zip(limits, slots, strict=True):
+            if limit.most - slot.used < getattr(amount, limit.kind):
+                amount = self._what_is_left(limits, slots, want)
+                break
+        if isinstance(amount, list):
+            return self._refused(account, limits, amount, now)
+        for limit, slot in zip(limits, slots, strict=True):
+            slot.used += getattr(amount, limit.kind)
+        return Grant(amount=amount, minute=int(now // _MINUTE_S), day=int(now // _DAY_S))
+
+    def _what_is_left(
+        self, limits: Sequence[Limit], slots: Sequence[_Slot], want: Want
+    ) -> Amount | list[Limit]:
+        """Return as much of `most` as every limit leaves, or those that leave too little."""
         most, needed = want.most.by_kind, want.needed.by_kind
         room = dict(most)
         full: list[Limit] = []
@@ -73,11 +88,7 @@ class Book:
                 full.append(limit)
             elif left < room[kind]:
                 room[kind] = left
-        if full:
-            return self._refused(account, limits, full, now)
-        for limit, slot in zip(limits, slots, strict=True):
-            slot.used += room[limit.kind]
-        return grant_of(Amount(**room), now)
+        return full or Amount(**room)
 
     def exchange(
         self, account: str, limits: Sequence[Limit], grant: Grant, spent: Amount, want: Want, now: float
@@ -88,18 +99,19 @@ class Book:
 
     def settle(self, account: str, limits: Sequence[Limit], grant: Grant, actual: Amount, now: float) -> None:
         """Correct what a grant counts for. What it was beyond its windows counts in those of now."""
-        used, granted = actual.by_kind, grant.amount.by_kind
+        granted = grant.amount
         for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
-            change = used[limit.kind] - granted[limit.kind]
-            if change > 0 or slot.window == grant.window(limit.per):
+            change = getattr(actual, limit.kind) - getattr(granted, limit.kind)
+            if change > 0 or slot.window == (grant.minute if limit.per == "minute" else grant.day):
                 slot.used = max(0, slot.used + change)
 
     def standing(self, account: str, limits: Sequence[Limit], now: float) -> tuple[Standing, ...]:
         """Return how each limit stands."""
-        return tuple(
-            Standing(limit=limit, remaining=max(0, limit.most - slot.used), reset_s=_reset_s(limit, now))
-            for limit, slot in zip(limits, self._current(account, limits, now), strict=True)
-        )
+        standing: list[Standing] = []
+        for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
+            left = limit.most - slot.used
+            standing.append(Standing(limit=limit, remaining=max(0, left), reset_s=slot.ends - now))
+        return tuple(standing)
 
     def _refused(
         self, account: str, limits: Sequence[Limit], full: Sequence[Limit], now: float
@@ -113,9 +125,9 @@ class Book:
         known = self._rows.get(account)
         slots = known[1] if known is not None and known[0] is limits else self._row(account, limits)
         for slot in slots:
-            window = int(now // slot.period_s)
-            if slot.window != window:
-                slot.window, slot.used = window, 0
+            if not slot.ends - slot.period_s <= now < slot.ends:
+                slot.window, slot.used = int(now // slot.period_s), 0
+                slot.ends = (slot.window + 1) * slot.period_s
         return slots
 
     def _row(self, account: str, limits: Sequence[Limit]) -> list[_Slot]:

@@ -54,8 +54,9 @@ class Caller(Value, frozen=True, kw_only=True):
     @property
     def bound(self) -> bool:
         """Whether what they ask for is judged or counted."""
-        rules = (self.models, self.max_tokens, self.max_choices, self.tools)
-        return bool(self.forced or self.limits) or any(rule is not None for rule in rules)
+        if self.forced or self.limits:
+            return True
+        return any(rule is not None for rule in (self.models, self.max_tokens, self.max_choices, self.tools))
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

@@ -21,21 +21,27 @@ def wanted(body: dict[str, Any], size_bytes: int, operation: Operation, prices: 
     """
     prompt = size_bytes // _BYTES_A_TOKEN + 1
     answer = _longest_answer(body, operation)
-    most = _amount(body, prompt, answer, prices)
+    model = str(body.get("model", ""))
+    cost = prices.cost(model, TokensUsed(input=prompt, output=answer))
+    most = Amount(requests=1, tokens=prompt + answer, money=cost)
     if answer <= _LEAST_ANSWER_TOKENS:
         return Want(most=most, least=most)
-    return Want(most=most, least=_amount(body, prompt, _LEAST_ANSWER_TOKENS, prices))
+    least = _LEAST_ANSWER_TOKENS
+    # What costs nothing costs nothing if it is shorter.
+    cost = cost and prices.cost(model, TokensUsed(input=prompt, output=least))
+    return Want(most=most, least=Amount(requests=1, tokens=prompt + least, money=cost))
 
 
 def _longest_answer(body: dict[str, Any], operation: Operation) -> int:
     names = LENGTHS[operation]
     if not names:
         return 0
-    given = [body[name] for name in names if isinstance(body.get(name), int)]
+    longest: int | None = None
+    for name in names:
+        given = body.get(name)
+        if isinstance(given, int) and (longest is None or given < longest):
+            longest = given
     choices = body.get("n")
-    return min(given, default=USUAL_ANSWER_TOKENS) * (choices if isinstance(choices, int) else 1)
-
-
-def _amount(body: dict[str, Any], prompt: int, answer: int, prices: Pricing) -> Amount:
-    cost = prices.cost(str(body.get("model", "")), TokensUsed(input=prompt, output=answer))
-    return Amount(requests=1, tokens=prompt + answer, money=cost)
+    return (USUAL_ANSWER_TOKENS if longest is None else longest) * (
+        choices if isinstance(choices, int) else 1
+    )

@@ -18,8 +18,9 @@ def limit_headers(standing: Sequence[Standing]) -> dict[str, str]:
             tightest[entry.limit.kind] = entry
     headers: dict[str, str] = {}
     for kind, tight in tightest.items():
-        headers[f"x-ratelimit-limit-{kind}"] = _shown(kind, tight.limit.most)
-        headers[f"x-ratelimit-remaining-{kind}"] = _shown(kind, tight.remaining)
+        most, left = tight.limit.most, tight.remaining
+        headers[f"x-ratelimit-limit-{kind}"] = str(most) if kind != "money" else _money(most)
+        headers[f"x-ratelimit-remaining-{kind}"] = str(left) if kind != "money" else _money(left)
         headers[f"x-ratelimit-reset-{kind}"] = duration(tight.reset_s)
     return headers
 
@@ -46,5 +47,5 @@ def _share_left(entry: Standing) -> float:
     return entry.remaining / max(1, entry.limit.most)
 
 
-def _shown(kind: str, amount: int) -> str:
-    return f"{amount / NANO:.6g}" if kind == "money" else str(amount)
+def _money(amount: int) -> str:
+    return f"{amount / NANO:.6g}"

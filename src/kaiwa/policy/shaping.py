@@ -16,6 +16,7 @@ LENGTHS: Final[dict[Operation, tuple[str, ...]]] = {
     "responses": ("max_output_tokens",),
     "embeddings": (),
 }
+_SAID_LENGTHS: Final = frozenset(name for names in LENGTHS.values() for name in names)
 _SHOWN_LETTERS: Final = 64
 _OF_EMBEDDINGS: Final = frozenset({"model", "dimensions", "encoding_format", "user"})
 # Tool choices that leave it to the model, or forbid.
@@ -41,9 +42,11 @@ def shape(caller: Caller, body: dict[str, Any], operation: Operation) -> dict[st
         shaped = {**given[0], **body, **given[1]}
     else:
         shaped = dict(body)
-    check_model(caller, shaped.get("model"))
-    _bound_length(caller, shaped, operation)
-    if operation == "chat/completions":
+    if caller.models is not None or not isinstance(shaped.get("model"), str):
+        check_model(caller, shaped.get("model"))
+    if caller.max_tokens is not None or not _SAID_LENGTHS.isdisjoint(shaped):
+        _bound_length(caller, shaped, operation)
+    if "n" in shaped and operation == "chat/completions":
         _bound_choices(caller, shaped)
     if operation != "embeddings" and caller.tools is not None:
         _keep_allowed_tools(caller, shaped)
@@ -68,17 +71,19 @@ def check_model(caller: Caller, model: object) -> None:
 
 
 def _bound_length(caller: Caller, body: dict[str, Any], operation: Operation) -> None:
-    names = LENGTHS[operation]
-    given = [name for name in names if body.get(name) is not None]
-    for name in given:
-        if not _is_count(body[name]):
+    names, most = LENGTHS[operation], caller.max_tokens
+    said = False
+    for name in names:
+        length = body.get(name)
+        if length is None:
+            continue
+        if not _is_count(length):
             raise PeerError("invalid_value", f"'{name}' must be a whole number of 1 or more.", param=name)
-    if caller.max_tokens is None or not names:
-        return
-    for name in given:
-        body[name] = min(body[name], caller.max_tokens)
-    if not given:
-        body[names[0]] = caller.max_tokens
+        said = True
+        if most is not None and length > most:
+            body[name] = most
+    if not said and most is not None and names:
+        body[names[0]] = most
 
 
 def _bound_choices(caller: Caller, body: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from kaiwa.gateway.client import EXTENSION, MOST_WAITING_BYTES, Fields, Listener
+from kaiwa.gateway.client import EXTENSION, MOST_WAITING_BYTES, Fields, Listener, Write
 from kaiwa.server.handshake import BoundedHandshake
 from kaiwa.server.plain import MOST_BYTES, KnownHead, Plain
 from kaiwa.server.reception import Reception
@@ -77,7 +77,7 @@ class DirectConnection(BoundedHandshake):
             self._early = data
             self._attend()
             return True
-        if missing or not reception.took_now(known.plain, data[start:], self._straight):
+        if missing or not reception.took_again(known, data[start:], self._straight):
             return False
         self._known = known
         return True
@@ -219,7 +219,7 @@ class _Way:
 
 
 def _lines(fields: Fields) -> bytes:
-    return "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("latin-1")
+    return "".join(map("%s: %s\r\n".__mod__, fields)).encode("latin-1")
 
 
 class _Usual:
@@ -259,6 +259,8 @@ class DirectClient:
         self._transport: asyncio.Transport = connection.transport
         self._gone = bool(cycle.disconnected or self._transport.is_closing())
         connection.answer_directly(self)
+        if not self._gone:
+            connection.bound_waiting()
 
     def listen(self, listener: Listener) -> None:
         self._listener = listener
@@ -271,7 +273,8 @@ class DirectClient:
     def start(self, status: int, fields: Fields) -> None:
         cycle, self.status = self._cycle, status
         cycle.response_started, cycle.waiting_for_100_continue = True, False
-        sized = "content-length" in [name for name, _ in fields]
+        lines = b"\n" + _lines(fields)
+        sized = b"\ncontent-length: " in lines
         self._chunked = not sized and cycle.scope["http_version"] != "1.0"
         framing = b""
         if self._chunked:
@@ -281,9 +284,7 @@ class DirectClient:
         if not cycle.keep_alive:
             framing += b"connection: close\r\n"
         usual = _USUAL.lines(self._connection.server_state.default_headers)
-        self._head = b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], _lines(fields), self._borne, usual, framing)
-        if not self._gone:
-            self._connection.bound_waiting()
+        self._head = b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], lines[1:], self._borne, usual, framing)
 
     def write(self, data: bytes) -> None:
         if self._gone or self._over:
@@ -296,11 +297,9 @@ class DirectClient:
             piece, self._head = self._head + piece, b""
         self._transport.write(piece)
 
-    def pass_on(self, chunk: bytes, start: int) -> None:
-        if self._head or self._gone or self._over or not self._chunked:
-            self.write(chunk[start:-2])
-        else:
-            self._transport.write(chunk)
+    def way(self) -> Write | None:
+        plain = self._chunked and not (self._head or self._gone or self._over)
+        return self._transport.write if plain else None
 
     def finish(self, trailers: Fields = ()) -> None:
         if self._over:

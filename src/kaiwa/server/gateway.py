@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -16,11 +16,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kaiwa.gateway.asking import Asked, Operation, model_of, read_body
-from kaiwa.gateway.client import Client, EarlyClient, client_of
+from kaiwa.gateway.client import Client, client_of
 from kaiwa.gateway.gateway import Fields, Gateway
 from kaiwa.gateway.headers import upwards
 from kaiwa.gateway.stream import Rules
-from kaiwa.policy.amounts import Want
 from kaiwa.policy.caller import ANYBODY, Caller
 from kaiwa.policy.estimates import wanted
 from kaiwa.policy.headers import limit_headers, refusal_headers
@@ -30,6 +29,7 @@ from kaiwa.policy.shaping import shape
 from kaiwa.server import bodies
 from kaiwa.server.failures import failure
 from kaiwa.server.ids import new_id
+from kaiwa.server.plain import Plain
 from kaiwa.server.routes import Answer
 from kaiwa.server.settings import Settings
 from kaiwa.upstream.http1.client import HttpClient, Limits
@@ -64,29 +64,17 @@ def gateway_of(settings: Settings, pool: DeploymentPool, prices: Pricing) -> Gat
     return Gateway(pool, HttpClient(limits), rules, prices)
 
 
-class Asking(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of a request, before anybody judged it. `deployment`: the one in its address; `headers`:
-    what goes on to the service."""
+class Asking(msgspec.Struct, frozen=True):
+    """What was read of a request, before anybody judged it. `raw`: its body."""
 
-    operation: Operation
-    deployment: str | None
+    head: Plain
     raw: bytes
-    headers: tuple[tuple[str, str], ...]
     caller: Caller
-    conversation: str | None
-    said_trailers: bool
     began: float
     resumable: bool = False
 
     def __repr__(self) -> str:
-        return f"Asking({self.operation})"
-
-
-class _Shaped(NamedTuple):
-    """A body as its caller may send it, and the one that came."""
-
-    body: dict[str, Any]
-    given: dict[str, Any]
+        return f"Asking({self.head!r})"
 
 
 class RelayDoor:
@@ -94,6 +82,8 @@ class RelayDoor:
 
     def __init__(self, gateway: Gateway, house: House, most_bytes: int) -> None:
         self._gateway = gateway
+        self.begin = gateway.begin
+        """Relay what was admitted, by callbacks."""
         self._house = house
         self._most_bytes = most_bytes
 
@@ -120,34 +110,29 @@ class RelayDoor:
     @property
     def relays(self) -> bool:
         """Whether there is anybody to relay to, and new requests are taken."""
-        return not self._gateway.streams.draining and not self._gateway.pool.is_empty
+        return not (self._gateway.streams.draining or self._gateway.pool.is_empty)
 
     async def admitted(self, asking: Asking) -> Asked | LimitReached:
         """Return what may be relayed, its share of the caller's limits reserved. Raises PeerError."""
-        shaped = self._shaped(asking)
-        hold = await self._house.ledger.reserve(asking.caller, self._want(asking, shaped))
-        return hold if isinstance(hold, LimitReached) else _asked(asking, shaped, hold)
+        body, given = self._shaped(asking)
+        want = wanted(body, len(asking.raw), asking.head.operation, self._house.prices)
+        hold = await self._house.ledger.reserve(asking.caller, want)
+        return hold if isinstance(hold, LimitReached) else _asked(asking, body, given, hold)
 
     def admitted_now(self, asking: Asking) -> Asked | None:
         """As `admitted`, where nothing must be waited for; None: something must be, or a limit is reached."""
-        shaped = self._shaped(asking)
-        hold = self._house.ledger.reserve_now(asking.caller, self._want(asking, shaped))
-        return None if hold is None or isinstance(hold, LimitReached) else _asked(asking, shaped, hold)
+        body, given = self._shaped(asking)
+        want = wanted(body, len(asking.raw), asking.head.operation, self._house.prices)
+        hold = self._house.ledger.reserve_now(asking.caller, want)
+        return None if hold is None or isinstance(hold, LimitReached) else _asked(asking, body, given, hold)
 
-    def begin(self, asked: Asked, client: EarlyClient, fields: Callable[[], Fields]) -> None:
-        """Relay what was admitted, by callbacks."""
-        self._gateway.begin(asked, client, fields)
-
-    def _shaped(self, asking: Asking) -> _Shaped:
-        """Read a body and make it what its caller may send. Raises PeerError."""
+    def _shaped(self, asking: Asking) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read a body; return it as its caller may send it, and as it came. Raises PeerError."""
         if len(asking.raw) > self._most_bytes:
             raise bodies.TooLarge(self._most_bytes)
         given = read_body(asking.raw)
-        named = {**given, "model": model_of(given, asking.deployment)}
-        return _Shaped(shape(asking.caller, named, asking.operation), given)
-
-    def _want(self, asking: Asking, shaped: _Shaped) -> Want:
-        return wanted(shaped.body, len(asking.raw), asking.operation, self._house.prices)
+        named = {**given, "model": asking.head.deployment or model_of(given, None)}
+        return shape(asking.caller, named, asking.head.operation), given
 
     async def _answer(self, request: Request, operation: Operation) -> Response:
         began = time.monotonic()
@@ -156,17 +141,16 @@ class RelayDoor:
             return await self._resume(request, last.partition(":")[0], last)
         if self._gateway.streams.draining:
             return shutting_down()
-        asking = Asking(
-            operation=operation,
-            deployment=request.path_params.get("deployment"),
-            raw=await bodies.read_body(request, self._most_bytes),
-            headers=upwards(request.scope["headers"]),
-            caller=_caller(request),
-            conversation=request.headers.get(CONVERSATION),
-            resumable=_asks(request, RESUMABLE),
-            said_trailers="trailers" in request.headers.get("te", "").lower(),
-            began=began,
+        head = Plain(
+            operation,
+            request.path_params.get("deployment"),
+            (),
+            upwards(request.scope["headers"]),
+            request.headers.get(CONVERSATION),
+            "trailers" in request.headers.get("te", "").lower(),
         )
+        raw = await bodies.read_body(request, self._most_bytes)
+        asking = Asking(head, raw, _caller(request), began, _asks(request, RESUMABLE))
         asked = await self.admitted(asking)
         if isinstance(asked, LimitReached):
             return _limited(asked)
@@ -229,30 +213,26 @@ def _caller(request: Request) -> Caller:
     return getattr(request.state, "caller", ANYBODY)
 
 
-def _asked(asking: Asking, shaped: _Shaped, hold: Hold) -> Asked:
-    body, given = shaped
+def _asked(asking: Asking, body: dict[str, Any], given: dict[str, Any], hold: Hold) -> Asked:
+    head = asking.head
+    named = head.conversation or body.get("prompt_cache_key")
     return Asked(
         id=new_id("str"),
-        operation=asking.operation,
+        operation=head.operation,
         model=str(body["model"]),
         body=body,
         raw=asking.raw,
         given=given,
         size_bytes=len(asking.raw),
-        headers=asking.headers,
+        headers=head.headers,
         caller=asking.caller,
         hold=hold,
-        affinity=_affinity(asking, body),
+        # Whose requests like to come to the same deployment: a conversation, or who shares a prompt.
+        affinity=f"{asking.caller.spends}/{named}" if named and isinstance(named, str) else None,
         resumable=asking.resumable,
-        said_trailers=asking.said_trailers,
+        said_trailers=head.said_trailers,
         began=asking.began,
     )
-
-
-def _affinity(asking: Asking, body: dict[str, Any]) -> str | None:
-    """Return whose requests like to come to the same deployment: a conversation, or who shares a prompt."""
-    named = asking.conversation or body.get("prompt_cache_key")
-    return f"{asking.caller.spends}/{named}" if isinstance(named, str) and named else None
 
 
 def _asks(request: Request, name: str) -> bool:

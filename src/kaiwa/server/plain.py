@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from kaiwa.gateway.asking import Operation
 from kaiwa.gateway.headers import upwards
+from kaiwa.policy.caller import Caller
 from kaiwa.server.ephemeral import PREFIX
 from kaiwa.server.routes import BASES, CHAT, under
 
@@ -87,26 +88,35 @@ def _asked(scope: Scope) -> tuple[Operation, str | None] | None:
     return None if found is None else (cast(Operation, found[2]), found[1])
 
 
-class KnownHead(msgspec.Struct, frozen=True):
-    """A head's bytes before and behind the digits of its length, and what it says."""
+class KnownHead:
+    """A head's bytes before and behind the digits of its length, and what it says.
 
-    before: bytes
-    behind: bytes
-    plain: Plain
+    `caller`: whom its key named when that was last looked up; believed until `good_until`.
+    """
+
+    __slots__ = ("before", "behind", "caller", "good_until", "plain")
+
+    def __init__(self, before: bytes, behind: bytes, plain: Plain) -> None:
+        self.before = before
+        self.behind = behind
+        self.plain = plain
+        self.caller: Caller | None = None
+        self.good_until = 0.0
 
     def __repr__(self) -> str:
         return f"KnownHead({self.plain!r})"
 
     def body_of(self, data: bytes) -> tuple[int, int] | None:
         """Return where the body begins and how many bytes it has; None: these begin otherwise."""
-        if not data.startswith(self.before):
+        before, behind = self.before, self.behind
+        if not data.startswith(before):
             return None
-        start = len(self.before)
+        start = len(before)
         end = data.find(b"\r", start, start + _MOST_DIGITS + 1)
         size = data[start:end]
-        if not size.isdigit() or not data.startswith(self.behind, end):
+        if not size.isdigit() or not data.startswith(behind, end):
             return None
-        return end + len(self.behind), int(size)
+        return end + len(behind), int(size)
 
 
 class KnownHeads:

@@ -75,11 +75,12 @@ def relay_from(settings: Settings, jobs: Jobs | None = None) -> RelayAnswerer | 
 
 
 class RelayedCall(NamedTuple):
-    """A call at the service, and the conversation beside it."""
+    """A call at the service, and the conversation beside it. `attached`: see `PlacedCall`."""
 
     placed: CallAtService
     parts: Parts
     hang_up: Callable[[], Awaitable[None]]
+    attached: Callable[[], Awaitable[bool]]
 
 
 class RelayAnswerer:
@@ -103,7 +104,7 @@ class RelayAnswerer:
             profile = replace(profile, session=merged(profile.session, _SOUND[config.type]), paced=True)
         elif admitted.may_call:
             profile = replace(profile, may_call=True)
-        return self._parts(admitted, profile, None)
+        return self._parts(admitted, profile, None)[1]
 
     async def place_call(self, admitted: Admitted, offer_sdp: str, *, filtered: bool) -> RelayedCall:
         """Hand a browser's offer to the service, and attach to the call that comes of it.
@@ -122,8 +123,10 @@ class RelayAnswerer:
                 trouble = error
                 self._upstreams.pool.rest(target)
                 continue
-            parts = self._parts(admitted, profile, dataclasses.replace(target, call_id=placed.call_id))
-            return RelayedCall(placed, parts, partial(calls.hang_up, placed.call_id))
+            engine, parts = self._parts(
+                admitted, profile, dataclasses.replace(target, call_id=placed.call_id)
+            )
+            return RelayedCall(placed, parts, partial(calls.hang_up, placed.call_id), engine.taken)
         assert trouble is not None, "a pool has targets"
         raise trouble
 
@@ -137,7 +140,9 @@ class RelayAnswerer:
             session["tools"] = tools.beside(session.get("tools"))
         return {**session, "model": target.deployment or self._model(admitted)}
 
-    def _parts(self, admitted: Admitted, profile: RelayProfile, call: RealtimeTarget | None) -> Parts:
+    def _parts(
+        self, admitted: Admitted, profile: RelayProfile, call: RealtimeTarget | None
+    ) -> tuple[RealtimeEngine, Parts]:
         agent = admitted.agent
         box = AgentToolBox(agent, language=agent.language, jobs=self._jobs)
         specs = () if profile.type == "transcription" else box.specs
@@ -147,7 +152,7 @@ class RelayAnswerer:
             renewal = Renewal(within_s=self._settings.realtime_reopen_s)
             session, said = UnbrokenSession(session, said, renewal, ids=new_id), said | unbroken.TYPES
         engine = RealtimeEngine(self._upstreams, self._model(admitted), said, call=call)
-        return Parts(
+        parts = Parts(
             session,
             engine,
             box,
@@ -156,6 +161,7 @@ class RelayAnswerer:
             agent=agent.name,
             wording=wording_of(self._settings, agent.language),
         )
+        return engine, parts
 
     def _model(self, admitted: Admitted) -> str | None:
         config = admitted.config

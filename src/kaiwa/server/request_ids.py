@@ -16,10 +16,14 @@ from kaiwa.server.ids import new_id
 
 log = logging.getLogger("kaiwa.server")
 _GIVEN = "x-ms-client-request-id"
-_BEARING = ("x-request-id", "apim-request-id", "x-ms-request-id")
 _MOST_LETTERS = 64
 # What else a client writes could draw lines of its own into the log.
 _STRANGE = re.compile(r"[^A-Za-z0-9._:-]")
+
+
+def bearing(own: str) -> tuple[tuple[str, str], ...]:
+    """Return the fields by which an answer bears the house's own name of its request."""
+    return ("x-request-id", own), ("apim-request-id", own), ("x-ms-request-id", own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class RequestIds:
     @property
     def headers(self) -> dict[str, str]:
         """What the answer bears."""
-        return dict.fromkeys(_BEARING, self.own)
+        return dict(bearing(self.own))
 
     def log(self, **facts: object) -> None:
         """Let the log tell what became of a request that its client named."""

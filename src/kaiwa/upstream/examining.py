@@ -20,7 +20,7 @@ from kaiwa.events.examined import Examined, failure, warning, well
 from kaiwa.events.value import Value
 from kaiwa.upstream.credentials import Credential, EntraToken
 from kaiwa.upstream.http1.client import HttpClient
-from kaiwa.upstream.http1.heads import Origin, Request
+from kaiwa.upstream.http1.heads import Request
 from kaiwa.upstream.pool.deployment import ANY, CHAT, Deployment, Target
 
 SKEW_WARNING_S: Final = 30.0
@@ -92,7 +92,7 @@ async def _asked(
     names: Names,
     clock: Clock,
 ) -> Examined:
-    origin = Origin(target.scheme, target.host, target.port)
+    origin = target.origin
     try:
         headers = [*(await deployment.credential.headers()).items(), ("content-type", "application/json")]
         request = Request(origin, target.path, target.authority, headers, body, method)

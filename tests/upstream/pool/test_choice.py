@@ -172,8 +172,8 @@ def test_a_star_hands_any_name_on_or_maps_it() -> None:
 def test_every_api_has_its_address(kind: str, base: str, operation: str, path: str) -> None:
     target = deployment("d", kind=kind, base=base, api_version="2024-10-21").target(operation, "my own")
     assert target.path == path
-    assert (target.scheme, target.host) == (base.partition(":")[0], "h")
-    assert target.port == (8080 if "8080" in base else 443)
+    assert (target.origin.scheme, target.origin.host) == (base.partition(":")[0], "h")
+    assert target.origin.port == (8080 if "8080" in base else 443)
     assert target.authority == base.split("/")[2]
 
 
@@ -327,4 +327,4 @@ def test_one_name_at_another_address_begins_anew() -> None:
     old = paper.pool.members[0]
     paper.pool.reload([deployment("a", base="https://elsewhere.example")], paper.now)
     assert paper.pool.members[0] is not old
-    assert paper.take().target().host == "elsewhere.example"
+    assert paper.take().target().origin.host == "elsewhere.example"

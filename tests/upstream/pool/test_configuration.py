@@ -214,4 +214,4 @@ def test_no_configuration_whatever_fails_otherwise(changed: dict[str, Any]) -> N
     except ConfigError as wrong:
         assert "the-one-secret" not in str(wrong) and str(wrong).startswith(SETTING)
     else:
-        assert one.target("chat/completions", one.known_as("x") if one.serves("x") else "x").host
+        assert one.target("chat/completions", one.known_as("x") if one.serves("x") else "x").origin.host

@@ -28,6 +28,7 @@ _LINE: Final = re.compile(rb"\r\n|\n|\r")
 _OVERLAP: Final = 3
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ENDS: Final = {"response.completed", "response.incomplete", "response.failed"}
+_RESPONSE_ENDS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENDS))
 _WORDS: Final = b'"content":"'
 _BEGINNING: Final = b'"delta":{"content":"'
 _QUOTE: Final = ord('"')
@@ -44,6 +45,7 @@ class Watcher:
     `begun`: content came. `done`: the stream said that it is over. `finish_reason`: of the choice that
     finished last. `error`: the code of an error inside the stream, "" for one without a code. `usage`: what
     was told at last. `content_bytes` of events since the first with content, which was of `event_bytes`.
+    `like`: the newest plain event up to its words and behind them; nearly all events differ in nothing else.
     """
 
     __slots__ = (
@@ -51,7 +53,6 @@ class Watcher:
         "_dialect",
         "_drop_usage",
         "_finished",
-        "_like",
         "_spaced",
         "_tail",
         "begun",
@@ -60,6 +61,7 @@ class Watcher:
         "error",
         "event_bytes",
         "finish_reason",
+        "like",
         "usage",
     )
 
@@ -75,8 +77,7 @@ class Watcher:
         self.finish_reason: str | None = None
         self.usage: TokensCounted | None = None
         self._spaced = False
-        # The newest plain event up to its words and behind them. Nearly all events differ in nothing else.
-        self._like: tuple[bytes, bytes] | None = None
+        self.like: tuple[bytes, bytes] | None = None
         self.event_bytes = 1
         self.content_bytes = 0
 
@@ -93,26 +94,25 @@ class Watcher:
         """Whether the answer may end here and is whole."""
         return self.done or (self._dialect == "chat" and len(self._finished) >= self._choices)
 
-    def is_plain(self, data: bytes, start: int = 0, stop: int | None = None) -> bool:
+    def is_plain(self, data: bytes) -> bool:
         """Say whether this is one event that differs from the last in its words alone; then it may pass.
 
         Four comparisons, where `feed` searches five times. Words with a quotation mark are for `feed`.
-        `start`, `stop`: where the event is in these bytes.
         """
-        if self._like is None or self._tail:
+        if self.like is None:
             return False
-        before, behind = self._like
-        stop = len(data) if stop is None else stop
-        end = stop - len(behind)
-        words = start + len(before)
+        before, behind = self.like
+        start, end = len(before), -len(behind)
+        words = data[start:end]
         if (
-            not data.startswith(before, start)
-            or data.find(b'"', words) != end
-            or not data.endswith(behind, words, stop)
-            or data.find(b"\n", words) != stop - 2
+            data[:start] != before
+            or data[end:] != behind
+            or len(data) < start - end
+            or b'"' in words
+            or b"\n" in words
         ):
             return False
-        self.content_bytes += stop - start
+        self.content_bytes += len(data)
         return True
 
     def feed(self, data: bytes) -> bytes:
@@ -137,13 +137,15 @@ class Watcher:
 
     def _hold(self, data: bytes) -> None:
         self._tail += data
+        if data:
+            self.like = None  # what comes next is no event of its own
         if len(self._tail) > MAX_EVENT_BYTES:
             raise UpstreamError("upstream_garbled", "The service's answer holds an oversized event.")
 
     def _look(self, data: bytes) -> bytes:
         if self.begun and not self._telling(data):
             self.content_bytes += len(data)
-            self._like = _around_words(data)
+            self.like = _around_words(data)
             return data
         if not self.begun and self._dialect == "chat" and self._begins_in(data):
             return data
@@ -270,7 +272,11 @@ def _begins_plainly(event: bytes) -> bool:
     return start > 0 and event[start + len(_BEGINNING)] != _QUOTE
 
 
-_RESPONSE_ENDS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENDS))
+def first_words_end(data: bytes) -> int:
+    """Return where the first event ends that seems to have words of a completion; 0: nowhere."""
+    words = data.find(_BEGINNING)
+    end = -1 if words < 0 else data.find(b"\n\n", words)
+    return 0 if end < 0 else end + 2
 
 
 def _around_words(data: bytes) -> tuple[bytes, bytes] | None:

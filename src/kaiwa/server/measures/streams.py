@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TypeVar
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -13,7 +12,16 @@ from kaiwa.server.measures.labels import Names
 from kaiwa.server.measures.scales import FIRST_TOKEN_S, LONG_S
 from kaiwa.server.measures.spent import Spent
 
-Family = TypeVar("Family", Counter, Histogram)
+
+class _Series(NamedTuple):
+    """What is counted of streams of one model at one deployment that ended in one way."""
+
+    model: str
+    ended: Counter
+    elapsed: Histogram
+    first_token: Histogram
+    events: Counter
+    attempts: Counter
 
 
 class StreamMeasures:
@@ -55,22 +63,34 @@ class StreamMeasures:
             registry=registry,
         )
         self._spent = Spent(registry, "stream", "relayed requests", prices)
-        # Finding a series by its labels costs more than counting; there are as few as labels allow.
-        self._series = cache(_labelled)
+        # Finding series by their labels costs more than counting; there are as few as labels allow.
+        self._series: dict[tuple[str, str, str], _Series] = {}
 
     def ended(self, stream: StreamEnded) -> None:
+        series = self._series.get((stream.reason, stream.model, stream.deployment))
+        if series is None:
+            series = self._found(stream)
+        series.ended.inc()
+        series.elapsed.observe(stream.elapsed_s)
+        if stream.first_token_s is not None:
+            series.first_token.observe(stream.first_token_s)
+        if stream.streams:
+            series.events.inc(stream.events)
+        series.attempts.inc(stream.attempts)
+        self._spent.add(series.model, stream.used, stream.cost)
+
+    def _found(self, stream: StreamEnded) -> _Series:
+        """Return the series of the names that labels may have; a name that was one of those stays one."""
         model = self._models.label(stream.model)
         deployment = self._deployments.label(stream.deployment) if stream.deployment else ""
-        series = self._series
-        series(self._ended, stream.reason, model, deployment).inc()
-        series(self._elapsed, model, deployment).observe(stream.elapsed_s)
-        if stream.first_token_s is not None:
-            series(self._first_token, model, deployment).observe(stream.first_token_s)
-        if stream.streams:
-            series(self._events, model, deployment).inc(stream.events)
-        series(self._attempts, model).inc(stream.attempts)
-        self._spent.add(model, stream.used, stream.cost)
-
-
-def _labelled(family: Family, *labels: str) -> Family:
-    return family.labels(*labels)
+        named = stream.reason, model, deployment
+        if named not in self._series:
+            self._series[named] = _Series(
+                model,
+                self._ended.labels(*named),
+                self._elapsed.labels(model, deployment),
+                self._first_token.labels(model, deployment),
+                self._events.labels(model, deployment),
+                self._attempts.labels(model),
+            )
+        return self._series[named]

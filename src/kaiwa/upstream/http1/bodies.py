@@ -15,6 +15,7 @@ MAX_LINE_BYTES: Final = 4096
 MAX_TRAILER_BYTES: Final = 16 * 1024
 # Of a chunk that is known at sight: up to 4 KiB, longer than nearly every event.
 _MOST_DIGITS: Final = 3
+_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]+")
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 
@@ -92,6 +93,19 @@ class _SizeLines(dict[int, bytes]):
 SIZE_LINES: Final = _SizeLines()
 
 
+class _Sizes(dict[bytes, int]):
+    """What the digits of a size say; 0 for none, and for what is not known at sight."""
+
+    def __missing__(self, digits: bytes) -> int:
+        if len(digits) > _MOST_DIGITS or _DIGITS.fullmatch(digits) is None:
+            return 0
+        self[digits] = size = int(digits, 16)
+        return size
+
+
+_SIZES: Final = _Sizes()
+
+
 class ChunkedBody:
     """A body in chunks, each behind its size. Extensions and trailers are taken within bounds and dropped.
 
@@ -113,10 +127,12 @@ class ChunkedBody:
             data, self._held = self._held + data, b""
             return self._feed_in_steps(data, 0, pieces)
         at, end = 0, len(data)
-        while (size := _SIZE.match(data, at)) is not None:  # nearly always: whole chunks
-            start = size.end()
-            stop = start + int(size[1], 16)
-            if stop == start or not data.startswith(b"\r\n", stop):
+        while at < end:  # nearly always: whole chunks
+            line = data.find(b"\r", at, at + _MOST_DIGITS + 1)
+            size = _SIZES[data[at:line]] if line > at else 0
+            start = line + 2
+            stop = start + size
+            if not size or data[line:start] != b"\r\n" or data[stop : stop + 2] != b"\r\n":
                 break
             at = stop + 2
             if at == end and not pieces:

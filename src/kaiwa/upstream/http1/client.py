@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,11 @@ class Exchange:
         self._connection: Connection | None = connection
         self._sink: Sink | None = None
         self.head = head
+
+    def offer_chunks(self, take: Callable[[bytes], bool]) -> None:
+        """From now on offer what may be a whole chunk, as it came, before it goes to the sink."""
+        if self._connection is not None:
+            self._connection.offer_chunks(take)
 
     def deliver(self, sink: Sink) -> None:
         """Give the body to the sink as it comes."""
@@ -168,7 +174,9 @@ class HttpClient:
         connection = self._take_kept(request.origin)
         if connection is None:
             return None
-        return self._ask(request, connection, self._limits.first_byte_s, inquirer)
+        question = Question(self, request.origin, connection, inquirer)
+        connection.ask(request.encoded(), self._limits.first_byte_s, question)
+        return question
 
     def forget(self, connection: Connection) -> None:
         """Count a connection no longer: it is closed."""
@@ -198,19 +206,13 @@ class HttpClient:
             self._open.discard(connection)
             raise Unanswered
         waiting = _Waiting()
-        question = self._ask(request, connection, patience_s, waiting)
+        question = Question(self, request.origin, connection, waiting)
+        connection.ask(request.encoded(), patience_s, question)
         try:
             return await waiting.exchange
         except BaseException:
             question.close()
             raise
-
-    def _ask(
-        self, request: Request, connection: Connection, patience_s: float, inquirer: Inquirer
-    ) -> Question:
-        question = Question(self, request.origin, connection, inquirer)
-        connection.ask(request.encoded(), patience_s, question)
-        return question
 
     def _take_kept(self, origin: Origin) -> Connection | None:
         kept = self._kept.get(origin)
@@ -284,9 +286,6 @@ class _Collected:
         self._data += data
         if len(self._data) > self._most_bytes:
             self.broken(UpstreamError("upstream_too_large", "The service's answer is too large."))
-
-    def chunk(self, data: bytes, start: int) -> bool:
-        return False
 
     def ended(self) -> None:
         if not self.whole.done():

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kaiwa.errors import UpstreamError
-from kaiwa.upstream.http1.bodies import SIZE_LINES, Body, body_of
+from kaiwa.upstream.http1.bodies import Body, body_of
 from kaiwa.upstream.http1.heads import MAX_HEAD_BYTES, ResponseHead, parse_head
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -29,11 +29,6 @@ class Sink(Protocol):
     """Who takes a body. One `ended` or one `broken` comes last; both may come within `deliver`."""
 
     def body(self, data: bytes) -> None: ...
-
-    def chunk(self, data: bytes, start: int) -> bool:
-        """Take a whole chunk as it came, its content from `start` to the last line end; or say no, and get
-        its content by `body`."""
-        ...
 
     def ended(self) -> None: ...
 
@@ -75,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._early: list[bytes] = []
         self._sink: Ending | None = None
         self._take: Callable[[bytes], None] = _drop
-        self._take_chunk: Callable[[bytes, int], bool] | None = None
+        self._take_chunk: Callable[[bytes], bool] | None = None
         self._failure: UpstreamError | None = None
         self._keep_alive = False
         self._paused = self._closed = False
@@ -90,9 +85,10 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether another question may be asked."""
-        body = self._body
-        finished = body is None or (body.done and not body.excess and self._keep_alive)
-        return finished and not self._closed and not self._unwritten
+        body, transport = self._body, self._transport
+        if self._closed or transport is None or transport.get_write_buffer_size() > 0:
+            return False
+        return body is None or (body.done and not body.excess and self._keep_alive)
 
     @property
     def closed(self) -> bool:
@@ -113,18 +109,23 @@ class Connection(asyncio.Protocol):
 
     def deliver(self, ending: Ending, sink: Sink) -> None:
         """Hand over the body: what is here now, the rest as it comes. `ending` hears of its end."""
-        self._sink, self._take, self._take_chunk = ending, sink.body, sink.chunk
-        early, self._early = b"".join(self._early), []
-        if early:
+        self._sink, self._take = ending, sink.body
+        if self._early:
+            early, self._early = b"".join(self._early), []
             sink.body(early)
-        if self._sink is not ending:  # it has had enough
-            return
+            if self._sink is not ending:  # it has had enough
+                return
         if self._failure is not None:
             self._finish(self._failure)
         elif self._body is not None and self._body.done:
             self._finish(None)
-        else:
+        elif self._paused:
             self.resume()
+
+    def offer_chunks(self, take: Callable[[bytes], bool]) -> None:
+        """From now on offer bytes that may be one whole chunk, as they came. Who says no gets their content
+        by the sink."""
+        self._take_chunk = take
 
     def drop_body(self, within_s: float) -> None:
         """Give the rest of the body to nobody; it is broken off unless it ends in time."""
@@ -171,11 +172,8 @@ class Connection(asyncio.Protocol):
         try:
             if body is not None:
                 take = self._take_chunk
-                if take is not None and body.resting:
-                    line = SIZE_LINES[len(data)]
-                    if line and data.startswith(line) and data.endswith(b"\r\n") and take(data, len(line)):
-                        return
-                self._pass(body, data)
+                if take is None or not body.resting or not take(data):
+                    self._pass(body, data)
             elif self._asker is not None:
                 self._take_head(self._asker, data)
             else:
@@ -201,10 +199,6 @@ class Connection(asyncio.Protocol):
             self._finish(None)
         else:
             self._fail(_cut_off())
-
-    @property
-    def _unwritten(self) -> bool:
-        return self._transport is None or self._transport.get_write_buffer_size() > 0
 
     def _take_head(self, asker: Asker, data: bytes) -> None:
         if self._head_bytes:

@@ -82,8 +82,8 @@ def parse_head(raw: bytes) -> ResponseHead:
     if len(lines) > MAX_FIELDS:
         raise _garbled("has too many header fields")
     headers = _fields(lines)
-    framing, length = _framing(headers, status, modern)
-    return ResponseHead(status, headers, framing, length, _keeps(headers, framing, modern))
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    return ResponseHead(status, headers, *_framing(coding, length, headers.get("connection"), status, modern))
 
 
 @lru_cache(maxsize=64)
@@ -115,24 +115,25 @@ def _field(line: bytes) -> tuple[str, str]:
     return found[1].decode("ascii").lower(), found[2].rstrip(b" \t").decode("latin-1")
 
 
-def _framing(headers: Mapping[str, str], status: int, modern: bool) -> tuple[Framing, int]:
-    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+@lru_cache(maxsize=256)
+def _framing(
+    coding: str | None, length: str | None, connection: str | None, status: int, modern: bool
+) -> tuple[Framing, int, bool]:
+    """Return how the body ends, its length if that is known, and whether the connection is kept."""
     if coding is not None and (length is not None or not modern or coding.lower() != "chunked"):
         raise _garbled("has a length that can be read in two ways")
     if length is not None and _LENGTH.fullmatch(length.encode("latin-1")) is None:
         raise _garbled("has a length that is no number")
+    keeps = modern and (connection is None or "close" not in _options(connection))
     if status in _BODILESS:
-        return "sized", 0
+        return "sized", 0, keeps
     if coding is not None:
-        return "chunked", 0
-    return ("until_close", 0) if length is None else ("sized", int(length))
+        return "chunked", 0, keeps
+    return ("until_close", 0, False) if length is None else ("sized", int(length), keeps)
 
 
-def _keeps(headers: Mapping[str, str], framing: Framing, modern: bool) -> bool:
-    if not modern or framing == "until_close":
-        return False
-    said = headers.get("connection")
-    return said is None or "close" not in {option.strip().lower() for option in said.split(",")}
+def _options(connection: str) -> set[str]:
+    return {option.strip().lower() for option in connection.split(",")}
 
 
 def _garbled(what: str) -> UpstreamError:

@@ -22,17 +22,21 @@ def choose(candidates: Sequence[Candidate], model: str, now: float, chance: Chan
     One that is due for a probe counts as free in its own tier: the request that finds it broken goes on to
     the next before its client has seen anything. `model` is what the client asked for.
     """
-    for tier in sorted({member.deployment.tier for member, _ in candidates}):
-        free: list[Member] = []
-        for member, stands in candidates:
-            if member.deployment.tier != tier:
-                continue
-            if stands == "due":
-                return member
-            if stands == "free":
-                free.append(member)
-        if free:
-            return better_of_two(free, model, now, chance)
+    free: list[Member] = []
+    due: Member | None = None
+    best = math.inf
+    for member, stands in candidates:
+        tier = member.deployment.tier
+        if (stands != "free" and stands != "due") or tier > best:
+            continue
+        if tier < best:
+            best, free, due = tier, [], None
+        if stands == "free":
+            free.append(member)
+        elif due is None:
+            due = member
+    if due is not None or free:
+        return due or better_of_two(free, model, now, chance)
     spilling = [member for member, stands in candidates if stands == "spilling"]
     best = min((member.deployment.tier for member in spilling), default=0)
     fullest = [member for member in spilling if member.deployment.tier == best]
@@ -44,19 +48,23 @@ def better_of_two(members: Sequence[Member], model: str, now: float, chance: Cha
     if len(members) == 1:
         return members[0]
     weights: list[float] = []
-    best_s = math.inf
+    best_s, total = math.inf, 0.0
     for member in members:
         breaker, mean_s = member.breaker, member.latency.mean_s
-        trust = 1.0 if breaker.recovered_at is None else breaker.trust(now)
-        weights.append(member.deployment.weight * trust)
+        weight = member.deployment.weight
+        if breaker.recovered_at is not None:
+            weight *= breaker.trust(now)
+        weights.append(weight)
+        total += weight
         if mean_s and mean_s < best_s:
             best_s = mean_s
-    first = _drawn(weights, chance)
     if len(members) == 2:
+        first = 0 if chance() * total < weights[0] else 1
         second = 1 - first
     else:
+        first = _drawn(weights, chance)
         second = _drawn([0.0 if i == first else weight for i, weight in enumerate(weights)], chance)
-    mean = sum(weights) / len(weights)
+    mean = total / len(weights)
     cost = _cost(members[first], weights[first] / mean, best_s, model, now)
     other = _cost(members[second], weights[second] / mean, best_s, model, now)
     return members[second] if other * NOTABLE < cost else members[first]

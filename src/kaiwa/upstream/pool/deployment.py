@@ -9,6 +9,7 @@ from typing import Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from kaiwa.upstream.credentials import Credential
+from kaiwa.upstream.http1.heads import Origin
 
 Kind = Literal["azure", "azure-classic", "openai", "compatible"]
 ANY: Final = "*"
@@ -34,9 +35,7 @@ class Target:
     `authority` is what the Host header says. Never shown: an address is the operator's affair.
     """
 
-    scheme: Literal["http", "https"]
-    host: str = field(repr=False)
-    port: int
+    origin: Origin = field(repr=False)
     path: str = field(repr=False)
     authority: str = field(repr=False)
     model: str
@@ -93,9 +92,7 @@ def _target(kind: Kind, base: str, api_version: str, operation: str, model: str)
     parts = urlsplit(base)
     scheme: Literal["http", "https"] = "http" if parts.scheme == "http" else "https"
     return Target(
-        scheme=scheme,
-        host=parts.hostname or "",
-        port=parts.port or (80 if scheme == "http" else 443),
+        origin=Origin(scheme, parts.hostname or "", parts.port or (80 if scheme == "http" else 443)),
         path=parts.path + _path(kind, api_version, operation, model),
         authority=parts.netloc,
         model=model,

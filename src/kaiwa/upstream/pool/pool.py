@@ -22,6 +22,8 @@ _VERDICTS: Mapping[Fault, Verdict] = {
     "disabled": "next",
     "broken": "next",
 }
+# Clients choose names freely; these are remembered.
+_MOST_NAMES = 256
 # Why nobody is free, the word that helps a client most first.
 _REASONS: tuple[tuple[Standing, Reason], ...] = (
     ("busy", "busy"),
@@ -50,7 +52,8 @@ class DeploymentPool:
         self._leaving: list[Member] = []
         self._running: dict[Lease, Member] = {}
         self._affinity = Affinity()
-        self._hedging = Hedging(hedging)
+        self.hedging = Hedging(hedging)
+        self._serving: dict[str, list[tuple[Member, str]]] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -67,10 +70,6 @@ class DeploymentPool:
     def is_empty(self) -> bool:
         """Whether there is nobody, not even to finish what was begun."""
         return not self._members and not self._leaving
-
-    @property
-    def hedging(self) -> Hedging:
-        return self._hedging
 
     @property
     def leases(self) -> int:
@@ -110,8 +109,8 @@ class DeploymentPool:
         chosen = chosen or choose(candidates, model, now, self._chance)
         if chosen is None:
             return _exhausted(serving, tried, model, now)
-        if not tried:
-            self._hedging.asked()
+        if self.hedging.rules is not None and not tried:
+            self.hedging.asked()
         return self._lease(chosen, model, now, affinity=affinity, streams=streams)
 
     def hedge_after(self, model: str, now: float) -> float | None:
@@ -119,21 +118,21 @@ class DeploymentPool:
 
         None too while the cap on such attempts is reached or no other deployment is free.
         """
-        if not self._hedging.affordable:
+        if not self.hedging.affordable:
             return None
         free = [member for member, stands in self._standings(model, now) if stands == "free"]
-        share = self._hedging.rules.quantile if self._hedging.rules else 0.0
+        share = self.hedging.rules.quantile if self.hedging.rules else 0.0
         known = [member.latency.quantile(share, SAMPLES) for member in free]
-        return self._hedging.after_s([s for s in known if s is not None]) if len(free) > 1 else None
+        return self.hedging.after_s([s for s in known if s is not None]) if len(free) > 1 else None
 
     def hedge(self, model: str, tried: Collection[str], now: float) -> Lease | None:
         """Take a place for a second attempt and count it against the cap; None: not now."""
-        standings = self._standings(model, now) if self._hedging.affordable else []
+        standings = self._standings(model, now) if self.hedging.affordable else []
         free = [pair for pair in standings if pair[1] == "free" and pair[0].deployment.name not in tried]
         chosen = choose(free, model, now, self._chance)
         if chosen is None:
             return None
-        self._hedging.spend()
+        self.hedging.spend()
         return self._lease(chosen, model, now, hedge=True)
 
     def reload(self, deployments: Iterable[Deployment], now: float) -> None:
@@ -143,6 +142,7 @@ class DeploymentPool:
         """
         before = {member.deployment.name: member for member in self._members}
         self._members = []
+        self._serving.clear()
         for deployment in _checked(deployments):
             member = before.get(deployment.name)
             if member is None or not _same_place(member.deployment, deployment):
@@ -179,12 +179,19 @@ class DeploymentPool:
     # --- parts ---------------------------------------------------------------------------------
 
     def _standings(self, model: str, now: float) -> list[Candidate]:
-        standings: list[Candidate] = []
-        for member in self._members:
-            known = member.deployment.known(model)
-            if known is not None:
-                standings.append((member, member.standing(known, now)))
-        return standings
+        serving = self._serving.get(model)
+        if serving is None:
+            serving = self._remember(model)
+        return [(member, member.standing(known, now)) for member, known in serving]
+
+    def _remember(self, model: str) -> list[tuple[Member, str]]:
+        """Look up who serves a model, and under which name, until the pool is another one."""
+        named = [(member, member.deployment.known(model)) for member in self._members]
+        serving = [(member, known) for member, known in named if known is not None]
+        if len(self._serving) >= _MOST_NAMES:
+            self._serving.clear()
+        self._serving[model] = serving
+        return serving
 
     def _known(self, candidates: list[Candidate], model: str, affinity: str, now: float) -> Member | None:
         """Return who had this conversation before, while it is free."""
