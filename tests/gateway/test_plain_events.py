@@ -148,3 +148,23 @@ def test_a_beginning_means_the_same_in_one_read_or_in_many_or_with_blanks(said: 
         blanks.feed(b"data: " + json.dumps(one).encode() + b"\n\n")  # never taken for plain
     assert seen(at_once) == seen(apart)
     assert {**seen(blanks), "events": 0} == {**seen(apart), "events": 0}
+
+
+@settings(deadline=None)
+@given(BEFORE, st.lists(st.integers(0, 2000), max_size=4), st.booleans())
+def test_a_beginning_is_left_where_words_come_and_nothing_is_lost(
+    said: list[dict[str, Any]], cuts: list[int], blanks: bool
+):
+    written = [event(one) for one in said]
+    if blanks:
+        written = [b"data: " + json.dumps(one).encode() + b"\n\n" for one in said]
+    whole = b"".join([b": a comment\n\n", *written])
+    ends = sorted({min(cut, len(whole)) for cut in cuts} | {len(whole)})
+    in_steps, at_once, passed = Watcher(), Watcher(), b""
+    for start, end in zip([0, *ends], ends, strict=False):
+        began = in_steps.begun
+        passing, rest = in_steps.begin(whole[start:end])
+        assert not rest or (in_steps.begun and not began)
+        passed += passing + in_steps.feed(rest)
+    assert passed == at_once.feed(whole) == whole
+    assert seen(in_steps) == seen(at_once)

@@ -19,6 +19,7 @@ from tests.server.running import at_home, running
 from kaiwa.errors import ConfigError
 from kaiwa.server.reloading import Reloading
 from kaiwa.server.upstream_pool import UpstreamPool
+from kaiwa.upstream.pool.deployment import CHAT
 from kaiwa.upstream.pool.lease import Lease
 
 EAST = {"name": "east", "endpoint": "https://east.example", "deployment": "gpt-4o", "api_key": "east-secret"}
@@ -121,7 +122,7 @@ async def test_sighup_reads_keys_anew_and_the_process_lives(tmp_path: Path) -> N
         await become(lambda: isinstance(upstreams.pool.next("gpt-4o", (), None, time.monotonic()), Lease))
         (tmp_path / "key").write_text("second-key")
         await become(lambda: upstreams.pool.members[0].running == 0)
-        assert await take(upstreams).headers() == {"api-key": "second-key"}
+        assert await take(upstreams).deployment.credential.headers() == {"api-key": "second-key"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_the_names_that_people_know_are_a_pool_of_one(
 ) -> None:
     upstreams = UpstreamPool(at_home(tmp_path, **given))
     lease = take(upstreams, models[0] if models else "gpt-4o")
-    assert (lease.deployment.kind, lease.target().path, upstreams.pool.models) == (kind, path, models)
+    target = lease.deployment.target(CHAT, lease.model)
+    assert (lease.deployment.kind, target.path, upstreams.pool.models) == (kind, path, models)
 
 
 def test_a_key_of_openai_that_lies_around_relays_nothing(tmp_path: Path) -> None:

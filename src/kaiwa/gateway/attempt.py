@@ -22,7 +22,7 @@ from kaiwa.gateway.headers import downwards
 from kaiwa.gateway.passing import Passing
 from kaiwa.gateway.reasons import COMPRESSED, UNAUTHORIZED, Reason, Refusal, reason_of
 from kaiwa.protocol.chat.usage import TokensCounted, counted
-from kaiwa.protocol.chat.watching import Watcher, first_words_end
+from kaiwa.protocol.chat.watching import Watcher
 from kaiwa.upstream.http1.client import Exchange, HttpClient, Question
 from kaiwa.upstream.http1.connection import BREATH_S, Unanswered
 from kaiwa.upstream.http1.heads import Request, ResponseHead
@@ -144,7 +144,7 @@ class Attempt:
     def ask_now(self, http: HttpClient, first_token_s: float) -> bool:
         """Ask, if nothing must be waited for before that; `tell` follows. Say no otherwise; then nothing was
         asked."""
-        proof = self.lease.headers_now()
+        proof = self.lease.deployment.credential.headers_now()
         if proof is None:
             return False
         question = http.ask_kept(self._request(proof), self)
@@ -273,7 +273,7 @@ class Attempt:
     def answered(self, exchange: Exchange) -> None:
         self._question, self._exchange, head = None, exchange, exchange.head
         self.status = head.status
-        if head.status == 200 and not _is_compressed(head) and streams_events(head):
+        if head.status == 200 and streams_events(head):
             self.head, self._untold_at = head, self._now()
             if self._late:
                 self._tell_head()
@@ -290,21 +290,21 @@ class Attempt:
     # As the sink of the exchange.
 
     def body(self, data: bytes) -> None:
-        flow = self._flow
-        if flow is None:
-            end = first_words_end(data)
-            if 0 < end < len(data):  # they go on before anybody looks at what came with them
-                self.body(data[:end])
-                data = data[end:]
-        elif self.watcher.is_plain(data):
+        flow, watcher = self._flow, self.watcher
+        if flow is not None and watcher.is_plain(data):
             flow.flowed(data)
             return
         try:
-            passing = self.watcher.feed(data)
+            passing, rest = watcher.begin(data) if flow is None else (watcher.feed(data), b"")
         except UpstreamError as error:
             self._close_exchange()
             self.broken(error)
             return
+        self._take(passing)
+        if rest:  # the first words go on before anybody looks at what came with them
+            self.body(rest)
+
+    def _take(self, passing: bytes) -> None:
         if self._flow is not None:
             self._pass_on(passing)
             return
@@ -343,14 +343,14 @@ class Attempt:
 
     async def _proof(self) -> Mapping[str, str]:
         try:
-            return await self.lease.headers()
+            return await self.lease.deployment.credential.headers()
         except UpstreamError as error:
             self._end("unauthorized")
             raise Failed(None) from error
 
     def _request(self, proof: Mapping[str, str]) -> Request:
         lease, asked = self.lease, self._asked
-        target = lease.target(asked.operation)
+        target = lease.deployment.target(asked.operation, lease.model)
         return Request(
             target.origin,
             target.path,
@@ -505,8 +505,9 @@ class Attempt:
 
 
 def streams_events(head: ResponseHead) -> bool:
-    """Say whether an answer is a stream; without a word on it, it is."""
-    return head.headers.get("content-type", EVENTS).startswith(EVENTS)
+    """Say whether an answer is a stream that can be read; without a word on it, it is."""
+    kind = head.headers.get("content-type", EVENTS)
+    return kind.startswith(EVENTS) and not ("content-encoding" in head.headers and _is_compressed(head))
 
 
 def _is_compressed(head: ResponseHead) -> bool:

@@ -42,8 +42,9 @@ def shape(caller: Caller, body: dict[str, Any], operation: Operation) -> dict[st
         shaped = {**given[0], **body, **given[1]}
     else:
         shaped = dict(body)
-    if caller.models is not None or not isinstance(shaped.get("model"), str):
-        check_model(caller, shaped.get("model"))
+    model = shaped.get("model")
+    if not isinstance(model, str) or not caller.may_use(model):
+        check_model(caller, model)
     if caller.max_tokens is not None or not _SAID_LENGTHS.isdisjoint(shaped):
         _bound_length(caller, shaped, operation)
     if "n" in shaped and operation == "chat/completions":

@@ -53,8 +53,9 @@ class DirectConnection(BoundedHandshake):
     def data_received(self, data: bytes) -> None:
         if self._early:
             data, self._early = self._early + data, b""
-        busy = self._within or not self._is_idle() or self.transport.is_closing()
-        if busy or self._reception is None:
+        cycle = self.cycle
+        idle = cycle is None or cycle.response_complete
+        if self._reception is None or self._within or not idle or self.transport.is_closing():
             super().data_received(data)
         elif not self._goes_straight(self._reception, data):
             self._plain = None

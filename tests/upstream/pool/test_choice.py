@@ -8,6 +8,7 @@ import pytest
 from tests.upstream.pool.virtual import MODEL, Paper, deployment
 
 from kaiwa.upstream.pool.affinity import Affinity
+from kaiwa.upstream.pool.deployment import CHAT
 from kaiwa.upstream.pool.hedging import HedgeRules
 from kaiwa.upstream.pool.lease import Exhausted, Lease
 
@@ -136,7 +137,8 @@ def test_an_answer_in_one_piece_says_nothing_of_first_tokens() -> None:
 def test_only_who_serves_a_model_is_asked_and_under_its_own_name() -> None:
     paper = Paper(deployment("a", models={"small": "mini"}), deployment("b", models={"large": "big"}))
     lease = paper.take(model="large")
-    assert (lease.deployment.name, lease.model, lease.target().model) == ("b", "big", "big")
+    assert (lease.deployment.name, lease.model) == ("b", "big")
+    assert lease.deployment.target(CHAT, lease.model).model == "big"
     assert paper.ask(model="other") == Exhausted("unknown_model")
     assert paper.pool.models == ("small", "large")
 
@@ -181,8 +183,8 @@ async def test_neither_key_nor_address_is_ever_shown() -> None:
     one = deployment("d")
     paper = Paper(one)
     lease = paper.take()
-    assert await lease.headers() == {"api-key": "a-secret-key"}
-    shown = f"{one!r} {lease.target()!r} {lease!r} {paper.pool!r}"
+    assert await lease.deployment.credential.headers() == {"api-key": "a-secret-key"}
+    shown = f"{one!r} {lease.deployment.target(CHAT, lease.model)!r} {lease!r} {paper.pool!r}"
     assert "a-secret-key" not in shown and "example" not in shown
 
 
@@ -298,7 +300,10 @@ def test_a_stream_ends_at_its_old_deployment_and_new_ones_go_to_the_new() -> Non
     stream = paper.take()
     paper.pool.reload([deployment("b")], paper.now)
     assert asked(paper, 5) == {"b": 5}
-    assert stream.deployment.name == "a" and "a.example" in stream.target().authority
+    assert (
+        stream.deployment.name == "a"
+        and "a.example" in stream.deployment.target(CHAT, stream.model).authority
+    )
     assert [one.deployment.name for one in paper.pool.members] == ["b", "a"]
     stream.answered(200, utilised("50%"), paper.now)
     stream.first_token(paper.now)
@@ -327,4 +332,5 @@ def test_one_name_at_another_address_begins_anew() -> None:
     old = paper.pool.members[0]
     paper.pool.reload([deployment("a", base="https://elsewhere.example")], paper.now)
     assert paper.pool.members[0] is not old
-    assert paper.take().target().origin.host == "elsewhere.example"
+    lease = paper.take()
+    assert lease.deployment.target(CHAT, lease.model).origin.host == "elsewhere.example"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from kaiwa.upstream.pool.deployment import CHAT, Deployment, Target
+from kaiwa.upstream.pool.deployment import Deployment
 
 Verdict = Literal["use", "next", "refuse"]
 """`use`: relay this answer. `next`: end this lease and ask the pool again, with this deployment in `tried`.
@@ -17,7 +17,7 @@ Outcome = Literal[
     "cancelled",  # nobody wants it any more: the client left, or another attempt was faster
     "refused",  # a status was the end, and `answered` was told of it
     "failed",  # an error inside a 200, and `said_error` was told of it
-    "unauthorized",  # `headers()` raised: no token could be had
+    "unauthorized",  # the credential raised: no token could be had
     "unreachable",  # no connection, or it closed before a status came
     "timed_out",  # no status, no first token or no further piece in time
     "cut",  # the connection ended inside an answer
@@ -109,17 +109,6 @@ class Lease:
         """The service's own counts include it: a status came, or it is over."""
         self.first_at: float | None = None
         self.over = False
-
-    def target(self, operation: str = CHAT) -> Target:
-        return self.deployment.target(operation, self.model)
-
-    async def headers(self) -> dict[str, str]:
-        """Return what proves who we are. Raises UpstreamError: then end the lease as `unauthorized`."""
-        return await self.deployment.credential.headers()
-
-    def headers_now(self) -> Mapping[str, str] | None:
-        """As `headers`; None: it must be waited for."""
-        return self.deployment.credential.headers_now()
 
     def answered(
         self, status: int, headers: Mapping[str, str], now: float, *, code: str | None = None

@@ -53,7 +53,9 @@ class DeploymentPool:
         self._running: dict[Lease, Member] = {}
         self._affinity = Affinity()
         self.hedging = Hedging(hedging)
-        self._serving: dict[str, list[tuple[Member, str]]] = {}
+        self.is_empty = not self._members
+        """Whether there is nobody, not even to finish what was begun."""
+        self._serving: dict[str, dict[Member, str]] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -65,11 +67,6 @@ class DeploymentPool:
     def members(self) -> tuple[Member, ...]:
         """Everybody, and behind them those that only finish what they began before a reload."""
         return (*self._members, *self._leaving)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nobody, not even to finish what was begun."""
-        return not self._members and not self._leaving
 
     @property
     def leases(self) -> int:
@@ -152,6 +149,7 @@ class DeploymentPool:
             member.breaker.forgive(now)
             self._members.append(before.pop(deployment.name))
         self._leaving += [member for member in before.values() if member.running]
+        self.is_empty = not self._members and not self._leaving
 
     # --- what leases tell ----------------------------------------------------------------------
 
@@ -175,6 +173,7 @@ class DeploymentPool:
         member.ended(lease, outcome, usage, now)
         if not member.running and member in self._leaving:
             self._leaving.remove(member)
+            self.is_empty = not self._members and not self._leaving
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -182,12 +181,15 @@ class DeploymentPool:
         serving = self._serving.get(model)
         if serving is None:
             serving = self._remember(model)
-        return [(member, member.standing(known, now)) for member, known in serving]
+        standings: list[Candidate] = []
+        for member, known in serving.items():
+            standings.append((member, member.standing(known, now)))
+        return standings
 
-    def _remember(self, model: str) -> list[tuple[Member, str]]:
+    def _remember(self, model: str) -> dict[Member, str]:
         """Look up who serves a model, and under which name, until the pool is another one."""
         named = [(member, member.deployment.known(model)) for member in self._members]
-        serving = [(member, known) for member, known in named if known is not None]
+        serving = {member: known for member, known in named if known is not None}
         if len(self._serving) >= _MOST_NAMES:
             self._serving.clear()
         self._serving[model] = serving
@@ -211,14 +213,13 @@ class DeploymentPool:
         hedge: bool = False,
         streams: bool = True,
     ) -> Lease:
-        breaker, known = member.breaker, member.deployment.known(model)
-        assert known is not None, "it serves this model"
+        breaker = member.breaker
         probe = breaker.retry_at is not None and breaker.state(now) == "half_open"
         lease = Lease(
             self,
             member.deployment,
             model,
-            known,
+            self._serving[model][member],
             now,
             affinity=affinity,
             probe=probe,
