@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import count
+
+from kaiwa.transports.parting import stop_accepting
 
 _PIECE = 65536
 LOOK_S = 0.3
@@ -33,13 +35,9 @@ class Balancer:
         """Ask each backend again and again whether it is ready."""
         while True:
             for port in self.ports:
-                try:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.write(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-                    ready = (await reader.readline()).startswith(b"HTTP/1.1 200")
-                    writer.close()
-                except OSError:
-                    ready = False
+                ready = False
+                with suppress(OSError):
+                    ready = await _is_ready(port)
                 (self._ready.add if ready else self._ready.discard)(port)
             await asyncio.sleep(LOOK_S)
 
@@ -51,19 +49,16 @@ class Balancer:
             await asyncio.wait(self._taken)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind = await self._connected()
-        if behind is None:
-            self.turned_away += 1
-            writer.close()
-            return
-        there_reader, there_writer = behind
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_carry(reader, there_writer))
-                group.create_task(_carry(there_reader, writer))
-        finally:
-            for side in (writer, there_writer):
-                side.close()
+        with closing(writer):
+            behind = await self._connected()
+            if behind is None:
+                self.turned_away += 1
+                return
+            there_reader, there_writer = behind
+            with closing(there_writer):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_carry(reader, there_writer))
+                    group.create_task(_carry(there_reader, writer))
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         first = next(self._turn)
@@ -88,8 +83,15 @@ async def balancer(ports: Sequence[int]) -> AsyncIterator[Balancer]:
     finally:
         watching.cancel()
         await asyncio.wait([watching])
-        server.close()
+        await stop_accepting([server])
         await made.end()
+
+
+async def _is_ready(port: int) -> bool:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with closing(writer):
+        writer.write(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        return (await reader.readline()).startswith(b"HTTP/1.1 200")
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

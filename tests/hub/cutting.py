@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from kaiwa.transports.parting import stop_accepting
+
 
 class Line:
     def __init__(self, port: int) -> None:
         self._far_port = port
         self._ends: set[asyncio.StreamWriter] = set()
         self._in_use: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
+        self._over = False
         self._refused = 0
         self.port = 0
         self.down = False
@@ -30,10 +34,27 @@ class Line:
             end.transport.abort()
 
     def close(self) -> None:
+        """Drop what is open."""
         for end in list(self._ends):
             end.transport.abort()
 
+    async def end(self) -> None:
+        """Drop everything, and return when nothing is carried any more."""
+        self._over = True
+        self.close()
+        if self._carrying:
+            await asyncio.wait(self._carrying)
+
     async def carry(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._carrying.add(task)
+        try:
+            await self._carry(near_reader, near)
+        finally:
+            self._carrying.discard(task)
+
+    async def _carry(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         if self.down:
             near.transport.abort()
             return
@@ -42,6 +63,10 @@ class Line:
             near.transport.abort()
             return
         far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
+        if self._over:  # meanwhile
+            near.transport.abort()
+            far.transport.abort()
+            return
         both = {near, far}
         self._ends |= both
         asked = b""
@@ -80,6 +105,5 @@ async def line_to(port: int) -> AsyncIterator[Line]:
     try:
         yield line
     finally:
-        line.close()
-        server.close()
-        await server.wait_closed()
+        await stop_accepting([server])
+        await line.end()

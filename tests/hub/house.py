@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from kaiwa.hub import Backplane, Hub, HubException, HubOptions, HubWebSocket
+from kaiwa.transports.parting import stop_accepting
 
 T = TypeVar("T")
 PATIENCE_S = 15.0
@@ -76,6 +77,10 @@ class _InThisLoop(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.leave.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await stop_accepting(self.servers)
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager
