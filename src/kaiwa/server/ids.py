@@ -22,6 +22,8 @@ MARK: Final = "".join(secrets.choice(_LETTERS) for _ in range(4))
 _drawn: list[str] = []
 _MANY: Final = 64
 _LETTERS_DRAWN: Final = 20
+_USUAL: Final = 21 - len(MARK)
+_OF_CALLS: Final = 16 - len(MARK)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drawn.clear)
 
@@ -29,13 +31,13 @@ if hasattr(os, "register_at_fork"):
 def new_id(kind: str) -> str:
     if not _drawn:
         _draw()
-    size = 16 if kind == "call" else 21
-    return f"{kind}_{MARK}{_drawn.pop()[: size - len(MARK)]}"
+    letters = _drawn.pop()
+    return f"{kind}_{MARK}{letters[:_OF_CALLS] if kind == 'call' else letters}"
 
 
 def _draw() -> None:
     letters = b64encode(secrets.token_bytes(_BYTES * _MANY)).translate(_NO_OTHERS).decode()
-    _drawn.extend(letters[at : at + _LETTERS_DRAWN] for at in range(0, len(letters), _LETTERS_DRAWN))
+    _drawn.extend(letters[at : at + _USUAL] for at in range(0, len(letters), _LETTERS_DRAWN))
 
 
 def new_token() -> str:
