@@ -109,7 +109,7 @@ async def test_a_microphone_that_is_refused_is_explained(launch: Launch, tmp_pat
 
 
 async def test_the_page_says_so_when_kaiwa_does_not_answer(launch: Launch, tmp_path: Path) -> None:
-    browser = await launch()
+    browser = await launch("--accept-lang=en-GB")
     with chainlit("ws://127.0.0.1:9", tmp_path) as url:
         async with chat(browser, url, locale="en-GB") as page:
             await page.write("Hello")
