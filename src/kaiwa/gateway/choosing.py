@@ -19,28 +19,6 @@ T = TypeVar("T")
 MOST_ATTEMPTS: Final = 8
 
 
-def ask_first(
-    pool: DeploymentPool,
-    asked: Asked,
-    now: Clock,
-    following: Following | None,
-    http: HttpClient,
-    first_token_s: float,
-) -> tuple[Attempt | None, bool]:
-    """Make the first attempt of a stream; ask if nothing must be waited for before that and nobody hedges.
-
-    Return it, None where nobody is free, and whether it asked; then its `tell` follows. What was begun either
-    way, a `Choosing` takes up.
-    """
-    lease = pool.next(asked.model, (), asked.affinity, now())
-    if isinstance(lease, Exhausted):
-        return None, False
-    attempt = Attempt(lease, asked if following is None else with_headers(asked, following.headers()), now)
-    if pool.hedging.rules is not None and pool.hedge_after(asked.model, now()) is not None:
-        return attempt, False
-    return attempt, attempt.ask_now(http, first_token_s)
-
-
 class Choosing:
     """The attempts of one request, in `made`; `attempt`: the one that counts.
 
@@ -48,26 +26,33 @@ class Choosing:
     """
 
     def __init__(
-        self,
-        pool: DeploymentPool,
-        asked: Asked,
-        now: Clock,
-        following: Following | None = None,
-        attempt: Attempt | None = None,
+        self, pool: DeploymentPool, asked: Asked, now: Clock, following: Following | None = None
     ) -> None:
-        """`attempt`: the first, if it was made already."""
         self._pool = pool
         self._asked = asked
-        self._streams = asked.streams
+        self.streams = asked.streams
         self._now = now
         self.following = following
-        self.attempt = attempt
-        self.made = [] if attempt is None else [attempt]
-        self._tried = {one.lease.deployment.name for one in self.made}
+        self._tried: set[str] = set()
+        self.made: list[Attempt] = []
+        self.attempt: Attempt | None = None
 
     @property
     def attempts(self) -> int:
         return len(self.made)
+
+    def first_now(self, http: HttpClient, first_token_s: float) -> bool:
+        """Ask the first deployment, if nothing must be waited for before that and nobody hedges; then
+        `attempt.tell` follows.
+
+        Otherwise say no. What was begun either way, `first` takes up.
+        """
+        attempt = self._next()
+        if isinstance(attempt, Exhausted):
+            return False
+        if self._pool.hedging.rules is not None and self._hedges_after() is not None:
+            return False
+        return attempt.ask_now(http, first_token_s)
 
     async def first(self, begin: Callable[[Attempt], Awaitable[T]]) -> T | Refusal:
         """Return what `begin` made of the first deployment that answers, else what the client must hear."""
@@ -86,7 +71,7 @@ class Choosing:
 
     def _next(self) -> Attempt | Exhausted:
         asked = self._asked
-        lease = self._pool.next(asked.model, self._tried, asked.affinity, self._now(), streams=self._streams)
+        lease = self._pool.next(asked.model, self._tried, asked.affinity, self._now(), streams=self.streams)
         return lease if isinstance(lease, Exhausted) else self._attempt(lease)
 
     def _attempt(self, lease: Lease) -> Attempt:
@@ -99,7 +84,7 @@ class Choosing:
         return self.attempt
 
     def _hedges_after(self) -> float | None:
-        return self._pool.hedge_after(self._asked.model, self._now()) if self._streams else None
+        return self._pool.hedge_after(self._asked.model, self._now()) if self.streams else None
 
     async def _hedged(self, attempt: Attempt, begin: Callable[[Attempt], Awaitable[T]]) -> T:
         """Begin, and ask another deployment too when the first is slow and the pool affords it."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from kaiwa.gateway.accounts import Account, FreeOfCharge
 from kaiwa.gateway.asking import Asked
-from kaiwa.gateway.choosing import Choosing, ask_first
+from kaiwa.gateway.choosing import Choosing
 from kaiwa.gateway.client import Client, EarlyClient
 from kaiwa.gateway.following import Followers
 from kaiwa.gateway.resuming import Recording
@@ -98,12 +98,8 @@ class Gateway:
         """As `answer`, for a client that needs no task. Where it may be, the question is sent before this
         returns. Client and `fields` are made behind that, while the service is at work.
         """
-        following = None if self.followers is None else self.followers.follow(asked)
-        attempt, asks = None, False
-        if asked.streams:
-            first_token_s = self.rules.first_token_s
-            attempt, asks = ask_first(self.pool, asked, time.monotonic, following, self._http, first_token_s)
-        choosing = Choosing(self.pool, asked, time.monotonic, following, attempt)
+        choosing = self._choosing(asked)
+        asks = choosing.streams and choosing.first_now(self._http, self.rules.first_token_s)
         client = client_of()
         stream = self._stream(asked, choosing, client)
 
@@ -112,8 +108,8 @@ class Gateway:
             self._runs.add(run)
             run.add_done_callback(self._runs.discard)
 
-        if asks and attempt is not None:
-            stream.begun(attempt, go_on)
+        if asks and choosing.attempt is not None:
+            stream.begun(choosing.attempt, go_on)
         self.streams.hold(stream)
         client.bear(fields())
         if not asks:

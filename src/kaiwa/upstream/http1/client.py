@@ -174,9 +174,8 @@ class HttpClient:
         connection = self._take_kept(request.origin)
         if connection is None:
             return None
-        connection.ask(request.encoded())
         question = Question(self, request.origin, connection, inquirer)
-        connection.expect(self._limits.first_byte_s, question)
+        connection.ask(request.encoded(), self._limits.first_byte_s, question)
         return question
 
     def forget(self, connection: Connection) -> None:
@@ -208,8 +207,7 @@ class HttpClient:
             raise Unanswered
         waiting = _Waiting()
         question = Question(self, request.origin, connection, waiting)
-        connection.ask(request.encoded())
-        connection.expect(patience_s, question)
+        connection.ask(request.encoded(), patience_s, question)
         try:
             return await waiting.exchange
         except BaseException:

@@ -48,7 +48,7 @@ class Unanswered(Exception):
 
 
 class Asker(Protocol):
-    """Who hears of the head of an answer: one of both, once, and never within `expect`."""
+    """Who hears of the head of an answer: one of both, once, and never within `ask`."""
 
     def answered(self, head: ResponseHead) -> None:
         """The body follows. Take it now or later; until then the socket waits."""
@@ -58,8 +58,7 @@ class Asker(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A socket to one origin. For each question `ask` and `expect`; `deliver` the body and `rest` before the
-    next."""
+    """A socket to one origin. `ask` once for each question; `deliver` its body and `rest` before the next."""
 
     def __init__(self, idle_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -99,14 +98,13 @@ class Connection(asyncio.Protocol):
     def tls(self) -> ssl.SSLObject | None:
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
-    def ask(self, question: bytes) -> None:
+    def ask(self, question: bytes, first_byte_s: float, asker: Asker) -> None:
         """Send a question. It must not be closed."""
-        assert self._transport is not None, "who asks has looked whether it is closed"
-        self._transport.write(question)
-
-    def expect(self, first_byte_s: float, asker: Asker) -> None:
-        """Let the head of the answer be told, right after `ask`."""
-        self._asker, self._tired = asker, None
+        transport = self._transport
+        assert transport is not None, "who asks has looked whether it is closed"
+        self._asker = asker
+        transport.write(question)
+        self._tired = None
         self._await(first_byte_s)
 
     def deliver(self, ending: Ending, sink: Sink) -> None:
