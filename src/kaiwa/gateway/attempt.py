@@ -507,7 +507,7 @@ class Attempt:
 def streams_events(head: ResponseHead) -> bool:
     """Say whether an answer is a stream that can be read; without a word on it, it is."""
     kind = head.headers.get("content-type", EVENTS)
-    return kind.startswith(EVENTS) and not ("content-encoding" in head.headers and _is_compressed(head))
+    return kind.startswith(EVENTS) and not _is_compressed(head)
 
 
 def _is_compressed(head: ResponseHead) -> bool:

@@ -19,7 +19,6 @@ from kaiwa.policy.holds import LimitReached
 
 # So much more is asked for at least: a page of text, a cent.
 STEP: Final[dict[Kind, int]] = {"tokens": 256, "money": 10_000_000}
-_A_REQUEST: Final = Amount(requests=1)
 
 
 class FreeHold:
@@ -64,7 +63,7 @@ class CountedHold(ABC):
         self.changed: Callable[[], None] = _nobody_asks
         self._ahead = ahead
         self._share = granted
-        self._spent = _A_REQUEST if granted.requests == 1 else Amount(requests=granted.requests)
+        self._spent = Amount(requests=granted.requests)
 
     @property
     @abstractmethod

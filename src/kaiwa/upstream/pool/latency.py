@@ -8,8 +8,6 @@ from typing import Final
 KEPT: Final = 256
 _NEWEST: Final = 0.3
 _HALVES_EVERY_S: Final = 30.0
-# Until then next to nothing is forgotten.
-_FRESH_S: Final = 0.5
 _SORT_EVERY: Final = 16
 
 
@@ -41,8 +39,8 @@ class Latency:
         """Return how many times slower than the best it is; old slowness is forgotten by and by."""
         if self.mean_s is None or best_s <= 0 or self.mean_s <= best_s:
             return 1.0
-        slower, age_s = self.mean_s / best_s - 1, now - self._at
-        return 1 + (slower if age_s < _FRESH_S else slower * 0.5 ** (age_s / _HALVES_EVERY_S))
+        forgotten = 0.5 ** ((now - self._at) / _HALVES_EVERY_S)
+        return 1 + (self.mean_s / best_s - 1) * forgotten
 
     def quantile(self, share: float, at_least: int = 1) -> float | None:
         """Return a quantile, up to 16 samples old; None while there are fewer samples than `at_least`."""

@@ -53,8 +53,6 @@ class DeploymentPool:
         self._running: dict[Lease, Member] = {}
         self._affinity = Affinity()
         self.hedging = Hedging(hedging)
-        self.is_empty = not self._members
-        """Whether there is nobody, not even to finish what was begun."""
         self._serving: dict[str, dict[Member, str]] = {}
 
     @property
@@ -67,6 +65,11 @@ class DeploymentPool:
     def members(self) -> tuple[Member, ...]:
         """Everybody, and behind them those that only finish what they began before a reload."""
         return (*self._members, *self._leaving)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nobody, not even to finish what was begun."""
+        return not self._members and not self._leaving
 
     @property
     def leases(self) -> int:
@@ -149,7 +152,6 @@ class DeploymentPool:
             member.breaker.forgive(now)
             self._members.append(before.pop(deployment.name))
         self._leaving += [member for member in before.values() if member.running]
-        self.is_empty = not self._members and not self._leaving
 
     # --- what leases tell ----------------------------------------------------------------------
 
@@ -173,7 +175,6 @@ class DeploymentPool:
         member.ended(lease, outcome, usage, now)
         if not member.running and member in self._leaving:
             self._leaving.remove(member)
-            self.is_empty = not self._members and not self._leaving
 
     # --- parts ---------------------------------------------------------------------------------
 
