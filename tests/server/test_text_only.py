@@ -45,11 +45,11 @@ async def test_agents_answer_in_text_by_every_door_and_speech_is_refused(tmp_pat
             assert (await until(socket, "response.output_text.delta"))["delta"]
             called = await until(socket, "response.function_call_arguments.done")
             assert called["name"] == "list_locations"
-        assert "ctranslate2" not in _loaded_by_the_server_at(port)
+        assert "ctranslate2" not in (process_at(port) / "maps").read_text()
 
 
-def _loaded_by_the_server_at(port: int) -> str:
-    """Return what the process that was started to listen there has mapped into its memory."""
+def process_at(port: int) -> Path:
+    """Return where the kernel tells of the process that was started to listen there."""
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
@@ -57,5 +57,5 @@ def _loaded_by_the_server_at(port: int) -> str:
             except OSError:
                 continue
             if b"serve" in command and str(port).encode() in command:
-                return (process / "maps").read_text()
+                return process
     raise AssertionError("nobody serves there")

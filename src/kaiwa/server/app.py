@@ -36,11 +36,12 @@ from kaiwa.server.ephemeral import EphemeralKeys, SharedKeys
 from kaiwa.server.gate import Gate, broken, unknown_address
 from kaiwa.server.gateway import House, RelayDoor, gateway_of
 from kaiwa.server.holding import Holding
-from kaiwa.server.listening import HouseServer, look_for_ports, settle_memory
+from kaiwa.server.listening import HouseServer, look_for_ports
 from kaiwa.server.listing import Listing
 from kaiwa.server.logs import change_log, log_to_stderr
 from kaiwa.server.measures.house import Measures
 from kaiwa.server.measures.workers import WorkersMeasures
+from kaiwa.server.memory import settle_memory
 from kaiwa.server.minting import Minting
 from kaiwa.server.models import chat_model_name, load_chat, load_shared, require_installed
 from kaiwa.server.page import Console

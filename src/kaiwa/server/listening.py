@@ -6,7 +6,6 @@ Knows uvicorn and sockets; nothing of what is served.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 import ssl
@@ -37,16 +36,6 @@ GRACE_S = 7
 LOOK_EVERY_S = 0.1
 # Services, databases, media, the models' and the log's.
 FILES_OF_OUR_OWN = 200
-# Python's usual 700 has the collector look at every second request.
-YOUNG_OBJECTS = 10_000
-
-
-def settle_memory() -> None:
-    """Let the collector never again look at what was loaded: that took a fifth of a second each time, in
-    which every stream stood still. For a process that serves, once all is loaded."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def most_connections() -> int | None:
