@@ -38,6 +38,9 @@ class _Slot:
     ends: float = 0
 
 
+_Row = list[tuple[Limit, _Slot]]
+
+
 def grant_of(amount: Amount, now: float) -> Grant:
     return Grant(amount=amount, minute=int(now // _MINUTE_S), day=int(now // _DAY_S))
 
@@ -51,9 +54,9 @@ class Book:
     """The counts of every account. One process asks it from one thread."""
 
     _slots: dict[tuple[str, str], _Slot] = field(default_factory=dict[tuple[str, str], _Slot])
-    # The slots of an account in the order of its limits: those of a caller are the same value for long.
-    _rows: dict[str, tuple[Sequence[Limit], list[_Slot]]] = field(
-        default_factory=dict[str, tuple[Sequence[Limit], list[_Slot]]]
+    # Each limit of an account with its slot: those of a caller are the same value for long.
+    _rows: dict[str, tuple[Sequence[Limit], _Row]] = field(
+        default_factory=dict[str, tuple[Sequence[Limit], _Row]]
     )
     _sweep_at: int = _SWEEP_AT
 
@@ -61,26 +64,24 @@ class Book:
         """Reserve what is left of each kind, up to `most`; nothing when that is under `least`."""
         if len(self._slots) >= self._sweep_at:
             self._sweep(now)
-        slots = self._current(account, limits, now)
+        row = self._current(account, limits, now)
         amount = want.most
-        for limit, slot in zip(limits, slots, strict=True):
+        for limit, slot in row:
             if limit.most - slot.used < getattr(amount, limit.kind):
-                amount = self._what_is_left(limits, slots, want)
+                amount = self._what_is_left(row, want)
                 break
         if isinstance(amount, list):
             return self._refused(account, limits, amount, now)
-        for limit, slot in zip(limits, slots, strict=True):
+        for limit, slot in row:
             slot.used += getattr(amount, limit.kind)
         return Grant(amount=amount, minute=int(now // _MINUTE_S), day=int(now // _DAY_S))
 
-    def _what_is_left(
-        self, limits: Sequence[Limit], slots: Sequence[_Slot], want: Want
-    ) -> Amount | list[Limit]:
+    def _what_is_left(self, row: _Row, want: Want) -> Amount | list[Limit]:
         """Return as much of `most` as every limit leaves, or those that leave too little."""
         most, needed = want.most.by_kind, want.needed.by_kind
         room = dict(most)
         full: list[Limit] = []
-        for limit, slot in zip(limits, slots, strict=True):
+        for limit, slot in row:
             left, kind = limit.most - slot.used, limit.kind
             if most[kind] <= 0:
                 continue
@@ -100,7 +101,7 @@ class Book:
     def settle(self, account: str, limits: Sequence[Limit], grant: Grant, actual: Amount, now: float) -> None:
         """Correct what a grant counts for. What it was beyond its windows counts in those of now."""
         granted = grant.amount
-        for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
+        for limit, slot in self._current(account, limits, now):
             change = getattr(actual, limit.kind) - getattr(granted, limit.kind)
             if change > 0 or slot.window == (grant.minute if limit.per == "minute" else grant.day):
                 slot.used = max(0, slot.used + change)
@@ -108,7 +109,7 @@ class Book:
     def standing(self, account: str, limits: Sequence[Limit], now: float) -> tuple[Standing, ...]:
         """Return how each limit stands."""
         standing: list[Standing] = []
-        for limit, slot in zip(limits, self._current(account, limits, now), strict=True):
+        for limit, slot in self._current(account, limits, now):
             left = limit.most - slot.used
             standing.append(Standing(limit=limit, remaining=max(0, left), reset_s=slot.ends - now))
         return tuple(standing)
@@ -120,21 +121,22 @@ class Book:
         standing = self.standing(account, limits, now)
         return LimitReached(limit=worst, retry_after_s=_reset_s(worst, now), standing=standing)
 
-    def _current(self, account: str, limits: Sequence[Limit], now: float) -> list[_Slot]:
-        """Return the slot of each limit; one whose window is over begins anew."""
+    def _current(self, account: str, limits: Sequence[Limit], now: float) -> _Row:
+        """Return each limit with its slot; one whose window is over begins anew."""
         known = self._rows.get(account)
-        slots = known[1] if known is not None and known[0] is limits else self._row(account, limits)
-        for slot in slots:
+        row = known[1] if known is not None and known[0] is limits else self._row(account, limits)
+        for _, slot in row:
             if not slot.ends - slot.period_s <= now < slot.ends:
                 slot.window, slot.used = int(now // slot.period_s), 0
                 slot.ends = (slot.window + 1) * slot.period_s
-        return slots
+        return row
 
-    def _row(self, account: str, limits: Sequence[Limit]) -> list[_Slot]:
+    def _row(self, account: str, limits: Sequence[Limit]) -> _Row:
         """Find the slots by the limits' names: those of an account may be others than a moment ago."""
-        slots = [self._slots.setdefault((account, one.name), _Slot(PERIOD_S[one.per])) for one in limits]
-        self._rows[account] = limits, slots
-        return slots
+        slots = self._slots
+        row = [(one, slots.setdefault((account, one.name), _Slot(PERIOD_S[one.per]))) for one in limits]
+        self._rows[account] = limits, row
+        return row
 
     def _sweep(self, now: float) -> None:
         """Forget windows that are over, once there are many; the live ones set the next time."""
