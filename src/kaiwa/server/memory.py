@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ _YOUNG_OBJECTS: Final = 10_000
 _LARGE_PAGE: Final = 2 * 1024 * 1024
 # MADV_COLLAPSE of Linux 6.1: it changes where memory lies, never what is in it.
 _COLLAPSE: Final = 25
+_FILLED: Final = 0.9
+_MAPPING: Final = re.compile(
+    r"^(?P<first>[0-9a-f]+)-(?P<end>[0-9a-f]+) rw-p \S+ \S+ 0 *(?:\[heap\])?\n"
+    r"Size: +(?P<size>\d+) kB\n(?:\w+: .*\n)*?Rss: +(?P<used>\d+) kB$",
+    re.MULTILINE,
+)
 
 
 def settle_memory() -> None:
@@ -42,17 +49,18 @@ def use_large_pages() -> None:
     """
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-    for first, end in _heap():
+    for first, end in _filled():
         start = -(-first // _LARGE_PAGE) * _LARGE_PAGE
         whole = (end - start) // _LARGE_PAGE * _LARGE_PAGE
         if whole > 0:
             advise(start, whole, _COLLAPSE)
 
 
-def _heap() -> Iterator[tuple[int, int]]:
-    """Return where memory begins and ends that may be written and belongs to no file."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        span, access, _, _, _, *name = line.split(maxsplit=5)
-        if access == "rw-p" and name in ([], ["[heap]"]):
-            first, _, end = span.partition("-")
-            yield int(first, 16), int(end, 16)
+def _filled() -> Iterator[tuple[int, int]]:
+    """Return where memory begins and ends that belongs to no file and is nearly all in use.
+
+    A stack is not: in large pages it would take what it was only promised.
+    """
+    for found in _MAPPING.finditer(Path("/proc/self/smaps").read_text()):
+        if int(found["used"]) >= int(found["size"]) * _FILLED:
+            yield int(found["first"], 16), int(found["end"], 16)
