@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kaiwa.errors import UpstreamError
@@ -64,6 +64,13 @@ EVENTS = st.lists(
 )  # fmt: skip
 
 
+@example(
+    events=[FINISH, ROLE, b": comment\n\n", b"event: a\ndata: 1\ndata: 2\n\n", b"\n"],
+    compact=True,
+    drop=False,
+    cuts=[],
+)
+@example(events=[ROLE, b"\n", FINISH, FINISH], compact=False, drop=False, cuts=[106])
 @given(
     events=EVENTS, compact=st.booleans(), drop=st.booleans(), cuts=st.lists(st.integers(0, 2000), max_size=30)
 )

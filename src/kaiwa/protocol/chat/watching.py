@@ -24,6 +24,7 @@ MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
 _BLANK_LINE: Final = re.compile(_LINE_END + _LINE_END)
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
+_STRAY: Final = re.compile(rb"[\r\n]*")
 # A blank line that is cut in two: so much of what came before belongs into the search.
 _OVERLAP: Final = 3
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -162,7 +163,7 @@ class Watcher:
         """Take the proper end of a stream: what was held is its last event, though no blank line follows."""
         rest = bytes(self._tail)
         self._tail.clear()
-        return self._look(rest) if rest.strip() else rest
+        return self._look(rest)
 
     def _hold(self, data: bytes) -> None:
         self._tail += data
@@ -305,10 +306,17 @@ def _last_boundary(data: bytes) -> int:
 
 
 def events_in(data: bytes) -> list[bytes]:
-    """Cut whole events apart, each with the blank line that ends it."""
+    """Cut whole events apart, each with the blank line that ends it.
+
+    Further blank lines stand alone: they are no part of what follows, wherever a read ended.
+    """
     events: list[bytes] = []
     start = 0
     for found in _BLANK_LINE.finditer(data):
+        stray = _STRAY.match(data, start, found.end())
+        if stray is not None and start < stray.end() < found.end():
+            events.append(stray[0])
+            start = stray.end()
         events.append(data[start : found.end()])
         start = found.end()
     if start < len(data):
