@@ -33,6 +33,11 @@ _REMEDIES: Final = {
     "spill_at": "Write a share above 0 and up to 1, as 0.95.",
     "prices": "Write prices of a million tokens: text_input, text_input_cached, text_output.",
 }
+# Fields of KAIWA_REALTIME_UPSTREAMS that mean the like.
+_ELSEWHERE: Final = {
+    "priority": "Here it is tier; 0 is asked first.",
+    "sessions": "Here it is max_concurrent.",
+}
 
 
 class EntryPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,8 +166,12 @@ def _entry(raw: object, where: str) -> Entry:
         problem, _, path = str(wrong).partition(" - at `$")
         if problem.startswith("Object contains unknown field"):
             field = problem.partition("`")[2].rstrip("`")[:40]
-            known = ", ".join(Entry.__struct_fields__)
-            raise ConfigError(f"{where}, {field}", "is unknown.", f"There are: {known}.") from None
+            if path:
+                field, known = f"prices.{field}", EntryPrices.__struct_fields__
+            else:
+                known = Entry.__struct_fields__
+            remedy = _ELSEWHERE.get(field, f"There are: {', '.join(known)}.")
+            raise ConfigError(f"{where}, {field}", "is unknown.", remedy) from None
         field = path.strip("`.").partition(".")[0].partition("[")[0]
         at = f"{where}, {field}" if field else where
         raise ConfigError(at, f"{problem}.", _REMEDIES.get(field, f"Write it as {_EXAMPLE}.")) from None
