@@ -40,10 +40,12 @@ def stream(*events: dict | str | bytes, compact: bool = True, end: str = "\n") -
     return raw
 
 
-def watched(raw: bytes, cuts: list[int] = [], **given) -> tuple[Watcher, bytes]:  # noqa: B006
+def watched(raw: bytes, cuts: list[int] = [], early: bool = False, **given) -> tuple[Watcher, bytes]:  # noqa: B006
+    """`early`: as a relay asks, first words before what came with them, and plain events at sight."""
     watcher, out, at = Watcher(**given), b"", 0
     for cut in [*sorted(cuts), len(raw)]:
-        out += watcher.feed(raw[at:cut])
+        passing, rest = watcher.begin(raw[at:cut]) if early and not watcher.begun else (b"", raw[at:cut])
+        out += passing + (rest if early and watcher.is_plain(rest) else watcher.feed(rest))
         at = max(at, cut)
     return watcher, out + watcher.flush()
 
@@ -71,6 +73,7 @@ EVENTS = st.lists(
     cuts=[],
 )
 @example(events=[ROLE, b"\n", FINISH, FINISH], compact=False, drop=False, cuts=[106])
+@example(events=[b"\n", text("a"), text("a"), text("a")], compact=True, drop=False, cuts=[])
 @given(
     events=EVENTS, compact=st.booleans(), drop=st.booleans(), cuts=st.lists(st.integers(0, 2000), max_size=30)
 )
@@ -82,6 +85,8 @@ def test_any_split_gives_the_same_verdict_and_the_same_bytes(events, compact, dr
     ends = [at + 2 for at in range(len(raw)) if raw[at : at + 2] == b"\n\n"]
     one_by_one, same = watched(raw, ends, drop_usage=drop)
     assert (verdict(one_by_one), same) == (verdict(whole), out)
+    early, same = watched(raw, cuts, early=True, drop_usage=drop)
+    assert (verdict(early), same) == (verdict(whole), out)
     if not drop:
         assert out == raw
 

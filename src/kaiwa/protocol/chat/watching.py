@@ -154,8 +154,8 @@ class Watcher:
                 self._hold(data[at:])
                 return b"".join(passing), b""
             event = data[at:end]
-            if (plain and self._dialect == "chat" and self._read_deltas(event)) or self._take(event):
-                passing.append(event)
+            known = plain and self._dialect == "chat" and self._read_deltas(event)
+            passing.append(event if known else self._look(event))
             at = end
         return b"".join(passing), data[at:]
 
